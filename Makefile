@@ -1,0 +1,67 @@
+# Everything that is done with this project, by name. `make help` lists it.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCKS := requirements.lock requirements-dev.lock
+IMAGE ?= components-api
+PYTEST_ARGS ?= -n 2 --dist worksteal
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo test lint format openapi image lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(STAMP) ## Make .venv with everything in it; nothing to do when up to date
+
+$(STAMP): requirements-dev.lock setup.py pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --no-build-isolation --editable .
+	@touch $@
+
+run: install ## Run the service on 127.0.0.1:8000: memory store, simulated builds
+	COMPONENTS_HOST=127.0.0.1 COMPONENTS_PORT=8000 COMPONENTS_STORE=memory \
+	  COMPONENTS_BUILDER=simulated $(BIN)/components serve
+
+demo: install ## Deploy a real tool's configuration, and watch it
+	@$(BIN)/python examples/demo.py
+
+test: install ## Run all tests, with coverage
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
+
+lint: install ## Check format, style, types and import directions
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: install ## Format, and fix what can be fixed
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+openapi: install ## Print the OpenAPI document
+	@$(BIN)/python -m components.http
+
+image: ## Build the container image with podman, buildah or docker
+	@engine=; for each in podman buildah docker; do \
+	  if $$each info >/dev/null 2>&1; then engine=$$each; break; fi; \
+	done; \
+	[ -n "$$engine" ] || { echo "no podman, buildah or docker answers here" >&2; exit 1; }; \
+	set -x; $$engine build --file Containerfile --tag $(IMAGE) .
+
+lock: install ## Write the lock files anew from setup.py
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-header --extra dev --output-file requirements-dev.lock setup.py
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-header --constraint requirements-dev.lock --output-file requirements.lock setup.py
+
+clean: ## Remove what the other targets made
+	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache \
+	  .ruff_cache .import_linter_cache

@@ -1,0 +1,156 @@
+"""The interface of a builder, its data types and its errors.
+
+BuilderError
+├── BuildRejected        the request is wrong, for good; in the backend's own words
+├── NoFreeSlot           nothing is wrong, and there is no room for this build now
+├── BuildNotFound        the backend has no log of this build: unknown, or lost
+└── BuilderUnavailable   the backend does not answer; worth another try later
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+MAX_MESSAGE_BYTES = 2048
+
+
+def clip(message: str) -> str:
+    """Return `message` in at most `MAX_MESSAGE_BYTES` of UTF-8, with line ends but no controls."""
+    clean = "".join(c if c.isprintable() or c == "\n" else " " for c in message).strip()
+    encoded = clean.encode("utf-8", "replace")
+    if len(encoded) <= MAX_MESSAGE_BYTES:
+        return encoded.decode()
+    return encoded[: MAX_MESSAGE_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"
+
+
+class BuildStatus(StrEnum):
+    """How a build goes. The last three are final: a build that has one keeps it."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the build has ended."""
+        return self not in (BuildStatus.PENDING, BuildStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to build, as the configuration has it; None is what the configuration leaves out."""
+
+    repository: str
+    ref: str | None = None
+    use_latest_versions: bool | None = None
+    use_deprecated_versions: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BuildRequest:
+    """A build to start.
+
+    `key` is the same for every attempt of one build and for no other build, so that starting
+    twice gives one build; `first_attempt` is when it was first tried, in UTC.
+    """
+
+    tool: str
+    component: str
+    source: Source
+    key: str
+    first_attempt: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BuildState:
+    """What is known of a build now. `message` is for people and is clipped to 2 KiB."""
+
+    id: str
+    status: BuildStatus
+    message: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    commit: str | None = None
+    image: str | None = None
+    digest: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", clip(self.message))
+
+
+class BuilderError(Exception):
+    """The root of all that a builder raises; the message is for people."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(clip(message))
+
+
+class BuildRejected(BuilderError):
+    """The backend will never build this; the message is its own."""
+
+
+class NoFreeSlot(BuilderError):
+    """The backend has no room for another build now."""
+
+
+class BuildNotFound(BuilderError):
+    """The backend does not know the build whose log was asked for."""
+
+
+class BuilderUnavailable(BuilderError):
+    """The backend cannot be reached or does not answer; the same call may go through later."""
+
+
+class Builder(ABC):
+    """Something that builds images.
+
+    Every method may raise `BuilderUnavailable`. A call that raises it, or that never returns,
+    may have been carried out: that is what the key of a request is for.
+    """
+
+    notice: str = ""
+    """A warning for every answer about a deployment; empty where there is nothing to warn of."""
+
+    @abstractmethod
+    async def start(self, request: BuildRequest) -> BuildState:
+        """Start a build, or find the one that an earlier attempt with the same key has started.
+
+        Raises `BuildRejected`, `NoFreeSlot`.
+        """
+
+    @abstractmethod
+    async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
+        """Return the states of builds of one tool by id, in one call to the backend.
+
+        None where there is no news. A build that the backend has lost is `ERROR`.
+        """
+
+    @abstractmethod
+    async def cancel(self, tool: str, build_id: str) -> None:
+        """Ask that a build end now. Of a build that has ended, or is not known, it asks nothing."""
+
+    @abstractmethod
+    def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """Yield the lines of a build's log, without line ends; if `follow`, until the build ends.
+
+        Raises `BuildNotFound`, at the latest when the first line is asked for.
+        """
+
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """Return the commit that a source means now; None from a builder that cannot tell.
+
+        Raises `BuildRejected` where the repository or the ref does not exist.
+        """
+        return None
+
+    @abstractmethod
+    async def ping(self) -> None:
+        """Return if the backend answers. Raises `BuilderUnavailable`."""
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Let go of connections and of what this process runs; not used afterwards."""

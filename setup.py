@@ -1,0 +1,63 @@
+"""The distribution: what is installed, what it needs, and the backends that it brings."""
+
+from setuptools import find_packages, setup
+
+setup(
+    name="components-api",
+    version="0.1.0",
+    description="Keeps a tool's configuration and deploys its components: all builds at once.",
+    long_description=open("README.md", encoding="utf-8").read(),  # noqa: SIM115 - a build script
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["components*", "backends*"]),
+    package_data={"components": ["py.typed"], "backends": ["py.typed"]},
+    install_requires=[
+        "aiohttp>=3.14",
+        "aiohttp-apigami>=0.9",
+        "apispec>=6.10",
+        "click>=8.3",
+        "cronsim>=2.7",
+        "cryptography>=46",
+        "environs>=14.6",
+        "marshmallow>=3.26.2,<4",
+        "python-json-logger>=4.0",
+        "PyYAML>=6.0.3",
+        "rich>=14.2",
+        "webargs>=8.7",
+    ],
+    extras_require={
+        "dev": [
+            "coverage>=7.10",
+            "hypothesis>=6.140",
+            "import-linter>=2.5",
+            "jsonschema>=4.25",
+            "looptime>=0.7",
+            "mypy>=1.18",
+            "openapi-spec-validator>=0.7.2",
+            "pre-commit>=4.3",
+            "pytest>=8.4",
+            "pytest-aiohttp>=1.1",
+            # looptime 0.9 finds the running loop through a fixture that 1.4 took out.
+            "pytest-asyncio>=1.2,<1.4",
+            "pytest-cov>=7.0",
+            "pytest-timeout>=2.4",
+            "pytest-xdist>=3.8",
+            "ruff>=0.14",
+            "schemathesis>=4.3",
+            "setuptools>=80",
+            "types-jsonschema",
+            "types-PyYAML",
+            "uv>=0.9",
+        ],
+    },
+    entry_points={
+        "console_scripts": ["components = components.cli:main"],
+        "components.stores": [
+            "memory = backends.stores.memory:MemoryStore.from_env",
+        ],
+        "components.builders": [
+            "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
+        ],
+    },
+)

@@ -1,0 +1,83 @@
+"""A builder that does as a test tells it: for tests of what stands on builders."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+
+from backends.builders.base import Builder, BuilderError, BuildRequest, BuildState, BuildStatus
+
+
+class ScriptedBuilder(Builder):
+    """Keeps builds in memory; `refusals` by component and `outage` say what fails.
+
+    `gate`, while it is not set, keeps every call waiting; `before_answers` holds what happens just
+    before each answer about states, in turn. The counters say what was asked.
+    """
+
+    def __init__(self) -> None:
+        self.builds: dict[str, BuildState] = {}
+        self.ids: dict[str, str] = {}
+        self.requests: list[BuildRequest] = []
+        self.asked: list[frozenset[str]] = []
+        self.cancelled: Counter[str] = Counter()
+        self.refusals: dict[str, Exception] = {}
+        self.outage: BuilderError | None = None
+        self.before_answers: list[Callable[[], object]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.waiting = 0
+        self.most_waiting = 0
+        self._arrival = asyncio.Condition()
+        self.closed = False
+
+    async def start(self, request: BuildRequest) -> BuildState:
+        self.requests.append(request)
+        await self._pass()
+        if request.component in self.refusals:
+            raise self.refusals[request.component]
+        build_id = self.ids.setdefault(request.key, f"build-{len(self.ids) + 1}")
+        return self.builds.setdefault(build_id, BuildState(build_id, BuildStatus.PENDING))
+
+    async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
+        self.asked.append(frozenset(ids))
+        if self.before_answers:
+            self.before_answers.pop(0)()
+        await self._pass()
+        return {build_id: self.builds.get(build_id) for build_id in ids}
+
+    async def cancel(self, tool: str, build_id: str) -> None:
+        self.cancelled[build_id] += 1
+        await self._pass()
+
+    async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
+        for line in (build_id,):
+            yield line
+
+    async def ping(self) -> None:
+        await self._pass()
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def becomes(self, status: BuildStatus, *ids: str, message: str = "", image: str = "") -> None:
+        """Let builds take a status; all of them if none is named."""
+        for build_id in ids or tuple(self.builds):
+            self.builds[build_id] = BuildState(build_id, status, message, image=image or None)
+
+    async def until_waiting(self, number: int) -> None:
+        """Return once that many calls wait at the gate."""
+        async with self._arrival:
+            await self._arrival.wait_for(lambda: self.waiting >= number)
+
+    async def _pass(self) -> None:
+        """Wait for the gate, and fail during an outage."""
+        self.waiting += 1
+        self.most_waiting = max(self.most_waiting, self.waiting)
+        async with self._arrival:
+            self._arrival.notify_all()
+        try:
+            await self.gate.wait()
+        finally:
+            self.waiting -= 1
+        if self.outage:
+            raise self.outage

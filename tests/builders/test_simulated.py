@@ -1,0 +1,83 @@
+"""The simulated builder keeps the contract of all builders, and nothing else."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from backends.builders.base import Builder, BuildState, BuildStatus
+from backends.builders.simulated import SimulatedBuilder
+from tests.builders.contract import BuilderContract
+from tests.conftest import NOON, HandClock
+from tests.factories import TOOL, build_request
+
+
+class TestSimulatedBuilder(BuilderContract):
+    @pytest.fixture
+    async def builder(self, clock: HandClock) -> Builder:
+        self.clock = clock
+        return SimulatedBuilder(2, clock)
+
+    async def until_final(self, builder: Builder, build_id: str) -> BuildState:
+        self.clock.turn(2)
+        state = (await builder.get(TOOL, [build_id]))[build_id]
+        assert state is not None
+        return state
+
+    @pytest.mark.parametrize(
+        ("seconds", "status"),
+        [
+            (0, BuildStatus.PENDING),
+            (0.5, BuildStatus.RUNNING),
+            (1.9, BuildStatus.RUNNING),
+            (2, BuildStatus.FINISHED),
+        ],
+    )
+    async def test_progress_follows_from_the_clock(
+        self, builder: Builder, clock: HandClock, seconds: float, status: BuildStatus
+    ) -> None:
+        started = await builder.start(build_request())
+        clock.turn(seconds)
+        state = (await builder.get(TOOL, [started.id]))[started.id]
+        assert state is not None
+        assert state.status is status
+
+    async def test_any_other_process_can_answer_for_a_build(
+        self, builder: Builder, clock: HandClock
+    ) -> None:
+        started = await builder.start(build_request())
+        clock.turn(2)
+        other = SimulatedBuilder(2, clock)
+        assert await other.get(TOOL, [started.id]) == await builder.get(TOOL, [started.id])
+
+    async def test_a_build_is_as_old_as_its_first_attempt(self, clock: HandClock) -> None:
+        clock.turn(2)
+        state = await SimulatedBuilder(2, clock).start(build_request())
+        assert state.status is BuildStatus.FINISHED
+        assert state.started == NOON
+        assert state.ended == NOON + timedelta(seconds=2)
+
+    async def test_the_log_of_a_running_build_says_that_it_has_started(
+        self, builder: Builder
+    ) -> None:
+        started = await builder.start(build_request())
+        lines = [line async for line in builder.log(TOOL, started.id)]
+        assert lines == ["simulated build of web: started"]
+
+    @pytest.mark.looptime
+    async def test_a_followed_log_ends_with_the_build(self) -> None:
+        loop = asyncio.get_running_loop()
+        builder = SimulatedBuilder(2, lambda: NOON + timedelta(seconds=loop.time()))
+        started = await builder.start(build_request())
+        lines = [line async for line in builder.log(TOOL, started.id, follow=True)]
+        assert loop.time() == 2
+        assert len(lines) == 2
+
+    async def test_it_cannot_tell_commits(self, builder: Builder) -> None:
+        assert await builder.resolve(TOOL, build_request().source) is None
+
+    @pytest.mark.parametrize("build_id", ["web-x-1", "web", "", "web-99999999999999999999999-a"])
+    async def test_an_id_of_another_form_is_unknown(self, builder: Builder, build_id: str) -> None:
+        state = (await builder.get(TOOL, [build_id]))[build_id]
+        assert state is not None
+        assert state.status is BuildStatus.ERROR

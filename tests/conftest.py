@@ -1,0 +1,55 @@
+"""What all tests share: a clock to turn by hand, a fixture that finds leaked tasks, and data."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+
+hypothesis_settings.register_profile("here", deadline=None, derandomize=True)
+hypothesis_settings.load_profile("here")
+
+REAL_CONFIGURATIONS = sorted((Path(__file__).parent / "data/configs").glob("*.yaml"))
+NOON = datetime(2024, 4, 4, 12, tzinfo=UTC)
+
+
+class HandClock:
+    """A clock that stands still until a test turns it."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def __call__(self) -> datetime:
+        return self.time
+
+    def turn(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+class TickingClock(HandClock):
+    """A clock that moves on by a millisecond whenever somebody looks."""
+
+    def __call__(self) -> datetime:
+        self.turn(0.001)
+        return self.time
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock()
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left_behind() -> AsyncIterator[None]:
+    before = asyncio.all_tasks()
+    yield
+    left = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not left, f"tasks still running after the test: {left}"
+
+
+@pytest.fixture(params=REAL_CONFIGURATIONS, ids=lambda path: path.stem)
+def real_configuration(request: pytest.FixtureRequest) -> Path:
+    path: Path = request.param
+    return path

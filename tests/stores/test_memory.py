@@ -1,0 +1,21 @@
+"""The memory store keeps the contract of all stores."""
+
+from datetime import timedelta
+
+import pytest
+
+from backends.stores.base import Store
+from backends.stores.memory import MemoryStore
+from tests.conftest import NOON, HandClock
+from tests.stores.contract import StoreContract
+
+
+class TestMemoryStore(StoreContract):
+    @pytest.fixture
+    async def store(self) -> Store:
+        return MemoryStore()
+
+    async def test_it_tells_the_time_of_the_clock_that_it_was_given(self, clock: HandClock) -> None:
+        store = MemoryStore(clock)
+        clock.turn(60)
+        assert await store.now() == NOON + timedelta(minutes=1)
