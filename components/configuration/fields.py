@@ -1,0 +1,165 @@
+"""Marshmallow fields that take a value as it is or refuse it, in words a maintainer can act on.
+
+Marshmallow's own would read "yes" as true and "80" as 80; a configuration is kept as it was
+given, so what is accepted must already be what it says.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sized
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from cronsim import CronSim, CronSimError
+from marshmallow import ValidationError, fields, validate
+
+from components.configuration.problems import printable
+
+# Stars, numbers, lists, ranges and steps, and the three letters of a month or a weekday.
+_CRON_FIELD = r"([0-9*,/-]|[A-Za-z]{3})+"
+_SCHEDULE = (
+    r"(@(hourly|daily|midnight|weekly|monthly|yearly|annually)"
+    rf"|\s*{_CRON_FIELD}(\s+{_CRON_FIELD}){{4}}\s*)"
+)
+_REPOSITORY = r"(https?|git)://[^\s\x00-\x20\x7f-\x9f@/?#]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
+_ANY_TIME = datetime(2024, 1, 1, tzinfo=UTC)
+_NULL = "must not be null: leave it out instead"
+
+
+def _messages(must_be: str) -> dict[str, str]:
+    return {"invalid": must_be, "null": _NULL, "required": f"is required, and {must_be}"}
+
+
+class Text(fields.String):
+    """A string."""
+
+    default_error_messages = _messages("must be a string")
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            hint = "" if isinstance(value, dict | list) else ": put it in quotes"
+            raise ValidationError(f"must be a string, not {printable(value)}{hint}")
+        return value
+
+
+class Flag(fields.Boolean):
+    """true or false, and nothing that looks like it."""
+
+    default_error_messages = _messages("must be true or false")
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(f"must be true or false, not {printable(value)}")
+        return value
+
+
+class WholeNumber(fields.Integer):
+    """A whole number between two bounds, both included."""
+
+    default_error_messages = _messages("must be a whole number")
+
+    def __init__(self, *, minimum: int, maximum: int | None = None, **kwargs: Any) -> None:
+        upper = f" to {maximum}" if maximum is not None else " or more"
+        self._must_be = f"must be a whole number, {minimum}{upper}"
+        bounds = validate.Range(minimum, maximum, error=f"{self._must_be}, not {{input}}")
+        super().__init__(strict=True, validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise ValidationError(f"{self._must_be}, not {printable(value)}")
+        return value
+
+
+class Mapping(fields.Dict):
+    """A mapping of names to values."""
+
+    default_error_messages = _messages("must be a mapping")
+
+
+class OneOf(validate.OneOf):
+    """One of a few strings."""
+
+    def __init__(self, choices: Iterable[str]) -> None:
+        super().__init__(tuple(choices))
+
+    def __call__(self, value: Any) -> Any:
+        """Return `value`. Raises `ValidationError` with the choices."""
+        if value in self.choices:
+            return value
+        choices = " or ".join(printable(choice) for choice in self.choices)
+        raise ValidationError(f"must be {choices}, not {printable(value)}")
+
+
+class Pattern(validate.Regexp):
+    """The whole of a string matches; the same expression is published, so ECMA 262 must read it.
+
+    `secret` keeps the value itself out of the message.
+    """
+
+    def __init__(self, expression: str, must_be: str, *, secret: bool = False) -> None:
+        super().__init__(f"^{expression}$")
+        self._whole = re.compile(expression)
+        self._must_be = must_be
+        self._secret = secret
+
+    def __call__(self, value: Any) -> Any:
+        """Return `value`. Raises `ValidationError` with what it must be."""
+        # Not `match` with `$`, which would let a line end pass.
+        if self._whole.fullmatch(value):
+            return value
+        shown = "" if self._secret else f", not {printable(value)}"
+        raise ValidationError(f"must be {self._must_be}{shown}")
+
+
+class RepositoryUrl(Pattern):
+    """A URL to fetch a repository from. What is wrong is not repeated: it may hold a password."""
+
+    def __init__(self) -> None:
+        must_be = "an http, https or git URL with a host and without user information"
+        super().__init__(_REPOSITORY, must_be, secret=True)
+
+    def __call__(self, value: Any) -> Any:
+        """Return `value`. Raises `ValidationError` with what it must be."""
+        super().__call__(value)
+        try:
+            parts = urlsplit(value)
+            complete = bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            complete = False
+        if not complete:
+            raise ValidationError("must be a URL whose host, and port if it has one, are valid")
+        return value
+
+
+class CronSchedule(Pattern):
+    """Five cron fields, read as cron reads them, or one of cron's words."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            _SCHEDULE,
+            "five cron fields (minute, hour, day, month, weekday) or one of "
+            "@hourly, @daily, @midnight, @weekly, @monthly, @yearly, @annually",
+        )
+
+    def __call__(self, value: Any) -> Any:
+        """Return `value`. Raises `ValidationError` with the field that is wrong."""
+        super().__call__(value)
+        if value.startswith("@"):
+            return value
+        try:
+            # Only the fields are of interest; the time is where a search would begin.
+            CronSim(value, _ANY_TIME)
+        except CronSimError as error:
+            problem = str(error).replace("Bad ", "has a bad ")
+            raise ValidationError(f"{problem}: {printable(value)}") from None
+        return value
+
+
+def number_of_items(minimum: int, maximum: int, what: str) -> Callable[[Sized], None]:
+    """Return a validator of how many entries a mapping has."""
+
+    def check(value: Sized) -> None:
+        if not minimum <= len(value) <= maximum:
+            raise ValidationError(f"must have {minimum} to {maximum} {what}, not {len(value)}")
+
+    return check

@@ -1,0 +1,33 @@
+"""The configuration's schema for other programs: editors, and the OpenAPI document."""
+
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import fields
+
+from components.configuration.schemas import COMPONENT_SCHEMAS, Component, ConfigurationSchema
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def publish_component(converter: OpenAPIConverter, field: fields.Field, **_: Any) -> dict[str, Any]:
+    """Describe a `Component` field: one of the types. An attribute function of apispec."""
+    if not isinstance(field, Component):
+        return {}
+    return {"anyOf": [converter.resolve_nested_schema(each) for each in COMPONENT_SCHEMAS.values()]}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a configuration.
+
+    It is looser than `validation.validate` where a schema cannot say what the rules say, and
+    never stricter.
+    """
+    # OpenAPI 3.1 has JSON Schema's own dialect; nothing else of OpenAPI is used. A resolver that
+    # names no schema puts them all in line.
+    document = APISpec("configuration", "0", "3.1.0")
+    converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=document)
+    converter.add_attribute_function(publish_component)
+    schema = converter.resolve_nested_schema(ConfigurationSchema)
+    return {"$schema": DIALECT, "title": "Configuration of a tool", **schema}

@@ -1,0 +1,76 @@
+"""What JSON can carry: the rules that hold for a configuration whatever it was written in."""
+
+import math
+from typing import Any
+
+from components.configuration.problems import (
+    MalformedConfiguration,
+    Problem,
+    printable,
+)
+
+MAX_BYTES = 256 * 1024
+"""What a configuration may measure: as it is sent, and as the JSON that is kept."""
+
+MAX_DEPTH = 64
+"""How deep a configuration may nest; a configuration of ours needs four levels."""
+
+
+class DuplicateKeys(dict[str, Any]):
+    """A mapping that was written with the same key more than once: `repeated` are those keys."""
+
+    def __init__(self, values: dict[str, Any], repeated: tuple[str, ...]) -> None:
+        super().__init__(values)
+        self.repeated = repeated
+
+
+def object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return the mapping of `pairs`, as `DuplicateKeys` where a key is repeated."""
+    values = dict(pairs)
+    if len(values) == len(pairs):
+        return values
+    seen: set[str] = set()
+    repeated = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+    return DuplicateKeys(values, tuple(dict.fromkeys(repeated)))
+
+
+def json_problems(value: Any) -> list[Problem]:
+    """Return what keeps JSON from carrying `value` and giving it back unchanged.
+
+    That is repeated keys, numbers that are not finite, and strings with lone surrogates
+    (RFC 8259, 8.2). Raises `MalformedConfiguration` where it nests too deep.
+    """
+    problems: list[Problem] = []
+    _check(value, (), problems)
+    return problems
+
+
+def _check(value: Any, path: tuple[str | int, ...], problems: list[Problem]) -> None:
+    if isinstance(value, dict | list) and len(path) >= MAX_DEPTH:
+        raise MalformedConfiguration(f"nested more than {MAX_DEPTH} levels deep")
+    if isinstance(value, dict):
+        if isinstance(value, DuplicateKeys):
+            problems += [
+                Problem((*path, key), "is given more than once: keep one") for key in value.repeated
+            ]
+        for key, item in value.items():
+            if not _is_text(key):
+                problems.append(Problem(path, f"has a key that is not text: {printable(key)}"))
+            _check(item, (*path, key), problems)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            _check(item, (*path, index), problems)
+    elif isinstance(value, str):
+        if not _is_text(value):
+            problems.append(Problem(path, f"holds half a surrogate pair: {printable(value)}"))
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(Problem(path, f"must be a finite number, not {value}"))
+
+
+def _is_text(text: str) -> bool:
+    """Whether `text` can be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

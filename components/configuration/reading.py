@@ -1,0 +1,58 @@
+"""From text to value: JSON and YAML, read so that nothing is lost and nothing is executed."""
+
+import json
+from enum import StrEnum
+from typing import Any
+
+from components.configuration.json_values import MAX_BYTES, json_problems, object_of_pairs
+from components.configuration.problems import (
+    InvalidConfiguration,
+    MalformedConfiguration,
+    Problem,
+)
+from components.configuration.yaml_values import read_yaml
+
+
+class Format(StrEnum):
+    """What a configuration may be written in."""
+
+    JSON = "JSON"
+    YAML = "YAML"
+
+
+def read(body: bytes, written_in: Format) -> Any:
+    """Return the value of a configuration's text, keys in their order.
+
+    Raises `MalformedConfiguration` with the position where the text is broken, and
+    `InvalidConfiguration` with the path of each value that JSON cannot carry.
+    """
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MalformedConfiguration(
+            f"not UTF-8: byte {error.start} is {body[error.start]:#04x}"
+        ) from None
+    try:
+        value, problems = (_read_json(text), ()) if written_in is Format.JSON else read_yaml(text)
+    except RecursionError:
+        raise MalformedConfiguration("nested too deep to be read") from None
+    if problems := (*problems, *json_problems(value)):
+        raise InvalidConfiguration(problems)
+    if (size := len(json.dumps(value, ensure_ascii=False).encode())) > MAX_BYTES:
+        message = f"has {size} bytes as JSON; a configuration has at most {MAX_BYTES}"
+        raise InvalidConfiguration((Problem((), message),))
+    return value
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(text, object_pairs_hook=object_of_pairs)
+    except json.JSONDecodeError as error:
+        raise MalformedConfiguration(
+            f"not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise
+    except ValueError:
+        # Python refuses to read them: converting takes quadratic time (CVE-2020-10735).
+        raise MalformedConfiguration("not readable: a number has more than 4300 digits") from None

@@ -1,0 +1,31 @@
+"""What a configuration asks to be built: the source of each component, or whose it reuses."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from backends.builders.base import Source
+
+
+def sources(configuration: Mapping[str, Any]) -> dict[str, Source]:
+    """Return the source of each component of a valid configuration that has one of its own."""
+    return {
+        name: Source(
+            repository=build["repository"],
+            ref=build.get("ref"),
+            use_latest_versions=build.get("use_latest_versions"),
+            use_deprecated_versions=build.get("use_deprecated_versions"),
+        )
+        for name, build in _builds(configuration)
+        if "reuse_from" not in build
+    }
+
+
+def reuses(configuration: Mapping[str, Any]) -> dict[str, str]:
+    """Return, for each component that reuses a build, the component whose build it is."""
+    return {
+        name: build["reuse_from"] for name, build in _builds(configuration) if "reuse_from" in build
+    }
+
+
+def _builds(configuration: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    return [(name, component["build"]) for name, component in configuration["components"].items()]

@@ -1,0 +1,69 @@
+"""The published JSON Schema is a schema, and is never stricter than the rules."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from components.configuration.json_schema import json_schema
+from components.configuration.problems import InvalidConfiguration
+from components.configuration.reading import Format, read
+from components.configuration.validation import validate
+from tests.factories import component, configuration, reusing
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    return Draft202012Validator(json_schema())
+
+
+def test_it_is_a_schema() -> None:
+    Draft202012Validator.check_schema(json_schema())
+
+
+def test_real_configurations_match_it(
+    validator: Draft202012Validator, real_configuration: Path
+) -> None:
+    validator.validate(read(real_configuration.read_bytes(), Format.YAML))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        configuration(web=component(port="80")),
+        configuration(web=component(schedule="@daily", retry=9) | {"component_type": "scheduled"}),
+        {"components": {"web": {"build": {"repository": "ssh://x"}, "run": {"command": "x"}}}},
+        {"components": {}},
+        {"components": {f"c{n}": component() for n in range(201)}},
+    ],
+)
+def test_it_finds_what_is_wrong(validator: Draft202012Validator, value: Any) -> None:
+    assert not validator.is_valid(value)
+
+
+runs = st.dictionaries(
+    st.sampled_from(["command", "port", "publish", "schedule", "retry", "cpu", "filelog", "x"]),
+    st.sampled_from(["start", "/", "@daily", "61 * * * *", 80, 0, 1.5, "1", True, None]),
+)
+components = st.one_of(
+    st.builds(lambda run: {**component(), "run": run}, runs),
+    st.builds(
+        lambda run, kind: {**component(), "run": run, "component_type": kind},
+        runs,
+        st.sampled_from(["continuous", "scheduled", "other"]),
+    ),
+    st.builds(reusing, st.sampled_from(["a", "b", "c"])),
+)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b", "c"]), components))
+def test_what_is_valid_matches_it(parts: dict[str, Any]) -> None:
+    value = {"components": parts}
+    try:
+        validate(value)
+    except InvalidConfiguration:
+        return
+    Draft202012Validator(json_schema()).validate(value)

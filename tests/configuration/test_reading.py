@@ -1,0 +1,174 @@
+"""JSON and YAML are read without loss, and what JSON cannot carry is told."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.configuration.json_values import MAX_BYTES
+from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
+from components.configuration.reading import Format, read
+
+
+def problems(text: str | bytes, written_in: Format = Format.YAML) -> list[str]:
+    """The problems that reading `text` raises, as people see them."""
+    body = text if isinstance(text, bytes) else text.encode()
+    with pytest.raises(InvalidConfiguration) as caught:
+        read(body, written_in)
+    return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_real_configuration_reads_as_a_yaml_loader_reads_it(real_configuration: Path) -> None:
+    body = real_configuration.read_bytes()
+    assert json.dumps(read(body, Format.YAML)) == json.dumps(yaml.safe_load(body))
+
+
+def test_json_keeps_the_order_of_keys_and_the_types_of_values() -> None:
+    text = '{"z": 1, "a": {"y": 2.5, "b": [true, null, "ø"]}, "big": 123456789012345678901}'
+    assert json.dumps(read(text.encode(), Format.JSON), ensure_ascii=False) == text
+
+
+def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
+    assert read(b'\xef\xbb\xbf{"a": 1}', Format.JSON) == {"a": 1}
+
+
+def test_anchors_aliases_and_merges_are_followed() -> None:
+    text = "base: &b {a: 1, b: 2}\nmerged: {<<: *b, b: 3}\nalias: *b"
+    assert read(text.encode(), Format.YAML) == {
+        "base": {"a": 1, "b": 2},
+        "merged": {"a": 1, "b": 3},
+        "alias": {"a": 1, "b": 2},
+    }
+
+
+def test_of_several_merged_mappings_the_earlier_one_wins() -> None:
+    text = "a: &a {x: 1}\nb: &b {x: 2, y: 2}\nc: {<<: [*a, *b]}"
+    assert read(text.encode(), Format.YAML)["c"] == {"x": 1, "y": 2}
+
+
+def test_an_empty_yaml_document_is_null() -> None:
+    assert read(b"", Format.YAML) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "written_in", "message"),
+    [
+        ('{"a": ', Format.JSON, "not valid JSON: Expecting value at line 1, column 7"),
+        ('{\n"a" 1}', Format.JSON, "not valid JSON: Expecting ':' delimiter at line 2, column 5"),
+        ("", Format.JSON, "not valid JSON: Expecting value at line 1, column 1"),
+        ("a: 1\n b: 2", Format.YAML, "not valid YAML: mapping values are not allowed"),
+        ("a: [1,\nb: 2", Format.YAML, "did not find expected ',' or ']' at line 3, column 1"),
+        ("a: *nowhere", Format.YAML, "not valid YAML: found undefined alias at line 1, column 4"),
+        ("a: 1\n---\nb: 2", Format.YAML, "at line 2, column 1"),
+        ("a: 1\nb: \x07", Format.YAML, "character U+0007 is not allowed at line 2, column 4"),
+        ('a: "\\ud800"\nb: [', Format.YAML, "not valid YAML"),
+    ],
+)
+def test_broken_text_is_malformed_and_its_position_told(
+    text: str, written_in: Format, message: str
+) -> None:
+    with pytest.raises(MalformedConfiguration) as caught:
+        read(text.encode(), written_in)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("written_in", Format)
+def test_text_that_is_not_utf_8_is_malformed(written_in: Format) -> None:
+    with pytest.raises(MalformedConfiguration, match="not UTF-8: byte 1 is 0xff"):
+        read(b"a\xff", written_in)
+
+
+@pytest.mark.parametrize(
+    ("text", "written_in"),
+    [
+        ("[" * 100_000, Format.JSON),
+        ('{"a":' * 100_000, Format.JSON),
+        ("[" * 65 + "]" * 65, Format.JSON),
+        ("[" * 100_000, Format.YAML),
+        ("{a: " * 100_000, Format.YAML),
+        ("\n".join(" " * n + "a:" for n in range(500)), Format.YAML),
+        ("a: &a [*a]", Format.YAML),
+        ("a: &a {<<: *a}", Format.YAML),
+    ],
+)
+def test_nesting_that_would_exhaust_the_parser_is_malformed(text: str, written_in: Format) -> None:
+    with pytest.raises(MalformedConfiguration, match="nested"):
+        read(text.encode(), written_in)
+
+
+def test_sixty_four_levels_are_read() -> None:
+    text = b"[" * 64 + b"]" * 64
+    assert read(text, Format.JSON) == read(text, Format.YAML)
+
+
+def test_a_number_that_python_refuses_to_convert_is_malformed() -> None:
+    with pytest.raises(MalformedConfiguration, match="4300 digits"):
+        read(b"1" * 5000, Format.JSON)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: {b: 2024-01-01}", 'a.b: is a YAML timestamp, which JSON cannot carry: put "2024'),
+        ("a: 2024-99-99", "a: is a YAML timestamp"),
+        ("a: !!binary aGk=", "a: is a YAML binary"),
+        ("a: !mine x", "a: is a YAML !mine"),
+        ("a: !!int x", "a: is a YAML int"),
+        ("a: " + "1" * 5000, "a: is a YAML int"),
+        ("a: {1: x}", 'a: has a key that is not a string, "1": put it in quotes'),
+        ("a: {yes: x}", 'a: has a key that is not a string, "yes"'),
+        ("a: {[1]: x}", "a: has a key that is not a string"),
+        ("a: {b: 1, b: 2}", "a.b: is given more than once: keep one"),
+        ("a: {<<: 1}", 'a["<<"]: must refer to a mapping'),
+        ("a: [1, .nan]", "a[1]: must be a finite number, not nan"),
+        ("a: -.inf", "a: must be a finite number, not -inf"),
+        ('a: "\\ud800"', 'a: holds half a surrogate pair: "\\ud800"'),
+        ('"\\udc00": 1', 'has a key that is not text: "\\udc00"'),
+    ],
+)
+def test_what_yaml_has_and_json_cannot_carry_is_invalid_by_path(text: str, problem: str) -> None:
+    assert any(problem in each for each in problems(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"a": {"b": 1, "b": 2}}', "a.b: is given more than once: keep one"),
+        ('{"a": NaN}', "a: must be a finite number, not nan"),
+        ('{"a": [1e999]}', "a[0]: must be a finite number, not inf"),
+        ('{"a.b": "\\ud800"}', '["a.b"]: holds half a surrogate pair'),
+    ],
+)
+def test_what_python_reads_and_json_does_not_have_is_invalid_by_path(
+    text: str, problem: str
+) -> None:
+    assert any(problem in each for each in problems(text, Format.JSON))
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(problems("a: 2024-01-01\nb: .nan\nc: {x: 1, x: 2}\n1: d")) == 4
+
+
+def test_aliases_cannot_grow_without_bound() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    (problem,) = problems("\n".join(lines))
+    assert (
+        problem
+        == f"the configuration is larger than {MAX_BYTES} bytes once its aliases are followed"
+    )
+
+
+def test_merges_cannot_grow_without_bound() -> None:
+    lines = ["a0: &a0 {x: 1}"]
+    lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    (problem,) = problems("\n".join(lines))
+    assert "larger than" in problem
+
+
+def test_a_configuration_that_grows_too_large_as_json_is_invalid() -> None:
+    text = "[" + ",".join(["9e15"] * 50_000) + "]"
+    assert len(text) < MAX_BYTES
+    (problem,) = problems(text, Format.JSON)
+    assert "bytes as JSON" in problem
