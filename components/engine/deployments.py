@@ -1,0 +1,115 @@
+"""What can be done with deployments: create, list, show."""
+
+import re
+from typing import TypeVar
+
+from backends.stores.base import AlreadyExists, Document, NotFound, StoreError
+from components.engine.advance import advance
+from components.engine.configurations import get_configuration
+from components.engine.context import Answer, Engine
+from components.engine.documents import (
+    DEPLOYMENT,
+    deployment_data,
+    deployment_state,
+    deployments_in,
+)
+from components.engine.errors import (
+    Contended,
+    DeploymentSuperseded,
+    NoDeployment,
+    NoSuchTool,
+)
+from components.engine.model import Deployment, planned
+from components.engine.progress import MAX_ATTEMPTS
+from components.engine.prune import prune
+
+T = TypeVar("T")
+
+LATEST = "latest"
+"""Stands for the id of a tool's newest deployment."""
+
+_RANDOM_NUMBERS = 1_000_000
+
+
+async def create_deployment(engine: Engine, tool: str) -> Answer[Deployment]:
+    """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
+
+    Raises `NoConfiguration`, `NoSuchTool`, `DeploymentSuperseded`, `Contended` and what the store
+    raises.
+    """
+    configuration = await get_configuration(engine, tool)
+    document = await _store_planned(engine, tool, configuration)
+    try:
+        answer = await advance(engine, document)
+    except NotFound:
+        raise DeploymentSuperseded(document.name, engine.deployments_kept) from None
+    return _with_warnings(engine, answer, await _prune(engine, answer.value))
+
+
+async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment, ...]]:
+    """Return a tool's deployments as they are stored, newest first."""
+    found, corrupt = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+    deployments = tuple(deployment for _, deployment in found)
+    return _with_warnings(engine, Answer(deployments), corrupt)
+
+
+async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[Deployment]:
+    """Return a deployment, brought up to date unless it is final. `LATEST` is the newest one.
+
+    Raises `NoDeployment`, `Corrupt`, `Contended`.
+    """
+    try:
+        document = await _find(engine, tool, deploy_id)
+        answer = await advance(engine, document)
+    except NotFound:
+        raise NoDeployment(tool, deploy_id) from None
+    return _with_warnings(engine, answer, ())
+
+
+async def _find(engine: Engine, tool: str, deploy_id: str) -> Document:
+    if deploy_id != LATEST:
+        # What cannot be an id never reaches the store, where it might name something else.
+        if not re.fullmatch(rf"{re.escape(tool)}-deploy-[0-9]{{14}}-[0-9]+", deploy_id):
+            raise NoDeployment(tool, deploy_id)
+        return await engine.store.get(tool, DEPLOYMENT, deploy_id)
+    found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+    if not found:
+        raise NoDeployment(tool, deploy_id)
+    return found[0][0]
+
+
+async def _store_planned(engine: Engine, tool: str, configuration: object) -> Document:
+    """Store a deployment with nothing started yet, under an id that nothing else has."""
+    now = await engine.store.now()
+    for _ in range(MAX_ATTEMPTS):
+        number = engine.random.randrange(_RANDOM_NUMBERS)
+        deploy_id = f"{tool}-deploy-{now:%Y%m%d%H%M%S}-{number}"
+        deployment = planned(tool, deploy_id, now, configuration)
+        try:
+            return await engine.store.create(
+                tool,
+                DEPLOYMENT,
+                deploy_id,
+                deployment_data(deployment),
+                deployment_state(deployment),
+            )
+        except AlreadyExists:
+            continue
+        except NotFound:
+            raise NoSuchTool(tool) from None
+    raise Contended(f"the list of deployments of tool {tool!r}")
+
+
+async def _prune(engine: Engine, newest: Deployment) -> tuple[str, ...]:
+    """Prune, and return warnings: the new deployment stands whether or not old ones can go."""
+    try:
+        return await prune(engine, newest.tool, newest.id)
+    except StoreError as error:
+        return (
+            f"older deployments could not be removed, the next deployment tries again: {error}",
+        )
+
+
+def _with_warnings(engine: Engine, answer: Answer[T], warnings: tuple[str, ...]) -> Answer[T]:
+    notice = (engine.builder.notice,) if engine.builder.notice else ()
+    return Answer(answer.value, (*notice, *answer.warnings, *warnings), answer.errors)

@@ -1,0 +1,102 @@
+"""Configurations and deployments as stored documents, and back.
+
+The stored form is an interface too: a later version must read what an earlier one has written.
+"""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from backends.builders.base import BuildStatus
+from backends.stores.base import Corrupt, Document, DocumentState, JsonObject, Listing
+from components.engine.model import Build, Deployment
+
+CONFIGURATION = "config"
+"""The kind, and the name, of a tool's one configuration."""
+
+DEPLOYMENT = "deployment"
+"""The kind of a deployment; its name is its id."""
+
+
+class _Stored(Schema):
+    class Meta:
+        # What a later version has added does not stop an earlier one.
+        unknown = EXCLUDE
+
+
+class _StoredBuild(_Stored):
+    status = fields.Enum(BuildStatus, by_value=True, required=True)
+    build_id = fields.String(data_key="build-id", required=True, allow_none=True)
+    message = fields.String(required=True)
+    image = fields.String(required=True, allow_none=True)
+    digest = fields.String(required=True, allow_none=True)
+    commit = fields.String(required=True, allow_none=True)
+    started = fields.AwareDateTime(data_key="start-time", required=True, allow_none=True)
+    ended = fields.AwareDateTime(data_key="end-time", required=True, allow_none=True)
+
+    @post_load
+    def _build(self, data: dict[str, Any], **_: Any) -> Build:
+        return Build(**data)
+
+
+class _StoredDeployment(_Stored):
+    id = fields.String(data_key="deploy-id", required=True)
+    created = fields.AwareDateTime(data_key="creation-time", required=True)
+    cancel_requested = fields.Boolean(data_key="cancel-requested", required=True)
+    builds = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredBuild), required=True)
+    configuration = fields.Dict(data_key="config", required=True)
+
+
+_DEPLOYMENT_SCHEMA = _StoredDeployment()
+
+
+def deployment_data(deployment: Deployment) -> JsonObject:
+    """Return a deployment as a document's data."""
+    data: JsonObject = _DEPLOYMENT_SCHEMA.dump(deployment)
+    return data
+
+
+def deployment_state(deployment: Deployment) -> DocumentState:
+    """Return the state that a deployment's document has: open until the deployment is final."""
+    return DocumentState.SEALED if deployment.status.is_final else DocumentState.OPEN
+
+
+def deployment_of(document: Document) -> Deployment:
+    """Return the deployment in a document. Raises `Corrupt` where it holds something else."""
+    try:
+        deployment = Deployment(tool=document.tool, **_DEPLOYMENT_SCHEMA.load(document.data))
+        if deployment.builds.keys() != deployment.sources.keys():
+            raise ValidationError("builds and configuration name different components")
+    except (ValidationError, KeyError, TypeError, AttributeError) as error:
+        reason = f"is not a deployment: {error}"
+        raise Corrupt(document.tool, document.kind, document.name, reason) from None
+    return deployment
+
+
+def deployments_in(
+    listing: Listing,
+) -> tuple[list[tuple[Document, Deployment]], tuple[str, ...]]:
+    """Return the deployments of a listing, newest first, and a warning for each corrupt one."""
+    found: list[tuple[Document, Deployment]] = []
+    corrupt: list[Corrupt] = list(listing.corrupt)
+    for document in listing.documents:
+        try:
+            found.append((document, deployment_of(document)))
+        except Corrupt as error:
+            corrupt.append(error)
+    found.sort(key=lambda each: (each[1].created, each[1].id), reverse=True)
+    return found, tuple(map(str, corrupt))
+
+
+def configuration_data(configuration: Any) -> JsonObject:
+    """Return a configuration as a document's data, with nothing added and nothing taken."""
+    return {"config": configuration}
+
+
+def configuration_of(document: Document) -> Any:
+    """Return the configuration in a document. Raises `Corrupt` where there is none."""
+    try:
+        return document.data["config"]
+    except KeyError:
+        reason = "is not a configuration"
+        raise Corrupt(document.tool, document.kind, document.name, reason) from None

@@ -1,0 +1,59 @@
+"""What the engine can refuse, and the one case where a deployment vanishes under its maker.
+
+    EngineError
+    ├── NoConfiguration        the tool has none
+    ├── NoSuchTool             there is no such tool on this platform
+    ├── NoDeployment           the tool has none of this id, or none at all
+    ├── DeploymentSuperseded   removed, in favour of newer ones, while it was being launched
+    └── Contended              others kept changing the same document; worth another try
+
+The errors of `components.configuration` and of the stores pass through as they are.
+"""
+
+
+class EngineError(Exception):
+    """The root of the engine's own errors; the message is for people."""
+
+
+class NoConfiguration(EngineError):
+    """The tool has no configuration, or there is no such tool."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(
+            f"tool {tool!r} has no configuration, or there is no such tool: "
+            "store a configuration first"
+        )
+
+
+class NoSuchTool(EngineError):
+    """The store has no place for this tool."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__(f"there is no tool {tool!r} here")
+
+
+class NoDeployment(EngineError):
+    """The tool has no such deployment."""
+
+    def __init__(self, tool: str, deploy_id: str) -> None:
+        super().__init__(
+            f"tool {tool!r} has no deployment {deploy_id!r}: it never had, or it was removed "
+            "in favour of newer ones"
+        )
+
+
+class DeploymentSuperseded(EngineError):
+    """A deployment was removed before the outcome of its launch could be stored."""
+
+    def __init__(self, deploy_id: str, kept: int) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} was removed while it was being launched, since {kept} newer "
+            "ones are kept; the builds that it had started were cancelled"
+        )
+
+
+class Contended(EngineError):
+    """Somebody else changed the same document at every attempt."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is being changed by others at this moment: try again")

@@ -1,0 +1,95 @@
+"""A deployment and its builds, as values, and the rules that follow from them alone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from backends.builders.base import BuildStatus, Source
+from components.configuration.sources import reuses, sources
+
+
+class DeploymentStatus(StrEnum):
+    """How a deployment goes. The last three are final."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    ERROR = "ERROR"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the deployment has ended and never changes again."""
+        return self not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One component's build. Times are UTC; `build_id` is None until a builder has accepted it."""
+
+    status: BuildStatus = BuildStatus.PENDING
+    build_id: str | None = None
+    message: str = ""
+    image: str | None = None
+    digest: str | None = None
+    commit: str | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+
+    @property
+    def awaits_launch(self) -> bool:
+        """Whether no builder has accepted it yet, and it can still be started."""
+        return self.build_id is None and not self.status.is_final
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """One deployment of a tool. `builds` holds the components that have a source of their own."""
+
+    tool: str
+    id: str
+    created: datetime
+    configuration: Mapping[str, Any]
+    builds: Mapping[str, Build]
+    cancel_requested: bool = False
+
+    @property
+    def status(self) -> DeploymentStatus:
+        """The status that follows from the builds."""
+        statuses = {build.status for build in self.builds.values()}
+        if not all(status.is_final for status in statuses):
+            launched = any(build.build_id is not None for build in self.builds.values())
+            return DeploymentStatus.RUNNING if launched else DeploymentStatus.PENDING
+        if self.cancel_requested:
+            return DeploymentStatus.CANCELLED
+        if BuildStatus.ERROR in statuses:
+            return DeploymentStatus.ERROR
+        if BuildStatus.CANCELLED in statuses:
+            return DeploymentStatus.CANCELLED
+        return DeploymentStatus.FINISHED
+
+    @property
+    def sources(self) -> Mapping[str, Source]:
+        """The source of each component in `builds`."""
+        return sources(self.configuration)
+
+    @property
+    def all_builds(self) -> Mapping[str, Build]:
+        """The build of every component in the configuration's order, reused ones included."""
+        reused = reuses(self.configuration)
+        return {
+            name: replace(
+                self.builds[reused[name]], message=f"reuses the build of {reused[name]!r}"
+            )
+            if name in reused
+            else self.builds[name]
+            for name in self.configuration["components"]
+        }
+
+
+def planned(tool: str, deploy_id: str, created: datetime, configuration: Any) -> Deployment:
+    """Return a new deployment of a valid configuration, with nothing started yet."""
+    builds = {name: Build() for name in sources(configuration)}
+    return Deployment(tool, deploy_id, created, configuration, builds)

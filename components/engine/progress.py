@@ -1,0 +1,42 @@
+"""Storing what happens to a deployment: always a merge onto what is stored, never over it."""
+
+from collections.abc import Callable
+
+from backends.stores.base import Conflict, Document, Sealed
+from components.engine.context import Engine
+from components.engine.documents import (
+    DEPLOYMENT,
+    deployment_data,
+    deployment_of,
+    deployment_state,
+)
+from components.engine.errors import Contended
+from components.engine.model import Deployment
+
+MAX_ATTEMPTS = 20
+"""How often a write that met another one is tried again."""
+
+
+async def store_change(
+    engine: Engine, read: Document, change: Callable[[Deployment], Deployment]
+) -> Deployment:
+    """Apply `change` to the stored deployment, first as it was `read`; return what is stored then.
+
+    Nothing is written where nothing changes. After a `Conflict` the deployment is read again and
+    the change applied to that. Raises `NotFound` where it was removed, `Contended`.
+    """
+    document = read
+    for _ in range(MAX_ATTEMPTS):
+        stored = deployment_of(document)
+        changed = change(stored)
+        if changed == stored:
+            return stored
+        try:
+            await engine.store.replace(
+                document, deployment_data(changed), deployment_state(changed)
+            )
+        except (Conflict, Sealed):
+            document = await engine.store.get(read.tool, DEPLOYMENT, read.name)
+        else:
+            return changed
+    raise Contended(f"deployment {read.name!r}")

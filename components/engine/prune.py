@@ -1,0 +1,65 @@
+"""Keeping the newest deployments of a tool and removing the others."""
+
+from collections.abc import Collection
+
+from backends.stores.base import Conflict, Document, NotFound
+from components.engine.context import Engine
+from components.engine.documents import DEPLOYMENT, deployment_of, deployments_in
+from components.engine.launch import cancel_builds
+from components.engine.model import Deployment
+from components.engine.progress import MAX_ATTEMPTS
+
+
+def superseded(
+    deployments: Collection[Deployment], kept: int, newest: str
+) -> tuple[Deployment, ...]:
+    """Return the deployments to remove so that `kept` stay: the oldest final ones first.
+
+    Only where no final one is left, the oldest that still runs; never the one whose id is
+    `newest`. The order is the same for everybody who looks, so that of several who prune at once
+    none removes more than the others would.
+    """
+    excess = max(len(deployments) - kept, 0)
+    oldest_first = sorted(
+        deployments,
+        key=lambda each: (each.status.is_final is False, each.created, each.id == newest, each.id),
+    )
+    return tuple(each for each in oldest_first[:excess] if each.id != newest)
+
+
+async def prune(engine: Engine, tool: str, newest: str) -> tuple[str, ...]:
+    """Remove what is superseded by the deployment `newest`; return warnings of what could not be.
+
+    A deployment whose builds cannot be cancelled stays, and the next deployment tries again.
+    """
+    found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+    documents = {deployment.id: document for document, deployment in found}
+    deployments = [deployment for _, deployment in found]
+    return tuple(
+        [
+            f"deployment {deployment.id!r} could not be removed, since its builds could not be "
+            "cancelled: the next deployment tries again"
+            for deployment in superseded(deployments, engine.deployments_kept, newest)
+            if not await _remove(engine, documents[deployment.id])
+        ]
+    )
+
+
+async def _remove(engine: Engine, document: Document) -> bool:
+    """Cancel what a deployment runs and remove it; return False where it has to stay."""
+    for _ in range(MAX_ATTEMPTS):
+        deployment = deployment_of(document)
+        if not await cancel_builds(engine, deployment, deployment.builds):
+            return False
+        try:
+            await engine.store.delete(document.tool, document.kind, document.name, document.version)
+        except NotFound:
+            return True
+        except Conflict:
+            try:
+                document = await engine.store.get(document.tool, document.kind, document.name)
+            except NotFound:
+                return True
+        else:
+            return True
+    return False

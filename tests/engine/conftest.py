@@ -1,0 +1,41 @@
+"""An engine on a store that counts and a builder that obeys, with time that does not pass."""
+
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from components.engine.configurations import set_configuration
+from components.engine.context import Answer, Engine
+from components.engine.deployments import create_deployment
+from components.engine.model import Deployment
+from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
+from tests.factories import TOOL, configuration
+from tests.stores.counting import CountingStore
+
+
+@pytest.fixture
+def store(clock: HandClock) -> CountingStore:
+    return CountingStore(clock)
+
+
+@pytest.fixture
+async def builder() -> ScriptedBuilder:
+    return ScriptedBuilder()
+
+
+@pytest.fixture
+def engine(store: CountingStore, builder: ScriptedBuilder) -> Engine:
+    return Engine(store, builder, deployments_kept=3, patience=15, random=Random(1))
+
+
+async def deployed(
+    engine: Engine, *names: str, kept: int | None = None, **components: Any
+) -> Answer[Deployment]:
+    """Store a configuration of these components, and deploy it."""
+    await set_configuration(engine, TOOL, configuration(*names, **components))
+    return await create_deployment(
+        engine if kept is None else replace(engine, deployments_kept=kept), TOOL
+    )
