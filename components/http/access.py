@@ -1,0 +1,48 @@
+"""Who may: one middleware in front of every handler, which no new route can forget."""
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from components.http.errors import BadToolName, Forbidden, Unauthenticated
+from components.http.keys import SETTINGS
+from components.http.subject import Subject
+from components.tool_name import RULE, is_tool_name
+
+OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/static", "/healthz", "/readyz"})
+"""What anyone may ask for. Whatever is not here needs a subject, and a tool that is its own."""
+
+
+@web.middleware
+async def access_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Let a request pass if its path is open, or if its subject is the tool in its path.
+
+    Raises `Unauthenticated`, `BadToolName`, `Forbidden`.
+    """
+    route = request.match_info.route
+    if request.match_info.http_exception is None and not (
+        route.resource is not None and route.resource.canonical in OPEN_PATHS
+    ):
+        _authorize(request, _authenticate(request))
+    return await handler(request)
+
+
+def _authenticate(request: web.Request) -> Subject:
+    header = request.app[SETTINGS].auth_header
+    values = request.headers.getall(header, [])
+    if len(values) != 1:
+        raise Unauthenticated(f"the header {header} must be given exactly once")
+    try:
+        return Subject.parse(values[0])
+    except ValueError as error:
+        raise Unauthenticated(f"the header {header} names no subject: {error}") from None
+
+
+def _authorize(request: web.Request, subject: Subject) -> None:
+    tool = request.match_info.get("toolname", "")
+    if not is_tool_name(tool):
+        raise BadToolName(f"a tool's name is {RULE}")
+    organization = request.app[SETTINGS].auth_organization
+    if subject.organization != organization:
+        raise Forbidden(f"only certificates of the organization {organization!r} may do this")
+    if subject.common_name != tool:
+        raise Forbidden(f"only the tool {tool!r} itself may do this")

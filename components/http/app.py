@@ -1,0 +1,71 @@
+"""The application, put together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from aiohttp import web
+from aiohttp_apigami import validation_middleware
+
+from backends.builders.base import Builder
+from backends.stores.base import Store
+from components.configuration.json_values import MAX_BYTES
+from components.engine.context import Engine
+from components.http import config_routes, deploy_routes, health_routes
+from components.http.access import access_middleware
+from components.http.documentation import setup_documentation
+from components.http.errors import error_middleware
+from components.http.keys import ENGINE, SETTINGS
+from components.http.limits import deadline_middleware, parameters_middleware
+from components.plugins import open_builder, open_store
+from components.settings import Settings, environment
+
+
+def create_app(
+    settings: Settings, store: Store | None = None, builder: Builder | None = None
+) -> web.Application:
+    """Return the application. What is not given is opened by its name in the settings.
+
+    A store or builder that is given stays its giver's to close. At startup the application
+    raises `SettingsError` where a name or a backend's setting is bad.
+    """
+    app = web.Application(
+        middlewares=[
+            error_middleware,
+            deadline_middleware,
+            access_middleware,
+            parameters_middleware,
+            validation_middleware,
+        ],
+        client_max_size=MAX_BYTES,
+    )
+    app[SETTINGS] = settings
+
+    async def engine(app: web.Application) -> AsyncIterator[None]:
+        env = environment()
+        async with AsyncExitStack() as stack:
+            used_store, used_builder = store, builder
+            if used_store is None:
+                used_store = open_store(settings.store, env)
+                stack.push_async_callback(used_store.close)
+            if used_builder is None:
+                used_builder = open_builder(settings.builder, env)
+                stack.push_async_callback(used_builder.close)
+            app[ENGINE] = Engine(
+                used_store,
+                used_builder,
+                deployments_kept=settings.deployments_kept,
+                # Half of a request's time, so that what the builder says can still be stored.
+                patience=settings.request_timeout / 2,
+            )
+            yield
+
+    async def name_server(request: web.Request, response: web.StreamResponse) -> None:
+        # aiohttp would name itself and its version.
+        response.headers["Server"] = "components-api"
+
+    app.cleanup_ctx.append(engine)
+    app.on_response_prepare.append(name_server)
+    for routes in (config_routes.ROUTES, deploy_routes.ROUTES, health_routes.ROUTES):
+        app.router.add_routes(routes)
+    setup_documentation(app, settings.auth_header)
+    return app

@@ -1,0 +1,122 @@
+"""The OpenAPI document: what each route says of itself, and how it is put together."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+from aiohttp import web
+from aiohttp_apigami import (
+    AiohttpApiSpec,
+    OpenApiVersion,
+    docs,
+    match_info_schema,
+    response_schema,
+)
+from marshmallow import Schema, fields
+
+from components import __version__
+from components.configuration.json_schema import publish_component
+from components.http.limits import refuse_parameters
+from components.http.schemas import ErrorResponseSchema
+from components.tool_name import TOOL_NAME
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+SECURITY_SCHEME = "subject"
+_DESCRIPTION = """\
+Keeps a tool's configuration and deploys its components, all builds at once.
+
+Every answer comes in an envelope: `data`, and `messages` with what people should be told."""
+
+_ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+_OF_A_TOOL = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+class ToolPath(Schema):
+    """The path of a tool."""
+
+    toolname = fields.String(
+        required=True, metadata={"description": "The tool.", "pattern": f"^{TOOL_NAME}$"}
+    )
+
+
+class DeploymentPath(ToolPath):
+    """The path of a deployment."""
+
+    deploy_id = fields.String(
+        required=True, metadata={"description": "The deployment's id, or `latest`."}
+    )
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    answer: type[Schema],
+    *errors: HTTPStatus,
+    path: type[ToolPath] | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    **attributes: Any,
+) -> Callable[[H], H]:
+    """Document a handler: its answer, its path, and each status that an error of it may have."""
+    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
+    security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if path else []
+
+    def decorate(handler: H) -> H:
+        for each in sorted(statuses):
+            handler = response_schema(ErrorResponseSchema, each, description=each.phrase)(handler)
+        handler = response_schema(answer, status, description=status.phrase)(handler)
+        if path:
+            handler = match_info_schema(path)(handler)
+        return docs(operation_id=operation_id, summary=summary, security=security, **attributes)(
+            handler
+        )
+
+    return decorate
+
+
+def setup_documentation(app: web.Application, auth_header: str) -> None:
+    """Serve the OpenAPI document of all routes that `app` has now, and Swagger UI."""
+    api = AiohttpApiSpec(
+        url="/openapi.json",
+        swagger_path="/docs",
+        static_path="/docs/static",
+        openapi_version=OpenApiVersion.V303,
+        error_callback=refuse_parameters,
+        title="Components API",
+        version=__version__,
+        info={"description": _DESCRIPTION, "license": {"name": "Apache-2.0"}},
+    )
+    scheme = {
+        "type": "apiKey",
+        "in": "header",
+        "name": auth_header,
+        "description": "The subject of the client's certificate (RFC 4514), set by the gateway.",
+    }
+    api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
+    for plugin in api.spec.plugins:
+        plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
+    api.register(app, in_place=True)
+    _tidy(document_of(app))
+
+
+def document_of(app: web.Application) -> dict[str, Any]:
+    """Return the OpenAPI document that an application serves."""
+    document: dict[str, Any] = app["swagger_dict"]  # apigami's own key
+    return document
+
+
+def _tidy(document: dict[str, Any]) -> None:
+    """Take out what apigami writes too much.
+
+    OpenAPI 3 has no `produces`; and the HEAD that aiohttp adds to each GET would be a second
+    operation with the same id.
+    """
+    for path in document["paths"].values():
+        path.pop("head", None)
+        for each in path.values():
+            each.pop("produces", None)

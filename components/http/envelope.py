@@ -1,0 +1,29 @@
+"""The envelope that every answer of the API comes in."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aiohttp import web
+
+MAX_MESSAGES = 100
+"""How many messages of one kind an answer has; a last one says how many there were besides."""
+
+
+def wrapped(
+    data: Any,
+    *,
+    info: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    errors: Sequence[str] = (),
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> web.Response:
+    """Return a JSON response with `data` and the messages in the envelope."""
+    messages = {"info": _some(info), "warning": _some(warnings), "error": _some(errors)}
+    return web.json_response({"data": data, "messages": messages}, status=status, headers=headers)
+
+
+def _some(messages: Sequence[str]) -> list[str]:
+    shown = list(messages[:MAX_MESSAGES])
+    more = len(messages) - len(shown)
+    return [*shown, f"and {more} more"] if more else shown

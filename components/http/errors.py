@@ -1,0 +1,159 @@
+"""Errors as answers: which status each error has, in one table, and nothing internal in any.
+
+RequestError
+├── UnknownParameter      400   a query parameter that the route does not have
+├── BadToolName           400   not a tool's name
+├── BadParameter          400   a path or query parameter with a bad value
+├── Unauthenticated       401   no usable subject
+├── Forbidden             403   a subject that may not do this
+├── UnsupportedFormat     415   a body in something else than JSON or YAML
+└── DeadlineExceeded      504   the request took too long
+"""
+
+import logging
+import uuid
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from backends.stores.base import Corrupt, Rejected, Unavailable
+from components.configuration.json_values import MAX_BYTES
+from components.configuration.problems import (
+    InvalidConfiguration,
+    MalformedConfiguration,
+    nearest,
+)
+from components.engine.errors import (
+    Contended,
+    DeploymentSuperseded,
+    NoConfiguration,
+    NoDeployment,
+    NoSuchTool,
+)
+from components.http.envelope import wrapped
+
+logger = logging.getLogger(__name__)
+
+RETRY_AFTER_SECONDS = 5
+"""What a client is told to wait after an error that may pass."""
+
+
+class RequestError(Exception):
+    """The root of what a request itself can have wrong."""
+
+
+class BadToolName(RequestError):
+    """The path holds something that no tool can be called."""
+
+
+class BadParameter(RequestError):
+    """A path or query parameter has a bad value."""
+
+
+class UnknownParameter(RequestError):
+    """The query has a parameter that the route does not have."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        near = nearest(name, known)
+        names = ", ".join(sorted(known))
+        hint = f"did you mean {near!r}?" if near else f"it takes {names or 'none'}"
+        super().__init__(f"this path has no query parameter {name!r}: {hint}")
+
+
+class Unauthenticated(RequestError):
+    """Nobody, or nobody in particular, is asking."""
+
+
+class Forbidden(RequestError):
+    """Somebody is asking who may not."""
+
+
+class UnsupportedFormat(RequestError):
+    """The body is in a format that is not read here."""
+
+
+class DeadlineExceeded(RequestError):
+    """The request took longer than a request may."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the request took longer than {seconds:g} s and was ended; what it had stored "
+            "remains, so look before you repeat it"
+        )
+
+
+STATUSES: dict[type[Exception], HTTPStatus] = {
+    BadParameter: HTTPStatus.BAD_REQUEST,
+    BadToolName: HTTPStatus.BAD_REQUEST,
+    MalformedConfiguration: HTTPStatus.BAD_REQUEST,
+    UnknownParameter: HTTPStatus.BAD_REQUEST,
+    web.RequestPayloadError: HTTPStatus.BAD_REQUEST,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    NoConfiguration: HTTPStatus.NOT_FOUND,
+    NoDeployment: HTTPStatus.NOT_FOUND,
+    NoSuchTool: HTTPStatus.NOT_FOUND,
+    DeploymentSuperseded: HTTPStatus.CONFLICT,
+    Rejected: HTTPStatus.CONFLICT,
+    UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
+    Contended: HTTPStatus.SERVICE_UNAVAILABLE,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
+}
+
+_MAY_PASS = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+
+
+@web.middleware
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error in the envelope, with the status of its type."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < HTTPStatus.BAD_REQUEST:
+            raise
+        return _answer(HTTPStatus(error.status), [_of_aiohttp(request, error)], error)
+    except tuple(STATUSES) as error:
+        status = next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.error("%s %s: %s", request.method, request.path, error)  # noqa: TRY400
+        if isinstance(error, InvalidConfiguration):
+            problems, hints = map(str, error.problems), map(str, error.hints)
+            return _answer(status, list(problems), warnings=list(hints))
+        return _answer(status, [str(error)])
+    except Exception:
+        # The one place for what nobody foresaw: the client gets a number, the log the rest.
+        error_id = uuid.uuid4().hex[:12]
+        logger.exception("internal error %s in %s %s", error_id, request.method, request.path)
+        message = f"internal error {error_id}: the service's log has more under this number"
+        return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, [message])
+
+
+def _answer(
+    status: HTTPStatus,
+    errors: Sequence[str],
+    cause: web.HTTPException | None = None,
+    warnings: Sequence[str] = (),
+) -> web.Response:
+    headers = {}
+    if status in _MAY_PASS:
+        headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if isinstance(cause, web.HTTPMethodNotAllowed):
+        headers["Allow"] = ", ".join(sorted(cause.allowed_methods))
+    return wrapped(None, errors=errors, warnings=warnings, status=status, headers=headers)
+
+
+def _of_aiohttp(request: web.Request, error: web.HTTPException) -> str:
+    """Say what aiohttp's own error means here."""
+    if isinstance(error, web.HTTPNotFound):
+        return f"there is no path {request.path!r}: /openapi.json lists those there are"
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        return f"{request.method} is not for this path: it takes {allowed}"
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return f"the body is too large: at most {MAX_BYTES} bytes are read"
+    return f"{error.status} {error.reason}"

@@ -1,0 +1,32 @@
+"""Is the service alive, and can it do its work?"""
+
+from http import HTTPStatus
+
+from aiohttp import web
+
+from components.engine.health import check_health
+from components.http.documentation import operation
+from components.http.envelope import wrapped
+from components.http.keys import ENGINE
+from components.http.schemas import HealthResponseSchema, ReadinessResponseSchema
+
+
+@operation("getHealth", "Whether the service is alive", HealthResponseSchema)
+async def healthz(request: web.Request) -> web.Response:
+    """Answer that the service is alive."""
+    return wrapped({"status": "alive"})
+
+
+@operation(
+    "getReadiness",
+    "Whether the service can reach its store, and how the builder is",
+    ReadinessResponseSchema,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+)
+async def readyz(request: web.Request) -> web.Response:
+    """Answer whether the store answers; an outage of the builder is told and does not fail."""
+    builder = await check_health(request.app[ENGINE])
+    return wrapped({"status": "ready", "store": "answers", "builder": builder})
+
+
+ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz))

@@ -1,0 +1,99 @@
+"""The answers of the API as marshmallow schemas: how they are written, and how documented."""
+
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any
+
+from marshmallow import Schema, fields
+
+from backends.builders.base import BuildStatus
+from components.configuration.schemas import ConfigurationSchema
+from components.engine.model import DeploymentStatus
+
+
+class Time(fields.AwareDateTime):
+    """A time in UTC, always with microseconds, so that text sorts as time does."""
+
+    def _serialize(self, value: datetime | None, *args: Any, **kwargs: Any) -> str | None:
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value else None
+
+
+class Status(fields.Enum):
+    """One of the words of an enumeration."""
+
+    def __init__(self, words: type[Enum]) -> None:
+        super().__init__(words, by_value=True, required=True, metadata={"type": "string"})
+
+
+class BuildSchema(Schema):
+    """The build of one component."""
+
+    build_id = fields.String(data_key="build-id", required=True, allow_none=True)
+    status = Status(BuildStatus)
+    message = fields.String(required=True)
+    image = fields.String(required=True, allow_none=True)
+    digest = fields.String(required=True, allow_none=True)
+    commit = fields.String(required=True, allow_none=True)
+    started = Time(data_key="start-time", required=True, allow_none=True)
+    ended = Time(data_key="end-time", required=True, allow_none=True)
+
+
+class DeploymentSchema(Schema):
+    """A deployment and the builds of all its components."""
+
+    id = fields.String(data_key="deploy-id", required=True)
+    created = Time(data_key="creation-time", required=True)
+    status = Status(DeploymentStatus)
+    all_builds = fields.Dict(
+        data_key="builds", keys=fields.String(), values=fields.Nested(BuildSchema), required=True
+    )
+
+
+class DeploymentsSchema(Schema):
+    """The deployments of a tool, newest first."""
+
+    deployments = fields.List(fields.Nested(DeploymentSchema), required=True)
+
+
+class HealthSchema(Schema):
+    """That the service is alive."""
+
+    status = fields.String(required=True)
+
+
+class ReadinessSchema(Schema):
+    """That the service can do its work, and how the builder is."""
+
+    status = fields.String(required=True)
+    store = fields.String(required=True)
+    builder = fields.String(required=True)
+
+
+class MessagesSchema(Schema):
+    """What people should be told."""
+
+    info = fields.List(fields.String(), required=True)
+    warning = fields.List(fields.String(), required=True)
+    error = fields.List(fields.String(), required=True)
+
+
+class ErrorResponseSchema(Schema):
+    """An error: `messages.error` says what is wrong and what would be right."""
+
+    data = fields.Raw(required=True, allow_none=True)
+    messages = fields.Nested(MessagesSchema, required=True)
+
+
+def _response(name: str, data: type[Schema]) -> type[Schema]:
+    members: dict[str, Any] = {
+        "data": fields.Nested(data, required=True),
+        "messages": fields.Nested(MessagesSchema, required=True),
+    }
+    return Schema.from_dict(members, name=f"{name}ResponseSchema")
+
+
+ConfigurationResponseSchema = _response("Configuration", ConfigurationSchema)
+DeploymentResponseSchema = _response("Deployment", DeploymentSchema)
+DeploymentsResponseSchema = _response("Deployments", DeploymentsSchema)
+HealthResponseSchema = _response("Health", HealthSchema)
+ReadinessResponseSchema = _response("Readiness", ReadinessSchema)

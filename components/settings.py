@@ -1,0 +1,76 @@
+"""Settings: read from the environment in one place, once, and handed on as a frozen value.
+
+A backend's own settings are read by the backend, from the same `Env`, when it is opened.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+from environs import Env, EnvError, validate
+
+PREFIX = "COMPONENTS_"
+"""What the name of every environment variable of ours begins with."""
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+LOG_FORMATS = ("text", "json")
+
+
+class SettingsError(Exception):
+    """A setting has a bad value; the message is one line that names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How this instance runs; the README's table says what each is for. Times are in seconds."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    store: str = "memory"
+    builder: str = "simulated"
+    deployments_kept: int = 10
+    auth_header: str = "ssl-client-subject-dn"
+    auth_organization: str = "toolforge"
+    request_timeout: float = 30.0
+    log_level: str = "INFO"
+    log_format: str = "text"
+
+    @classmethod
+    def from_env(cls, env: Env) -> Self:
+        """Read the settings. Raises `EnvError` with the name of the one that is bad."""
+        not_empty = validate.Length(min=1)
+        return cls(
+            host=env.str("HOST", cls.host, validate=not_empty),
+            port=env.int("PORT", cls.port, validate=validate.Range(0, 65535)),
+            store=env.str("STORE", cls.store),
+            builder=env.str("BUILDER", cls.builder),
+            deployments_kept=env.int(
+                "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 1000)
+            ),
+            auth_header=env.str("AUTH_HEADER", cls.auth_header, validate=not_empty),
+            auth_organization=env.str(
+                "AUTH_ORGANIZATION", cls.auth_organization, validate=not_empty
+            ),
+            request_timeout=env.float(
+                "REQUEST_TIMEOUT", cls.request_timeout, validate=validate.Range(0.1, 3600)
+            ),
+            log_level=env.str("LOG_LEVEL", cls.log_level, validate=validate.OneOf(LOG_LEVELS)),
+            log_format=env.str("LOG_FORMAT", cls.log_format, validate=validate.OneOf(LOG_FORMATS)),
+        )
+
+
+def environment() -> Env:
+    """Return the process's environment as our settings are read from it."""
+    return Env(prefix=PREFIX)
+
+
+def read_settings(env: Env) -> Settings:
+    """Return the settings. Raises `SettingsError` with one line that names what is bad."""
+    try:
+        return Settings.from_env(env)
+    except EnvError as error:
+        raise SettingsError(one_line(error)) from None
+
+
+def one_line(error: EnvError) -> str:
+    """Return what an `EnvError` says, in one line."""
+    return " ".join(str(error).split())

@@ -1,0 +1,82 @@
+"""The service over real HTTP, on a store and a builder that a test can reach."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+import pytest
+from aiohttp import ClientResponse, web
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
+
+from backends.builders.base import Builder
+from components.http.app import create_app
+from components.settings import Settings
+from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
+from tests.factories import TOOL
+from tests.stores.counting import CountingStore
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+Serve: TypeAlias = Callable[..., Awaitable[Client]]
+
+HEADER = "ssl-client-subject-dn"
+SUBJECT = {HEADER: f"CN={TOOL},O=toolforge"}
+CONFIG = f"/api/v1/tool/{TOOL}/config"
+DEPLOY = f"/api/v1/tool/{TOOL}/deploy"
+
+
+@pytest.fixture
+def store(clock: HandClock) -> CountingStore:
+    return CountingStore(clock)
+
+
+@pytest.fixture
+async def builder() -> ScriptedBuilder:
+    return ScriptedBuilder()
+
+
+@pytest.fixture
+def serve(aiohttp_client: AiohttpClient, store: CountingStore, builder: ScriptedBuilder) -> Serve:
+    """Start the service; keyword arguments are settings, `headers` what every request has."""
+
+    async def start(
+        headers: dict[str, str] | None = None,
+        using: Builder | None = None,
+        app: web.Application | None = None,
+        **settings: Any,
+    ) -> Client:
+        app = app or create_app(Settings(**settings), store, using or builder)
+        return await aiohttp_client(app, headers=SUBJECT if headers is None else headers)
+
+    return start
+
+
+@pytest.fixture
+async def client(serve: Serve) -> Client:
+    """The service with its default settings, asked by the tool itself."""
+    return await serve()
+
+
+async def answered(response: ClientResponse, status: int = 200) -> Any:
+    """Return the data of a successful answer, having checked its envelope."""
+    body = await response.json()
+    assert response.status == status, body
+    assert body.keys() == {"data", "messages"}
+    assert body["messages"].keys() == {"info", "warning", "error"}
+    return body["data"]
+
+
+async def refused(response: ClientResponse, status: int) -> list[str]:
+    """Return the error messages of an answer, having checked its envelope."""
+    body = await response.json()
+    assert response.status == status, body
+    assert body["data"] is None
+    assert body["messages"]["error"]
+    errors: list[str] = body["messages"]["error"]
+    return errors
+
+
+async def warnings(response: ClientResponse) -> list[str]:
+    """Return the warnings of an answer."""
+    found: list[str] = (await response.json())["messages"]["warning"]
+    return found

@@ -1,0 +1,154 @@
+"""Every error comes in the envelope, with a status of its own and nothing internal in it."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+from aiohttp_apigami import querystring_schema
+from marshmallow import Schema, fields
+
+from backends.stores.base import Corrupt
+from components.engine.documents import DEPLOYMENT
+from components.http.app import create_app
+from components.settings import Settings
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import TOOL, configuration
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.stores.counting import CountingStore
+
+
+async def test_an_unknown_path_is_not_found(client: Client) -> None:
+    (error,) = await refused(await client.get("/nowhere"), 404)
+    assert "/openapi.json" in error
+
+
+async def test_a_wrong_method_is_told_with_those_that_are_right(client: Client) -> None:
+    response = await client.put(CONFIG)
+    (error,) = await refused(response, 405)
+    assert response.headers["Allow"] == "DELETE, GET, HEAD, POST"
+    assert error == "PUT is not for this path: it takes DELETE, GET, HEAD, POST"
+
+
+@pytest.mark.parametrize("path", [CONFIG, DEPLOY, f"{DEPLOY}/latest", "/healthz", "/readyz"])
+async def test_a_query_parameter_that_the_route_does_not_have_is_told(
+    client: Client, path: str
+) -> None:
+    (error,) = await refused(await client.get(path, params={"force_build": "1"}), 400)
+    assert error == "this path has no query parameter 'force_build': it takes none"
+
+
+class Query(Schema):
+    force_build = fields.Boolean(data_key="force-build")
+    wait = fields.Integer()
+
+
+@pytest.fixture
+async def with_parameters(serve: Serve) -> Client:
+    """The service with a route that has query parameters."""
+
+    @querystring_schema(Query)
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"data": request["querystring"], "messages": {}})
+
+    app = create_app(Settings())
+    app.router.add_get("/api/v1/tool/{toolname}/parameters", handler)
+    return await serve(app=app)
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("force_build=1", "no query parameter 'force_build': did you mean 'force-build'?"),
+        ("xyz=1", "no query parameter 'xyz': it takes force-build, wait"),
+        ("wait=long", "wait: Not a valid integer."),
+    ],
+)
+async def test_a_query_parameter_is_told_with_the_nearest_one_or_what_is_wrong(
+    with_parameters: Client, query: str, message: str
+) -> None:
+    url = f"/api/v1/tool/{TOOL}/parameters?{query}"
+    (error,) = await refused(await with_parameters.get(url), 400)
+    assert message in error
+
+
+async def test_a_query_parameter_that_the_route_has_is_read(with_parameters: Client) -> None:
+    response = await with_parameters.get(f"/api/v1/tool/{TOOL}/parameters?force-build=1&wait=5")
+    assert (await response.json())["data"] == {"force_build": True, "wait": 5}
+
+
+async def test_what_nobody_foresaw_is_a_number_for_the_client_and_the_rest_for_the_log(
+    client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise RuntimeError("the password is hunter2")
+
+    store.before["get"] = fail
+    response = await client.get(CONFIG)
+    (error,) = await refused(response, 500)
+    number = error.split()[2].rstrip(":")
+    assert "hunter2" not in await response.text()
+    assert number in caplog.text
+    assert "hunter2" in caplog.text
+
+
+async def test_a_document_that_cannot_be_understood_is_named(
+    client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    deploy_id = f"{TOOL}-deploy-20240404120000-1"
+    await store.create(TOOL, DEPLOYMENT, deploy_id, {})
+    (error,) = await refused(await client.get(f"{DEPLOY}/{deploy_id}"), 500)
+    assert deploy_id in error
+    assert deploy_id in caplog.text
+    assert issubclass(Corrupt, Exception)
+
+
+async def test_a_request_that_takes_too_long_is_ended(serve: Serve, store: CountingStore) -> None:
+    forever = asyncio.Event()
+    store.before["get"] = forever.wait
+    client = await serve(request_timeout=0.1)
+    response = await client.get(CONFIG)
+    (error,) = await refused(response, 504)
+    assert "longer than 0.1 s" in error
+    assert response.headers["Retry-After"]
+
+
+async def test_a_time_out_that_is_not_the_requests_own_is_an_internal_error(
+    client: Client, store: CountingStore
+) -> None:
+    async def fail() -> None:
+        raise TimeoutError
+
+    store.before["get"] = fail
+    await refused(await client.get(CONFIG), 500)
+
+
+async def test_a_builder_that_stalls_does_not_keep_a_deployment_from_being_answered(
+    serve: Serve, builder: ScriptedBuilder
+) -> None:
+    client = await serve(request_timeout=0.4)
+    await client.post(CONFIG, json=configuration())
+    builder.gate.clear()
+    data = await answered(await client.post(DEPLOY), 201)
+    assert data["status"] == "PENDING"
+
+
+async def test_a_body_that_is_cut_short_is_a_bad_request(client: Client) -> None:
+    reader, writer = await asyncio.open_connection(client.host, client.port)
+    writer.write(
+        f"POST {CONFIG} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"ssl-client-subject-dn: CN={TOOL},O=toolforge\r\n"
+        "Transfer-Encoding: chunked\r\n\r\nnot a chunk\r\n".encode()
+    )
+    assert b" 400 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_answers_do_not_name_the_software_behind_them(client: Client) -> None:
+    for path in ("/healthz", "/nowhere", "/docs"):
+        assert (await client.get(path)).headers["Server"] == "components-api"
+
+
+async def test_an_expectation_that_cannot_be_met_is_told_in_the_envelope(client: Client) -> None:
+    response = await client.post(CONFIG, data=b"{}", headers={"Expect": "the-impossible"})
+    assert response.status == 417

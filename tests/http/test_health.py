@@ -1,0 +1,57 @@
+"""Is the service alive, and can it do its work?"""
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable
+from backends.stores.base import Unavailable
+from components.engine.context import Engine
+from components.engine.health import PING_SECONDS, check_health
+from tests.builders.scripted import ScriptedBuilder
+from tests.http.conftest import Client, answered, refused
+from tests.stores.counting import CountingStore
+
+
+async def test_it_is_alive_without_asking_anyone(client: Client, store: CountingStore) -> None:
+    assert await answered(await client.get("/healthz")) == {"status": "alive"}
+    assert not store.calls
+
+
+async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
+    data = await answered(await client.get("/readyz"))
+    assert data == {"status": "ready", "store": "answers", "builder": "answers"}
+
+
+async def test_it_is_not_ready_when_the_store_does_not_answer(
+    client: Client, store: CountingStore
+) -> None:
+    async def fail() -> None:
+        raise Unavailable("connection refused")
+
+    store.before["ping"] = fail
+    assert await refused(await client.get("/readyz"), 503) == ["connection refused"]
+
+
+async def test_it_is_ready_and_tells_when_the_builder_does_not_answer(
+    client: Client, builder: ScriptedBuilder
+) -> None:
+    builder.outage = BuilderUnavailable("connection refused")
+    data = await answered(await client.get("/readyz"))
+    assert data["builder"] == "unavailable: connection refused"
+
+
+@pytest.mark.looptime
+async def test_a_store_that_never_answers_is_waited_for_a_few_seconds(
+    builder: ScriptedBuilder, store: CountingStore
+) -> None:
+    builder.gate.clear()
+    store.before["ping"] = builder.ping
+    with pytest.raises(Unavailable, match=f"within {PING_SECONDS:g} s"):
+        await check_health(Engine(store, builder))
+
+
+@pytest.mark.looptime
+async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
+    builder: ScriptedBuilder, store: CountingStore
+) -> None:
+    builder.gate.clear()
+    assert await check_health(Engine(store, builder)) == "has not answered within 5 s"
