@@ -1,0 +1,142 @@
+"""Speaking to the service: one request, one reply, and errors in words."""
+
+import ipaddress
+import os
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+from cryptography.x509 import Name, NameAttribute
+from cryptography.x509.oid import NameOID
+from yarl import URL
+
+TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """Where the service is, for which tool, and what proves that it is us."""
+
+    url: URL
+    tool: str
+    auth_header: str
+    auth_organization: str
+    certificate: str | None = None
+    key: str | None = None
+    ca: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the service answered, and when by its own clock."""
+
+    data: Any
+    info: tuple[str, ...]
+    warnings: tuple[str, ...]
+    errors: tuple[str, ...]
+    date: datetime
+
+
+class ServiceError(Exception):
+    """The service could not be asked, or answered with an error; `passing` if only for now."""
+
+    def __init__(
+        self, errors: tuple[str, ...], warnings: tuple[str, ...] = (), *, passing: bool = False
+    ) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = errors
+        self.warnings = warnings
+        self.passing = passing
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The API of one tool. `path` arguments are relative to the tool's own path."""
+
+    connection: Connection
+    session: aiohttp.ClientSession
+
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
+    ) -> Reply:
+        """Return the reply to one request. Raises `ServiceError`."""
+        url = self.connection.url / "api/v1/tool" / self.connection.tool / path
+        headers = {"Content-Type": content_type} if content_type else {}
+        try:
+            async with self.session.request(method, url, data=body, headers=headers) as response:
+                reply = await _reply(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            message = f"cannot reach the service at {self.connection.url}: {_reason(error)}"
+            raise ServiceError((message,), passing=True) from None
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            passing = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+            raise ServiceError(reply.errors, reply.warnings, passing=passing)
+        return reply
+
+
+@asynccontextmanager
+async def connect(connection: Connection) -> AsyncIterator[Client]:
+    """Yield a client. Raises `ServiceError` where a certificate file cannot be used."""
+    headers = {}
+    if connection.url.scheme == "http" and _is_loopback(connection.url.host or ""):
+        # Nobody checks certificates on this machine, so we say ourselves who we are.
+        headers[connection.auth_header] = _subject(connection)
+    connector = aiohttp.TCPConnector(ssl=_tls(connection))
+    async with aiohttp.ClientSession(
+        connector=connector, headers=headers, timeout=TIMEOUT
+    ) as session:
+        yield Client(connection, session)
+
+
+async def _reply(response: aiohttp.ClientResponse) -> Reply:
+    try:
+        body = await response.json()
+        messages = body["messages"]
+        return Reply(
+            body["data"],
+            tuple(messages["info"]),
+            tuple(messages["warning"]),
+            tuple(messages["error"]),
+            parsedate_to_datetime(response.headers["Date"]),
+        )
+    except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError):
+        message = f"{response.url} answered {response.status}, and not as this service does"
+        raise ServiceError((message,), passing=response.status >= HTTPStatus.BAD_GATEWAY) from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientOSError) and error.errno and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error) or "no answer in time"
+
+
+def _subject(connection: Connection) -> str:
+    return Name(
+        [
+            NameAttribute(NameOID.ORGANIZATION_NAME, connection.auth_organization),
+            NameAttribute(NameOID.COMMON_NAME, connection.tool),
+        ]
+    ).rfc4514_string()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _tls(connection: Connection) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=connection.ca)
+        if connection.certificate:
+            context.load_cert_chain(connection.certificate, connection.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ServiceError((f"the client certificate cannot be used: {error}",)) from None
+    return context

@@ -1,0 +1,123 @@
+"""What every command that asks the service has: its options, its client, its way to fail."""
+
+import asyncio
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import click
+from yarl import URL
+
+from components.cli.client import Connection, ServiceError, connect
+from components.cli.output import Output
+from components.settings import Settings
+from components.tool_name import RULE, is_tool_name
+
+EXIT_OTHERWISE = 1
+"""It ended, and not well."""
+
+EXIT_FAILED = 2
+"""The command, the connection or the service."""
+
+
+def _tool(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not is_tool_name(value):
+        raise click.BadParameter(f"{value!r} is not {RULE}")
+    return value
+
+
+def _url(context: click.Context, parameter: click.Parameter, value: str) -> URL:
+    try:
+        url = URL(value)
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise click.BadParameter(f"{value!r} is not an http or https URL")
+    return url
+
+
+_json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print the data as JSON, for scripts."
+)
+
+_options = (
+    click.option(
+        "--url",
+        envvar="COMPONENTS_URL",
+        default="http://127.0.0.1:8000",
+        show_default=True,
+        show_envvar=True,
+        callback=_url,
+        help="The service.",
+    ),
+    click.option(
+        "--tool",
+        envvar="COMPONENTS_TOOL",
+        required=True,
+        show_envvar=True,
+        callback=_tool,
+        help="The tool.",
+    ),
+    click.option("--client-cert", envvar="COMPONENTS_CLIENT_CERT", hidden=True),
+    click.option("--client-key", envvar="COMPONENTS_CLIENT_KEY", hidden=True),
+    click.option("--client-ca", envvar="COMPONENTS_CLIENT_CA", hidden=True),
+    click.option(
+        "--auth-header",
+        envvar="COMPONENTS_AUTH_HEADER",
+        default=Settings.auth_header,
+        hidden=True,
+    ),
+    click.option(
+        "--auth-organization",
+        envvar="COMPONENTS_AUTH_ORGANIZATION",
+        default=Settings.auth_organization,
+        hidden=True,
+    ),
+    _json_option,
+)
+
+
+def with_output(function: Callable[..., int]) -> Callable[..., None]:
+    """Give a command that asks no service `--json`; what it returns is the exit code."""
+
+    @_json_option
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context: click.Context, /, *, as_json: bool, **kwargs: Any) -> None:
+        context.exit(function(Output(as_json=as_json), **kwargs))
+
+    return command
+
+
+def with_client(
+    function: Callable[..., Coroutine[Any, Any, int | None]],
+) -> Callable[..., None]:
+    """Make an asynchronous function a command with a client; what it returns is the exit code."""
+
+    @click.pass_context
+    @functools.wraps(function)
+    def command(context: click.Context, /, **kwargs: Any) -> None:
+        connection = Connection(
+            url=kwargs.pop("url"),
+            tool=kwargs.pop("tool"),
+            certificate=kwargs.pop("client_cert"),
+            key=kwargs.pop("client_key"),
+            ca=kwargs.pop("client_ca"),
+            auth_header=kwargs.pop("auth_header"),
+            auth_organization=kwargs.pop("auth_organization"),
+        )
+        output = Output(as_json=kwargs.pop("as_json"))
+
+        async def run() -> int | None:
+            async with connect(connection) as client:
+                return await function(client, output, **kwargs)
+
+        try:
+            context.exit(asyncio.run(run()) or 0)
+        except ServiceError as error:
+            output.messages(warnings=error.warnings, errors=error.errors)
+            context.exit(EXIT_FAILED)
+
+    for option in reversed(_options):
+        command = option(command)
+    return command

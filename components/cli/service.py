@@ -1,0 +1,34 @@
+"""The command that runs the service."""
+
+import asyncio
+import os
+
+import click
+
+from components.cli.command import EXIT_FAILED
+from components.settings import SettingsError, environment, read_settings
+
+
+class _StartError(click.ClickException):
+    """The service cannot start; the message is one line."""
+
+    exit_code = EXIT_FAILED
+
+
+@click.command()
+def serve() -> None:
+    """Run the service, with the settings in the environment, until SIGTERM."""
+    # Here and not above: a client command need not load a server.
+    from components.logs import setup_logging  # noqa: PLC0415
+    from components.serve import serve as run  # noqa: PLC0415
+
+    try:
+        settings = read_settings(environment())
+        setup_logging(settings.log_level, settings.log_format)
+        asyncio.run(run(settings))
+    except SettingsError as error:
+        raise _StartError(str(error)) from None
+    except OSError as error:
+        address = f"{settings.host}:{settings.port}"
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise _StartError(f"cannot listen on {address}: {reason}") from None

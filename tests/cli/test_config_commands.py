@@ -1,0 +1,114 @@
+"""`components config`: show, set, validate, delete, schema."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tests.cli.conftest import Run
+from tests.conftest import REAL_CONFIGURATIONS
+from tests.factories import configuration
+
+REAL = str(REAL_CONFIGURATIONS[0])
+
+
+async def test_a_file_is_stored_and_shown_again(run: Run, real_configuration: Path) -> None:
+    stored = await run("config", "set", str(real_configuration))
+    assert stored.exit_code == 0
+    assert stored.stdout.startswith("stored the configuration of mytool: ")
+    shown = await run("config", "show")
+    expected = yaml.safe_load(real_configuration.read_text())
+    assert json.dumps(yaml.safe_load(shown.stdout)) == json.dumps(expected)
+
+
+async def test_a_json_file_is_read_as_json(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "components.json"
+    file.write_text(json.dumps(configuration()))
+    assert (await run("config", "set", str(file))).stdout.endswith(": 1 component\n")
+    file.write_text("components: {}")
+    broken = await run("config", "set", str(file))
+    assert broken.exit_code == 2
+    assert "not valid JSON" in broken.stderr
+
+
+async def test_standard_input_is_a_file_too(run: Run) -> None:
+    stored = await run("config", "set", "-", stdin=yaml.safe_dump(configuration("a", "b")))
+    assert stored.stdout.endswith(": 2 components\n")
+
+
+async def test_json_prints_the_data_and_nothing_else(run: Run) -> None:
+    given = yaml.safe_dump(configuration())
+    for command in (["set", "-"], ["show"], ["delete"]):
+        result = await run("config", *command, "--json", stdin=given)
+        assert json.loads(result.stdout) == configuration()
+
+
+async def test_warnings_are_shown_on_standard_error(run: Run) -> None:
+    result = await run("config", "set", "-", stdin=yaml.safe_dump({**configuration(), "xyz": 1}))
+    assert result.exit_code == 0
+    assert result.stderr == "warning: xyz: is not known: kept, without effect\n"
+
+
+async def test_errors_of_the_service_are_shown_and_the_exit_code_is_2(run: Run) -> None:
+    result = await run("config", "set", "-", stdin="components: {web: {}}")
+    assert result.exit_code == 2
+    assert "error: components.web.build: is required" in result.stderr
+    assert "error: components.web.run: is required" in result.stderr
+    assert result.stdout == ""
+
+
+async def test_deleting_prints_what_it_was(run: Run) -> None:
+    await run("config", "set", "-", stdin=yaml.safe_dump(configuration()))
+    deleted = await run("config", "delete")
+    assert yaml.safe_load(deleted.stdout) == configuration()
+    assert "removed the configuration of mytool" in deleted.stderr
+    assert (await run("config", "show")).exit_code == 2
+
+
+async def test_validating_needs_no_service_and_no_tool(run: Run, real_configuration: Path) -> None:
+    nowhere = {"COMPONENTS_URL": "http://127.0.0.1:1", "COMPONENTS_TOOL": ""}
+    result = await run("config", "validate", str(real_configuration), **nowhere)
+    assert result.exit_code == 0
+    assert result.stdout.startswith("valid: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "errors", "warnings"),
+    [
+        ("components: [", ["not valid YAML"], []),
+        ("a: 2024-01-01", ["a: is a YAML timestamp"], []),
+        ("{a: 1}", ["components: is required"], ["a: is not known"]),
+        (yaml.safe_dump({**configuration(), "xyz": 1}), [], ["xyz: is not known"]),
+    ],
+)
+async def test_what_is_wrong_is_told_and_the_exit_code_is_1(
+    run: Run, text: str, errors: list[str], warnings: list[str]
+) -> None:
+    result = await run("config", "validate", "-", stdin=text)
+    assert result.exit_code == (1 if errors else 0)
+    lines = result.stderr.splitlines()
+    expected = [f"warning: {each}" for each in warnings] + [f"error: {each}" for each in errors]
+    assert len(lines) == len(expected)
+    assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
+
+
+async def test_validation_for_scripts_is_json(run: Run) -> None:
+    result = await run("config", "validate", "--json", "-", stdin="{}")
+    assert json.loads(result.stdout) == {
+        "valid": False,
+        "errors": ["components: is required, and must be a mapping"],
+        "warnings": [],
+    }
+    assert result.exit_code == 1
+
+
+async def test_the_schema_is_printed(run: Run) -> None:
+    Draft202012Validator.check_schema(json.loads((await run("config", "schema")).stdout))
+
+
+async def test_a_file_that_is_not_there_is_a_usage_error(run: Run) -> None:
+    result = await run("config", "set", "/nowhere.yaml")
+    assert result.exit_code == 2
+    assert "No such file" in result.stderr
