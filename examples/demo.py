@@ -1,0 +1,74 @@
+"""Starts the service, deploys the configuration of a real tool, and stops the service again.
+
+`make demo` runs it. Everything happens on this machine, in memory, and builds are simulated.
+"""
+
+import asyncio
+import os
+import re
+import shlex
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+
+CONFIGURATION = os.path.relpath(
+    Path(__file__).parents[1] / "tests/data/configs/cluebotng-monitoring.yaml"
+)
+COMPONENTS = Path(sys.executable).with_name("components")
+STOP_SECONDS = 15
+
+
+async def main() -> int:
+    """Run the demonstration; return the exit code of the deployment."""
+    environ = os.environ | {
+        "COMPONENTS_HOST": "127.0.0.1",
+        "COMPONENTS_PORT": "0",  # whichever is free
+        "COMPONENTS_STORE": "memory",
+        "COMPONENTS_BUILDER": "simulated",
+        "COMPONENTS_LOG_FORMAT": "text",
+        "COMPONENTS_LOG_LEVEL": "INFO",
+        "COMPONENTS_TOOL": "cluebotng-monitoring",
+    }
+    service = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
+    try:
+        environ["COMPONENTS_URL"] = await address_of(service)
+        print(f"the service runs at {environ['COMPONENTS_URL']}\n", flush=True)
+        code = await run(environ, "config", "set", CONFIGURATION)
+        return code or await run(environ, "deploy", "--follow")
+    finally:
+        await stop(service)
+
+
+async def address_of(service: Process) -> str:
+    """Return the URL that the service says it listens on."""
+    assert service.stderr is not None
+    async for line in service.stderr:
+        if found := re.search(rb"listening on (http://\S+)", line):
+            return found[1].decode()
+        sys.stderr.buffer.write(line)
+    raise SystemExit("the service did not start")
+
+
+async def run(environ: dict[str, str], *arguments: str) -> int:
+    """Show a command, run it, and return its exit code."""
+    print(f"$ components {shlex.join(arguments)}", flush=True)
+    command = await asyncio.create_subprocess_exec(COMPONENTS, *arguments, env=environ)
+    code = await command.wait()
+    print(flush=True)
+    return code
+
+
+async def stop(service: Process) -> None:
+    """End the service, by force if it does not end by itself."""
+    if service.returncode is None:
+        service.terminate()
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await service.communicate()
+    except TimeoutError:
+        service.kill()
+        await service.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,67 @@
+"""Backends are found by name, also those of other packages."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpClient
+
+from backends.builders.simulated import SimulatedBuilder
+from backends.stores.memory import MemoryStore
+from components.http.app import create_app
+from components.plugins import open_builder, open_store
+from components.settings import Settings, SettingsError, environment
+from tests.http.conftest import answered
+
+
+def test_our_own_are_found() -> None:
+    assert isinstance(open_store("memory", environment()), MemoryStore)
+    assert isinstance(open_builder("simulated", environment()), SimulatedBuilder)
+
+
+def test_a_name_that_nothing_provides_is_told_with_those_there_are() -> None:
+    with pytest.raises(SettingsError) as caught:
+        open_store("redis", environment())
+    assert str(caught.value) == "COMPONENTS_STORE: nothing provides 'redis'; there are: memory"
+    with pytest.raises(SettingsError, match="COMPONENTS_BUILDER: nothing provides 'x'; there are"):
+        open_builder("x", environment())
+
+
+@pytest.fixture
+def other_package(tmp_path: Path) -> Iterator[None]:
+    """Another package, installed, that brings a store."""
+    (tmp_path / "other_package.py").write_text(
+        "from backends.stores.memory import MemoryStore\n\n\n"
+        "class OtherStore(MemoryStore):\n"
+        "    async def ping(self) -> None:\n"
+        "        self.pinged = True\n"
+    )
+    metadata = tmp_path / "other_package-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: other-package\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[components.stores]\nother = other_package:OtherStore.from_env\n"
+    )
+    sys.path.insert(0, str(tmp_path))
+    yield
+    sys.path.remove(str(tmp_path))
+    sys.modules.pop("other_package", None)
+
+
+@pytest.mark.usefixtures("other_package")
+def test_another_packages_backend_is_found_by_its_entry_point() -> None:
+    assert type(open_store("other", environment())).__name__ == "OtherStore"
+
+
+async def test_the_application_opens_what_it_is_not_given(aiohttp_client: AiohttpClient) -> None:
+    client = await aiohttp_client(create_app(Settings()))
+    assert (await answered(await client.get("/readyz")))["status"] == "ready"
+
+
+async def test_the_application_does_not_start_with_a_name_that_nothing_provides() -> None:
+    runner = web.AppRunner(create_app(Settings(store="redis")))
+    with pytest.raises(SettingsError, match="COMPONENTS_STORE"):
+        await runner.setup()
+    await runner.cleanup()

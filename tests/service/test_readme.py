@@ -1,0 +1,90 @@
+"""The README's commands do what it says."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def environ(**more: str) -> dict[str, str]:
+    """An environment in which `make` takes the virtual environment that runs these tests."""
+    venv = Path(sys.prefix)
+    # Not as a part of the `make` that may run these tests.
+    outer = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
+    return {
+        **outer,
+        "PATH": f"{venv / 'bin'}:{os.environ['PATH']}",
+        "MAKEFLAGS": f"VENV={venv}",
+        **more,
+    }
+
+
+async def shell(script: str, **more: str) -> str:
+    """Run commands as a newcomer would, in the project's directory; return what they print."""
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-euc", script, cwd=ROOT, env=environ(**more), stdout=PIPE, stderr=STDOUT
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0, f"{script}\n{output.decode()}"
+    return output.decode()
+
+
+def test_there_are_commands_to_test() -> None:
+    assert sum("make demo" in block for block in BLOCKS) == 1
+    assert sum("components deploy" in block for block in BLOCKS) == 1
+
+
+async def test_the_quick_start_shows_a_deployment_to_its_end() -> None:
+    (block,) = (block for block in BLOCKS if "make demo" in block)
+    commands = [line.split("#")[0].strip() for line in block.splitlines()]
+    assert commands == ["make demo", "make test"]
+    output = await shell("make demo")
+    assert output.rstrip().endswith("FINISHED")
+    for name in ("prometheus", "checker", "monitoring-toolforge"):
+        assert re.search(rf"^{name} +FINISHED", output, flags=re.MULTILINE)
+
+
+async def test_the_tour_of_the_command_line_works_as_it_is_written(tmp_path: Path) -> None:
+    (block,) = (block for block in BLOCKS if "components deploy" in block)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    block = block.replace("make run &", f"COMPONENTS_PORT={port} components serve &")
+    url = f"http://127.0.0.1:{port}"
+    script = block.replace("http://127.0.0.1:8000", url) + "\nkill %1; wait %1"
+    output = await shell(f"set -m\n{script}")
+    assert "FINISHED" in output
+
+
+async def test_make_help_lists_every_target() -> None:
+    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    output = await shell("make")
+    assert [line.split()[0] for line in output.splitlines()] == targets
+
+
+async def test_make_run_serves_on_port_8000_until_it_is_interrupted() -> None:
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8000)) == 0:
+            pytest.skip("something else listens on port 8000")
+    process = await asyncio.create_subprocess_exec(
+        "make", "run", cwd=ROOT, env=environ(), stderr=PIPE, stdout=PIPE, start_new_session=True
+    )
+    assert process.stderr is not None
+    async for line in process.stderr:
+        if b"listening on http://127.0.0.1:8000" in line:
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    await process.communicate()
+
+
+async def test_make_openapi_prints_the_document() -> None:
+    assert '"openapi": "3.0.3"' in await shell("make --no-print-directory openapi")

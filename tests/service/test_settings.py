@@ -1,0 +1,113 @@
+"""Settings come from the environment, are checked at the start, and are documented."""
+
+import dataclasses
+import re
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.plugins import BUILDERS, STORES, open_builder
+from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(environment_names()):
+        monkeypatch.delenv(name, raising=False)
+
+
+def environment_names() -> set[str]:
+    """The names of all variables that the service and its backends read."""
+    env = environment()
+    Settings.from_env(env)
+    for group in (STORES, BUILDERS):
+        for each in entry_points(group=group):
+            each.load()(env)
+    return {f"{PREFIX}{name.removeprefix(PREFIX)}" for name in env.dump()}
+
+
+def test_without_any_variable_they_are_the_defaults() -> None:
+    assert read_settings(environment()) == Settings()
+
+
+def test_they_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "expected"),
+    [
+        ("HOST", "::", "host", "::"),
+        ("PORT", "0", "port", 0),
+        ("STORE", "kubernetes", "store", "kubernetes"),
+        ("BUILDER", "tekton", "builder", "tekton"),
+        ("DEPLOYMENTS_KEPT", "3", "deployments_kept", 3),
+        ("AUTH_HEADER", "x-subject", "auth_header", "x-subject"),
+        ("AUTH_ORGANIZATION", "cloud", "auth_organization", "cloud"),
+        ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
+        ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
+        ("LOG_FORMAT", "json", "log_format", "json"),
+    ],
+)
+def test_each_is_read_from_a_variable(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: Any
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name}", value)
+    assert read_settings(environment()) == dataclasses.replace(Settings(), **{field: expected})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HOST", ""),
+        ("PORT", "http"),
+        ("PORT", "65536"),
+        ("DEPLOYMENTS_KEPT", "0"),
+        ("AUTH_HEADER", ""),
+        ("AUTH_ORGANIZATION", ""),
+        ("REQUEST_TIMEOUT", "0"),
+        ("REQUEST_TIMEOUT", "soon"),
+        ("REQUEST_TIMEOUT", "nan"),
+        ("LOG_LEVEL", "LOUD"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_bad_value_is_one_line_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(f"{PREFIX}{name}", value)
+    with pytest.raises(SettingsError) as caught:
+        read_settings(environment())
+    assert f"{PREFIX}{name}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["-1", "fast", "nan"])
+def test_a_bad_value_of_a_backends_own_is_named_too(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("COMPONENTS_SIMULATED_BUILD_SECONDS", value)
+    with pytest.raises(SettingsError, match="COMPONENTS_SIMULATED_BUILD_SECONDS"):
+        open_builder("simulated", environment())
+
+
+def test_the_readme_documents_every_variable_that_is_read_and_no_other() -> None:
+    section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
+    documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
+    assert documented == environment_names()
+
+
+def test_the_readme_gives_the_defaults() -> None:
+    section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
+    defaults = dict(
+        re.findall(r"^\| `COMPONENTS_(\w+)` \| `([^`]+)` \|", section, flags=re.MULTILINE)
+    )
+    for field in dataclasses.fields(Settings):
+        default = field.default
+        shown = f"{default:g}" if isinstance(default, float) else str(default)
+        assert defaults[field.name.upper()] == shown
