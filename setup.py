@@ -11,7 +11,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["components*", "backends*"]),
-    package_data={"components": ["py.typed"], "backends": ["py.typed"]},
+    package_data={"components": ["py.typed", "http/*.html"], "backends": ["py.typed"]},
     install_requires=[
         "aiohttp>=3.14",
         "aiohttp-apigami>=0.9",
@@ -20,18 +20,23 @@ setup(
         "cronsim>=2.7",
         "cryptography>=46",
         "environs>=14.6",
+        "kubernetes-asyncio>=34.3",
         "marshmallow>=3.26.2,<4",
         "python-json-logger>=4.0",
         "PyYAML>=6.0.3",
         "rich>=14.2",
+        "tenacity>=9.1",
         "webargs>=8.7",
     ],
     extras_require={
         "dev": [
+            "cel-python>=0.4",
             "coverage>=7.10",
+            "helm-python-sdk>=0.2.2",
             "hypothesis>=6.140",
             "import-linter>=2.5",
             "jsonschema>=4.25",
+            "kubernetes-validate>=1.34",
             "looptime>=0.7",
             "mypy>=1.18",
             "openapi-spec-validator>=0.7.2",
@@ -46,6 +51,7 @@ setup(
             "ruff>=0.14",
             "schemathesis>=4.3",
             "setuptools>=80",
+            "trustme>=1.2",
             "types-jsonschema",
             "types-PyYAML",
             "uv>=0.9",
@@ -54,6 +60,7 @@ setup(
     entry_points={
         "console_scripts": ["components = components.cli:main"],
         "components.stores": [
+            "kubernetes = backends.stores.kubernetes:KubernetesStore.from_env",
             "memory = backends.stores.memory:MemoryStore.from_env",
         ],
         "components.builders": [

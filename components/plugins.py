@@ -1,7 +1,7 @@
 """Backends by name: entry points, so that a third party's package can bring its own.
 
 An entry point names a callable that takes an `Env` (from which it reads its own settings) and
-returns the backend without waiting for anything.
+returns the backend without waiting for anything; what it has to wait for is in its `open`.
 """
 
 from importlib.metadata import entry_points
@@ -17,24 +17,26 @@ STORES = "components.stores"
 BUILDERS = "components.builders"
 
 
-def open_store(name: str, env: Env) -> Store:
+async def open_store(name: str, env: Env) -> Store:
     """Return the store that an entry point provides under `name`. Raises `SettingsError`."""
-    store: Store = _open(STORES, "STORE", name, env)
+    store: Store = await _open(STORES, "STORE", name, env)
     return store
 
 
-def open_builder(name: str, env: Env) -> Builder:
+async def open_builder(name: str, env: Env) -> Builder:
     """Return the builder that an entry point provides under `name`. Raises `SettingsError`."""
-    builder: Builder = _open(BUILDERS, "BUILDER", name, env)
+    builder: Builder = await _open(BUILDERS, "BUILDER", name, env)
     return builder
 
 
-def _open(group: str, setting: str, name: str, env: Env) -> Any:
+async def _open(group: str, setting: str, name: str, env: Env) -> Any:
     provided = {each.name: each for each in entry_points(group=group)}
     if name not in provided:
         names = ", ".join(sorted(provided)) or "none is installed"
         raise SettingsError(f"{PREFIX}{setting}: nothing provides {name!r}; there are: {names}")
     try:
-        return provided[name].load()(env)
+        backend = provided[name].load()(env)
+        await backend.open()
     except EnvError as error:
         raise SettingsError(one_line(error)) from None
+    return backend

@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import signal
+from contextlib import AsyncExitStack
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from components.http.app import create_app
+from components.http.app import create_app, create_probe_app
+from components.http.listener import Listener
 from components.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -16,6 +18,9 @@ logger = logging.getLogger(__name__)
 # waits twice, for handlers to end by themselves and then for the cancelled ones.
 DRAIN_SECONDS = 5.0
 CANCEL_SECONDS = 1.0
+
+RENEW_SECONDS = 5.0
+"""How often the TLS files are looked at; a mounted Secret says nothing when it changes."""
 
 _ACCESS_LOG = '%a "%r" %s %b %Tfs'
 
@@ -52,7 +57,7 @@ class InFlight:
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; then stop accepting, finish what is in flight, and return.
 
-    Raises `SettingsError`, and `OSError` where the address cannot be listened on.
+    Raises `SettingsError`, and `OSError` where an address or a TLS file cannot be used.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -60,20 +65,37 @@ async def serve(settings: Settings) -> None:
         loop.add_signal_handler(number, stop.set)
     app, in_flight = create_app(settings), InFlight()
     in_flight.watch(app)
-    runner = web.AppRunner(app, access_log_format=_ACCESS_LOG, shutdown_timeout=CANCEL_SECONDS)
-    try:
+    async with AsyncExitStack() as stack:
+        runner = web.AppRunner(app, access_log_format=_ACCESS_LOG, shutdown_timeout=CANCEL_SECONDS)
+        stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port)
-        await site.start()
-        for address in runner.addresses:
-            host, port = address[:2]
-            logger.info("listening on http://%s:%s", f"[{host}]" if ":" in host else host, port)
+        listener = Listener(runner, settings)
+        stack.push_async_callback(listener.stop)
+        url = await listener.start()
+        if settings.probe_port is not None:
+            await _probe(app, settings, stack)
+        logger.info("listening on %s", url)
+        stack.callback(asyncio.create_task(_renew(listener)).cancel)
         await stop.wait()
         logger.info("stopping")
-        await site.stop()
+        await listener.stop()
         await _drain(in_flight)
-    finally:
-        await runner.cleanup()
+
+
+async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack) -> None:
+    """Answer the health checks on a plain port of their own, until everything else has ended."""
+    runner = web.AppRunner(create_probe_app(app), access_log=None, shutdown_timeout=0.1)
+    stack.push_async_callback(runner.cleanup)
+    await runner.setup()
+    listener = Listener(runner, settings.for_probes())
+    stack.push_async_callback(listener.stop)
+    logger.info("health checks on %s", await listener.start())
+
+
+async def _renew(listener: Listener) -> None:
+    while True:
+        await asyncio.sleep(RENEW_SECONDS)
+        await listener.renew()
 
 
 async def _drain(in_flight: InFlight) -> None:

@@ -3,7 +3,7 @@
 A backend's own settings are read by the backend, from the same `Env`, when it is opened.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from environs import Env, EnvError, validate
@@ -33,12 +33,27 @@ class Settings:
     request_timeout: float = 30.0
     log_level: str = "INFO"
     log_format: str = "text"
+    tls_cert: str = ""
+    tls_key: str = ""
+    tls_client_ca: str = ""
+    gateway_subjects: tuple[str, ...] = ()
+    trust_plaintext: bool = False
+    probe_port: int | None = None
+
+    @property
+    def tls(self) -> bool:
+        """Whether the service ends TLS itself."""
+        return bool(self.tls_cert)
+
+    def for_probes(self) -> Self:
+        """Return the settings of the health checks' own port: plain, and nothing else."""
+        return replace(self, port=self.probe_port or 0, tls_cert="", tls_key="", tls_client_ca="")
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
         """Read the settings. Raises `EnvError` with the name of the one that is bad."""
         not_empty = validate.Length(min=1)
-        return cls(
+        settings = cls(
             host=env.str("HOST", cls.host, validate=not_empty),
             port=env.int("PORT", cls.port, validate=validate.Range(0, 65535)),
             store=env.str("STORE", cls.store),
@@ -55,7 +70,19 @@ class Settings:
             ),
             log_level=env.str("LOG_LEVEL", cls.log_level, validate=validate.OneOf(LOG_LEVELS)),
             log_format=env.str("LOG_FORMAT", cls.log_format, validate=validate.OneOf(LOG_FORMATS)),
+            tls_cert=env.str("TLS_CERT", cls.tls_cert),
+            tls_key=env.str("TLS_KEY", cls.tls_key),
+            tls_client_ca=env.str("TLS_CLIENT_CA", cls.tls_client_ca),
+            gateway_subjects=tuple(
+                env.list("GATEWAY_SUBJECTS", [], subcast=str.strip, delimiter=";")
+            ),
+            trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
+            probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
         )
+        files = (settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+        if any(files) and not all(files):
+            raise EnvError(f"{PREFIX}TLS_CERT, _KEY and _CLIENT_CA go together: one is missing")
+        return settings
 
 
 def environment() -> Env:

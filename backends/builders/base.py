@@ -115,6 +115,9 @@ class Builder(ABC):
     notice: str = ""
     """A warning for every answer about a deployment; empty where there is nothing to warn of."""
 
+    async def open(self) -> None:  # noqa: B027 - a builder that needs nothing does nothing
+        """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
+
     @abstractmethod
     async def start(self, request: BuildRequest) -> BuildState:
         """Start a build, or find the one that an earlier attempt with the same key has started.

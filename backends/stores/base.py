@@ -110,6 +110,9 @@ class Store(ABC):
     been carried out: callers must be able to repeat what they do.
     """
 
+    async def open(self) -> None:  # noqa: B027 - a store that needs nothing does nothing
+        """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
+
     @abstractmethod
     async def get(self, tool: str, kind: str, name: str) -> Document:
         """Return the document. Raises `NotFound`, `Corrupt`."""

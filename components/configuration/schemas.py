@@ -64,7 +64,9 @@ class BuildSourceSchema(ConfigurationPart):
 
     repository = Text(
         validate=RepositoryUrl(),
-        metadata={"description": "The git repository to build from."},
+        metadata={
+            "description": "The git repository to build from; needed unless reuse_from is given."
+        },
     )
     ref = Text(
         validate=Pattern(
@@ -72,8 +74,12 @@ class BuildSourceSchema(ConfigurationPart):
         ),
         metadata={"description": "Branch, tag or commit; left out: the default branch."},
     )
-    use_latest_versions = Flag(metadata={"description": "Build with the latest builder images."})
-    use_deprecated_versions = Flag(metadata={"description": "Build with deprecated ones."})
+    use_latest_versions = Flag(
+        metadata={"description": "Build with the latest versions of the builder's images."}
+    )
+    use_deprecated_versions = Flag(
+        metadata={"description": "Build with deprecated versions of them."}
+    )
     reuse_from = Text(
         metadata={"description": "Take the image of this component; excludes all other fields."}
     )

@@ -1,11 +1,14 @@
 """Who may: one middleware in front of every handler, which no new route can forget."""
 
+import ipaddress
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.errors import BadToolName, Forbidden, Unauthenticated
-from components.http.keys import SETTINGS
-from components.http.subject import Subject
+from components.http.keys import GATEWAYS, SETTINGS
+from components.http.subject import Subject, same_name
+from components.http.tls import peer_name
 from components.tool_name import RULE, is_tool_name
 
 OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/static", "/healthz", "/readyz"})
@@ -27,7 +30,27 @@ async def access_middleware(request: web.Request, handler: Handler) -> web.Strea
 
 
 def _authenticate(request: web.Request) -> Subject:
-    header = request.app[SETTINGS].auth_header
+    """Return who asks: who the certificate of the connection says, or, from a gateway, the header.
+
+    Without TLS, the header is believed from this machine, or from anyone if the settings say so.
+    """
+    settings = request.app[SETTINGS]
+    peer = peer_name(request)
+    if peer is None:
+        if settings.trust_plaintext or _is_loopback(request.remote):
+            return _of_header(request, settings.auth_header)
+        raise Unauthenticated(
+            "without TLS, only this machine itself is believed: connect with a client certificate"
+        )
+    if any(same_name(peer, gateway) for gateway in request.app[GATEWAYS]):
+        return _of_header(request, settings.auth_header)
+    try:
+        return Subject.of(peer)
+    except ValueError as error:
+        raise Unauthenticated(f"the client certificate names no subject: {error}") from None
+
+
+def _of_header(request: web.Request, header: str) -> Subject:
     values = request.headers.getall(header, [])
     if len(values) != 1:
         raise Unauthenticated(f"the header {header} must be given exactly once")
@@ -35,6 +58,13 @@ def _authenticate(request: web.Request) -> Subject:
         return Subject.parse(values[0])
     except ValueError as error:
         raise Unauthenticated(f"the header {header} names no subject: {error}") from None
+
+
+def _is_loopback(address: str | None) -> bool:
+    try:
+        return ipaddress.ip_address(address or "").is_loopback
+    except ValueError:
+        return False
 
 
 def _authorize(request: web.Request, subject: Subject) -> None:

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from aiohttp_apigami import validation_middleware
+from cryptography.x509 import Name
 
 from backends.builders.base import Builder
 from backends.stores.base import Store
@@ -14,10 +16,11 @@ from components.http import config_routes, deploy_routes, health_routes
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware
-from components.http.keys import ENGINE, SETTINGS
+from components.http.keys import ENGINE, GATEWAYS, SETTINGS
 from components.http.limits import deadline_middleware, parameters_middleware
+from components.http.subject import parse_name
 from components.plugins import open_builder, open_store
-from components.settings import Settings, environment
+from components.settings import PREFIX, Settings, SettingsError, environment
 
 
 def create_app(
@@ -28,27 +31,18 @@ def create_app(
     A store or builder that is given stays its giver's to close. At startup the application
     raises `SettingsError` where a name or a backend's setting is bad.
     """
-    app = web.Application(
-        middlewares=[
-            error_middleware,
-            deadline_middleware,
-            access_middleware,
-            parameters_middleware,
-            validation_middleware,
-        ],
-        client_max_size=MAX_BYTES,
-    )
-    app[SETTINGS] = settings
+    app = _application(settings, access_middleware, parameters_middleware, validation_middleware)
+    app[GATEWAYS] = _gateways(settings)
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()
         async with AsyncExitStack() as stack:
             used_store, used_builder = store, builder
             if used_store is None:
-                used_store = open_store(settings.store, env)
+                used_store = await open_store(settings.store, env)
                 stack.push_async_callback(used_store.close)
             if used_builder is None:
-                used_builder = open_builder(settings.builder, env)
+                used_builder = await open_builder(settings.builder, env)
                 stack.push_async_callback(used_builder.close)
             app[ENGINE] = Engine(
                 used_store,
@@ -59,13 +53,42 @@ def create_app(
             )
             yield
 
-    async def name_server(request: web.Request, response: web.StreamResponse) -> None:
-        # aiohttp would name itself and its version.
-        response.headers["Server"] = "components-api"
-
     app.cleanup_ctx.append(engine)
-    app.on_response_prepare.append(name_server)
-    for routes in (config_routes.ROUTES, deploy_routes.ROUTES, health_routes.ROUTES):
+    for routes in (config_routes.ROUTES, deploy_routes.ROUTES):
         app.router.add_routes(routes)
+    if settings.probe_port is None:
+        app.router.add_routes(health_routes.ROUTES)
     setup_documentation(app, settings.auth_header)
     return app
+
+
+def create_probe_app(app: web.Application) -> web.Application:
+    """Return an application that answers the health checks of `app`, once that has started."""
+    probe = _application(app[SETTINGS], parameters_middleware)
+    probe[ENGINE] = app[ENGINE]
+    probe.router.add_routes(health_routes.ROUTES)
+    return probe
+
+
+def _application(settings: Settings, *middlewares: Middleware) -> web.Application:
+    """Return an application without routes, in which every answer is as ours are."""
+    app = web.Application(
+        middlewares=[error_middleware, deadline_middleware, *middlewares],
+        client_max_size=MAX_BYTES,
+    )
+    app[SETTINGS] = settings
+    app.on_response_prepare.append(_name_server)
+    return app
+
+
+async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
+    # aiohttp would name itself and its version.
+    response.headers["Server"] = "components-api"
+
+
+def _gateways(settings: Settings) -> tuple[Name, ...]:
+    """Return the names of the gateways. Raises `SettingsError` where one is no name."""
+    try:
+        return tuple(parse_name(each) for each in settings.gateway_subjects)
+    except ValueError as error:
+        raise SettingsError(f"{PREFIX}GATEWAY_SUBJECTS: {error}") from None

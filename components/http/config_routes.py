@@ -31,6 +31,7 @@ _BODY = {
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     path=ToolPath,
+    tags=["configuration"],
 )
 async def get_config(request: web.Request) -> web.Response:
     """Answer the stored configuration."""
@@ -47,6 +48,7 @@ async def get_config(request: web.Request) -> web.Response:
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
+    tags=["configuration"],
     requestBody=_BODY,
 )
 async def post_config(request: web.Request) -> web.Response:
@@ -64,6 +66,7 @@ async def post_config(request: web.Request) -> web.Response:
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     path=ToolPath,
+    tags=["configuration"],
 )
 async def delete_config(request: web.Request) -> web.Response:
     """Remove the configuration and answer what it was."""

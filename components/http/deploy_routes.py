@@ -44,6 +44,7 @@ def _answered(
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
     path=ToolPath,
+    tags=["deployments"],
     status=HTTPStatus.CREATED,
 )
 async def post_deploy(request: web.Request) -> web.Response:
@@ -59,6 +60,7 @@ async def post_deploy(request: web.Request) -> web.Response:
     "All deployments that are kept, newest first, as they are stored",
     DeploymentsResponseSchema,
     path=ToolPath,
+    tags=["deployments"],
 )
 async def get_deployments(request: web.Request) -> web.Response:
     """Answer all deployments of a tool."""
@@ -73,6 +75,7 @@ async def get_deployments(request: web.Request) -> web.Response:
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     path=DeploymentPath,
+    tags=["deployments"],
 )
 async def get_deployment(request: web.Request) -> web.Response:
     """Answer one deployment as it is now."""

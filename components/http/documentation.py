@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http import HTTPStatus
+from importlib.resources import files
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -12,10 +13,12 @@ from aiohttp_apigami import (
     match_info_schema,
     response_schema,
 )
+from aiohttp_apigami.swagger_ui import SWAGGER_UI_STATIC_FILES
 from marshmallow import Schema, fields
 
 from components import __version__
 from components.configuration.json_schema import publish_component
+from components.http.examples import EXAMPLES
 from components.http.limits import refuse_parameters
 from components.http.schemas import ErrorResponseSchema
 from components.tool_name import TOOL_NAME
@@ -83,8 +86,6 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     """Serve the OpenAPI document of all routes that `app` has now, and Swagger UI."""
     api = AiohttpApiSpec(
         url="/openapi.json",
-        swagger_path="/docs",
-        static_path="/docs/static",
         openapi_version=OpenApiVersion.V303,
         error_callback=refuse_parameters,
         title="Components API",
@@ -95,13 +96,22 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
         "type": "apiKey",
         "in": "header",
         "name": auth_header,
-        "description": "The subject of the client's certificate (RFC 4514), set by the gateway.",
+        "description": "The subject of the client's certificate, as RFC 4514 writes it, for "
+        "example `CN=mytool,O=toolforge`. Behind a gateway, the gateway sets it.",
     }
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
     api.register(app, in_place=True)
     _tidy(document_of(app))
+    app.router.add_get("/docs", _swagger_ui)
+    app.router.add_static("/docs/static", SWAGGER_UI_STATIC_FILES)
+
+
+async def _swagger_ui(request: web.Request) -> web.Response:
+    # Not apigami's own page: that asks a validator on the internet about this service.
+    page = files("components.http").joinpath("swagger.html").read_text(encoding="utf-8")
+    return web.Response(text=page, content_type="text/html")
 
 
 def document_of(app: web.Application) -> dict[str, Any]:
@@ -111,7 +121,7 @@ def document_of(app: web.Application) -> dict[str, Any]:
 
 
 def _tidy(document: dict[str, Any]) -> None:
-    """Take out what apigami writes too much.
+    """Take out what apigami writes too much, and add examples.
 
     OpenAPI 3 has no `produces`; and the HEAD that aiohttp adds to each GET would be a second
     operation with the same id.
@@ -120,3 +130,6 @@ def _tidy(document: dict[str, Any]) -> None:
         path.pop("head", None)
         for each in path.values():
             each.pop("produces", None)
+    # Swagger UI would make up values that match the patterns and are otherwise noise.
+    for name, example in EXAMPLES.items():
+        document["components"]["schemas"][name]["example"] = example

@@ -11,7 +11,7 @@ from components.http.keys import ENGINE
 from components.http.schemas import HealthResponseSchema, ReadinessResponseSchema
 
 
-@operation("getHealth", "Whether the service is alive", HealthResponseSchema)
+@operation("getHealth", "Whether the service is alive", HealthResponseSchema, tags=["health"])
 async def healthz(request: web.Request) -> web.Response:
     """Answer that the service is alive."""
     return wrapped({"status": "alive"})
@@ -22,6 +22,7 @@ async def healthz(request: web.Request) -> web.Response:
     "Whether the service can reach its store, and how the builder is",
     ReadinessResponseSchema,
     HTTPStatus.SERVICE_UNAVAILABLE,
+    tags=["health"],
 )
 async def readyz(request: web.Request) -> web.Response:
     """Answer whether the store answers; an outage of the builder is told and does not fail."""

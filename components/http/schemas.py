@@ -28,14 +28,43 @@ class Status(fields.Enum):
 class BuildSchema(Schema):
     """The build of one component."""
 
-    build_id = fields.String(data_key="build-id", required=True, allow_none=True)
+    build_id = fields.String(
+        data_key="build-id",
+        required=True,
+        allow_none=True,
+        metadata={
+            "description": "The builder's own id; null until a builder has accepted the build."
+        },
+    )
     status = Status(BuildStatus)
-    message = fields.String(required=True)
-    image = fields.String(required=True, allow_none=True)
-    digest = fields.String(required=True, allow_none=True)
-    commit = fields.String(required=True, allow_none=True)
-    started = Time(data_key="start-time", required=True, allow_none=True)
-    ended = Time(data_key="end-time", required=True, allow_none=True)
+    message = fields.String(
+        required=True, metadata={"description": "For people: what it waits for, or why it failed."}
+    )
+    image = fields.String(
+        required=True, allow_none=True, metadata={"description": "The image, once it is built."}
+    )
+    digest = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The image's digest, where the builder tells."},
+    )
+    commit = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The commit that was built, where the builder tells."},
+    )
+    started = Time(
+        data_key="start-time",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When the build began."},
+    )
+    ended = Time(
+        data_key="end-time",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When it ended."},
+    )
 
 
 class DeploymentSchema(Schema):

@@ -14,6 +14,15 @@ _NAMES = {
     "COMMONNAME": NameOID.COMMON_NAME,
     "O": NameOID.ORGANIZATION_NAME,
     "ORGANIZATIONNAME": NameOID.ORGANIZATION_NAME,
+    "OU": NameOID.ORGANIZATIONAL_UNIT_NAME,
+    "C": NameOID.COUNTRY_NAME,
+    "L": NameOID.LOCALITY_NAME,
+    "ST": NameOID.STATE_OR_PROVINCE_NAME,
+    "STREET": NameOID.STREET_ADDRESS,
+    "DC": NameOID.DOMAIN_COMPONENT,
+    "UID": NameOID.USER_ID,
+    "EMAILADDRESS": NameOID.EMAIL_ADDRESS,
+    "SERIALNUMBER": NameOID.SERIAL_NUMBER,
 }
 
 
@@ -31,6 +40,23 @@ class _AnyName(dict[str, ObjectIdentifier]):
 _ANY_NAME = _AnyName(_NAMES)  # an empty one would count as none
 
 
+def parse_name(text: str) -> Name:
+    """Return the name that an RFC 4514 text writes. Raises `ValueError` in words for its sender."""
+    try:
+        return Name.from_rfc4514_string(text, _ANY_NAME)
+    except ValueError:
+        raise ValueError("it is not a name as RFC 4514 has it") from None
+
+
+def same_name(one: Name, other: Name) -> bool:
+    """Whether two names have the same attributes, in whatever order they are written."""
+    return _attributes(one) == _attributes(other)
+
+
+def _attributes(name: Name) -> list[tuple[str, str]]:
+    return sorted((each.oid.dotted_string, str(each.value)) for each in name)
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
     """Who a certificate says its holder is."""
@@ -39,12 +65,8 @@ class Subject:
     organization: str
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the subject of an RFC 4514 name. Raises `ValueError` in words for its sender."""
-        try:
-            name = Name.from_rfc4514_string(text, _ANY_NAME)
-        except ValueError:
-            raise ValueError("it is not a name as RFC 4514 has it") from None
+    def of(cls, name: Name) -> Self:
+        """Return the subject that a name means. Raises `ValueError` in words for its sender."""
         values = {
             oid: [attribute.value for attribute in name.get_attributes_for_oid(oid)]
             for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
@@ -52,3 +74,8 @@ class Subject:
         if any(len(found) != 1 for found in values.values()):
             raise ValueError("it must have exactly one CN and exactly one O")
         return cls(*(str(found[0]) for found in values.values()))
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the subject of an RFC 4514 name. Raises `ValueError` in words for its sender."""
+        return cls.of(parse_name(text))

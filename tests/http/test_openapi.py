@@ -1,10 +1,13 @@
 """The OpenAPI document is valid, complete, and shown by Swagger UI."""
 
+import re
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
+from components.configuration.validation import validate
 from components.http.access import OPEN_PATHS
 from components.http.app import create_app
 from components.settings import Settings
@@ -56,9 +59,19 @@ async def test_a_configuration_can_be_sent_as_json_or_yaml(document: Any) -> Non
     assert body["content"].keys() == {"application/json", "application/yaml"}
 
 
-async def test_swagger_ui_shows_it_with_files_of_our_own(client: Client) -> None:
+async def test_examples_are_valid(document: Any) -> None:
+    schemas = document["components"]["schemas"]
+    validate(schemas["Configuration"]["example"])
+    for name in ("Deployment", "ErrorResponse", "Messages"):
+        validator = OAS30Validator({"$ref": f"#/components/schemas/{name}", **document})
+        validator.validate(schemas[name]["example"])
+
+
+async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(client: Client) -> None:
     page = await (await client.get("/docs")).text()
-    assert "/openapi.json" in page
-    assert "//" not in page.replace("<!--", "").replace("// ", "")
-    script = await client.get("/docs/static/swagger-ui-bundle.js")
-    assert script.status == 200
+    assert 'url: "/openapi.json"' in page
+    assert "validatorUrl: null" in page
+    linked = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(linked) >= 2
+    for path in linked:
+        assert (await client.get(path)).status == 200

@@ -16,17 +16,20 @@ from components.settings import Settings, SettingsError, environment
 from tests.http.conftest import answered
 
 
-def test_our_own_are_found() -> None:
-    assert isinstance(open_store("memory", environment()), MemoryStore)
-    assert isinstance(open_builder("simulated", environment()), SimulatedBuilder)
+async def test_our_own_are_found() -> None:
+    assert isinstance(await open_store("memory", environment()), MemoryStore)
+    assert isinstance(await open_builder("simulated", environment()), SimulatedBuilder)
 
 
-def test_a_name_that_nothing_provides_is_told_with_those_there_are() -> None:
+async def test_a_name_that_nothing_provides_is_told_with_those_there_are() -> None:
     with pytest.raises(SettingsError) as caught:
-        open_store("redis", environment())
-    assert str(caught.value) == "COMPONENTS_STORE: nothing provides 'redis'; there are: memory"
+        await open_store("redis", environment())
+    assert (
+        str(caught.value)
+        == "COMPONENTS_STORE: nothing provides 'redis'; there are: kubernetes, memory"
+    )
     with pytest.raises(SettingsError, match="COMPONENTS_BUILDER: nothing provides 'x'; there are"):
-        open_builder("x", environment())
+        await open_builder("x", environment())
 
 
 @pytest.fixture
@@ -51,8 +54,8 @@ def other_package(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("other_package")
-def test_another_packages_backend_is_found_by_its_entry_point() -> None:
-    assert type(open_store("other", environment())).__name__ == "OtherStore"
+async def test_another_packages_backend_is_found_by_its_entry_point() -> None:
+    assert type(await open_store("other", environment())).__name__ == "OtherStore"
 
 
 async def test_the_application_opens_what_it_is_not_given(aiohttp_client: AiohttpClient) -> None:

@@ -94,7 +94,10 @@ async def failure(**env: str) -> tuple[int | None, bytes]:
     ("env", "message"),
     [
         ({"COMPONENTS_PORT": "x"}, b'"COMPONENTS_PORT" invalid: Not a valid integer.'),
-        ({"COMPONENTS_STORE": "x"}, b"COMPONENTS_STORE: nothing provides 'x'; there are: memory"),
+        (
+            {"COMPONENTS_STORE": "x"},
+            b"COMPONENTS_STORE: nothing provides 'x'; there are: kubernetes, memory",
+        ),
     ],
 )
 async def test_a_bad_setting_stops_the_start_with_one_line(

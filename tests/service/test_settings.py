@@ -30,6 +30,19 @@ def environment_names() -> set[str]:
     return {f"{PREFIX}{name.removeprefix(PREFIX)}" for name in env.dump()}
 
 
+def test_the_files_of_tls_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CERT", "KEY", "CLIENT_CA"):
+        monkeypatch.setenv(f"{PREFIX}TLS_{name}", f"/tls/{name}")
+    settings = read_settings(environment())
+    assert (settings.tls_cert, settings.tls_key, settings.tls_client_ca) == (
+        "/tls/CERT",
+        "/tls/KEY",
+        "/tls/CLIENT_CA",
+    )
+    assert settings.tls
+    assert not settings.for_probes().tls
+
+
 def test_without_any_variable_they_are_the_defaults() -> None:
     assert read_settings(environment()) == Settings()
 
@@ -52,6 +65,9 @@ def test_they_cannot_be_changed() -> None:
         ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
         ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
         ("LOG_FORMAT", "json", "log_format", "json"),
+        ("GATEWAY_SUBJECTS", "CN=a,O=b; CN=c", "gateway_subjects", ("CN=a,O=b", "CN=c")),
+        ("TRUST_PLAINTEXT", "true", "trust_plaintext", True),
+        ("PROBE_PORT", "8080", "probe_port", 8080),
     ],
 )
 def test_each_is_read_from_a_variable(
@@ -75,6 +91,9 @@ def test_each_is_read_from_a_variable(
         ("REQUEST_TIMEOUT", "nan"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
+        ("PROBE_PORT", "x"),
+        ("TRUST_PLAINTEXT", "perhaps"),
+        ("TLS_CERT", "/tls/tls.crt"),
     ],
 )
 def test_a_bad_value_is_one_line_that_names_it(
@@ -88,12 +107,12 @@ def test_a_bad_value_is_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("value", ["-1", "fast", "nan"])
-def test_a_bad_value_of_a_backends_own_is_named_too(
+async def test_a_bad_value_of_a_backends_own_is_named_too(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("COMPONENTS_SIMULATED_BUILD_SECONDS", value)
     with pytest.raises(SettingsError, match="COMPONENTS_SIMULATED_BUILD_SECONDS"):
-        open_builder("simulated", environment())
+        await open_builder("simulated", environment())
 
 
 def test_the_readme_documents_every_variable_that_is_read_and_no_other() -> None:
@@ -102,12 +121,19 @@ def test_the_readme_documents_every_variable_that_is_read_and_no_other() -> None
     assert documented == environment_names()
 
 
+def shown(default: object) -> str:
+    """A default as the README writes it."""
+    if default in ("", (), None):
+        return "none"
+    if isinstance(default, bool):
+        return str(default).lower()
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
 def test_the_readme_gives_the_defaults() -> None:
     section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
     defaults = dict(
         re.findall(r"^\| `COMPONENTS_(\w+)` \| `([^`]+)` \|", section, flags=re.MULTILINE)
     )
     for field in dataclasses.fields(Settings):
-        default = field.default
-        shown = f"{default:g}" if isinstance(default, float) else str(default)
-        assert defaults[field.name.upper()] == shown
+        assert defaults[field.name.upper()] == shown(field.default)

@@ -22,16 +22,14 @@ DATA = {"answer": 42, "nested": {"b": [1, 2.5, None, True], "a": "ø"}}
 
 
 class StoreContract:
-    """The behaviour of a store, one test for each; `store` and `tools` are fixtures."""
+    """The behaviour of a store, one test for each.
+
+    `store` and `tools` (the names of two tools that exist and have no documents) are fixtures.
+    """
 
     @pytest.fixture
     async def store(self) -> Store:
         raise NotImplementedError
-
-    @pytest.fixture
-    def tools(self) -> tuple[str, str]:
-        """The names of two tools that exist."""
-        return ("alpha", "beta")
 
     @pytest.fixture
     def tool(self, tools: tuple[str, str]) -> str:

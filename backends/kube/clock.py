@@ -1,0 +1,47 @@
+"""The API server's clock, as its answers tell it: what all instances share."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+
+class ServerClock:
+    """Narrows down by how much the server's clock is ahead of this process's monotonic one.
+
+    Each `Date` header (RFC 9110, 6.6.1) has whole seconds: when it was written, the server's clock
+    was somewhere between it and a second later. What several answers say together is closer than
+    that, and no change of this machine's clock matters.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._low = self._high = 0.0
+        self._known = False
+        self._latest = 0.0
+
+    @property
+    def known(self) -> bool:
+        """Whether any answer has been seen yet."""
+        return self._known
+
+    def elapsed(self) -> float:
+        """Return the seconds on this process's own clock; a call begins and ends on it."""
+        return self._monotonic()
+
+    def observe(self, date: str, sent: float, received: float) -> None:
+        """Take note of an answer: its `Date` header, and when by `elapsed` its call ran."""
+        try:
+            server = parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return
+        low, high = server - received, server + 1 - sent
+        if self._known and max(low, self._low) <= min(high, self._high):
+            low, high = max(low, self._low), min(high, self._high)
+        self._low, self._high, self._known = low, high, True
+
+    def now(self) -> datetime:
+        """Return the server's time, in UTC; it never goes back. `known` must be true."""
+        estimate = self._monotonic() + (self._low + self._high) / 2
+        self._latest = max(self._latest, estimate)
+        return datetime.fromtimestamp(self._latest, UTC)

@@ -1,0 +1,98 @@
+"""What the API server answers instead of what was asked for, translated in one place.
+
+KubeError
+├── KubeNotFound        404, and 403 in a namespace that is going away
+├── KubeAlreadyExists   409 AlreadyExists
+├── KubeConflict        409 Conflict
+├── KubeExpired         410: the token of a list has expired
+├── KubeInvalid         400, 413, 422, and 403 by an admission plugin such as a quota
+├── KubeForbidden       401, and 403 by RBAC: names the missing verb and resource
+└── KubeUnavailable     no connection, no answer in time, 429, 5xx
+"""
+
+import json
+import re
+from typing import Any
+
+from backends.retries import MayPass
+
+_RBAC = re.compile(r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"')
+
+
+class KubeError(Exception):
+    """The root of what a call to the API server can raise.
+
+    `repeated` says that an earlier attempt of the same call may have been carried out.
+    """
+
+    repeated = False
+
+
+class KubeNotFound(KubeError):
+    """The object is not there, or its namespace is not, or is going away."""
+
+
+class KubeAlreadyExists(KubeError):
+    """An object of this name is there."""
+
+
+class KubeConflict(KubeError):
+    """The object has changed since the version that the call names."""
+
+
+class KubeExpired(KubeError):
+    """The list that a token continues is no longer kept."""
+
+
+class KubeInvalid(KubeError):
+    """The API server will not store this object; the message is its own."""
+
+
+class KubeForbidden(KubeError):
+    """This client lacks a right; the message names the verb and the resource."""
+
+
+class KubeUnavailable(KubeError, MayPass):
+    """The API server does not answer, or not now."""
+
+
+_BY_REASON: dict[tuple[int, str], type[KubeError]] = {(409, "AlreadyExists"): KubeAlreadyExists}
+_BY_STATUS: dict[int, type[KubeError]] = {
+    400: KubeInvalid,
+    401: KubeForbidden,
+    404: KubeNotFound,
+    409: KubeConflict,
+    410: KubeExpired,
+    413: KubeInvalid,
+    422: KubeInvalid,
+}
+_FORBIDDEN = 403
+
+
+def error_of(status: int, body: bytes, retry_after: float | None = None) -> KubeError:
+    """Return the error that an answer with a `status` of 400 or more means."""
+    details = _status_object(body)
+    message = str(details.get("message") or f"the API server answered {status}")
+    if status == _FORBIDDEN:
+        return _forbidden(details, message)
+    reason = str(details.get("reason", ""))
+    known = _BY_REASON.get((status, reason)) or _BY_STATUS.get(status)
+    return known(message) if known else KubeUnavailable(message, retry_after)
+
+
+def _forbidden(details: dict[str, Any], message: str) -> KubeError:
+    causes = (details.get("details") or {}).get("causes") or []
+    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+        return KubeNotFound(message)
+    if found := _RBAC.search(message):
+        return KubeForbidden(f"missing right: {found['verb']} {found['resource']} ({message})")
+    return KubeInvalid(message)
+
+
+def _status_object(body: bytes) -> dict[str, Any]:
+    """Return the `Status` in an answer; empty where a proxy or nobody has written one."""
+    try:
+        details = json.loads(body)
+    except ValueError:
+        return {}
+    return details if isinstance(details, dict) else {}

@@ -1,0 +1,283 @@
+"""A store in Kubernetes: one Secret for each document, in the namespace of its tool.
+
+Concurrency is the API server's: `resourceVersion` is the version, `immutable` seals. Every call
+may be carried out twice; where the first one's answer was lost, the second's is made sense of.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, Self
+
+from environs import Env, validate
+from kubernetes_asyncio import client
+
+from backends.kube.connection import KubeConnection, Operation
+from backends.kube.errors import (
+    KubeAlreadyExists,
+    KubeConflict,
+    KubeExpired,
+    KubeForbidden,
+    KubeInvalid,
+    KubeNotFound,
+    KubeUnavailable,
+)
+from backends.stores.base import (
+    AlreadyExists,
+    Conflict,
+    Corrupt,
+    Document,
+    DocumentState,
+    JsonObject,
+    Listing,
+    NotFound,
+    Rejected,
+    Sealed,
+    Store,
+    Unavailable,
+)
+from backends.stores.secret_documents import (
+    Namespaces,
+    document_of,
+    secret_name,
+    secret_of,
+    selector,
+)
+
+logger = logging.getLogger(__name__)
+
+Items = list[JsonObject]
+
+PAGE = 100
+"""How many Secrets one page of a list has."""
+
+_IMMUTABLE = "immutable"
+
+
+class KubernetesStore(Store):
+    """Documents as Secrets. `namespaces`, if given, are the only ones that it may list."""
+
+    def __init__(
+        self,
+        connection: KubeConnection,
+        prefix: str = "tool-",
+        namespaces: Sequence[str] = (),
+        page: int = PAGE,
+    ) -> None:
+        self._kube = connection
+        self._namespaces = Namespaces(prefix)
+        self._listed = tuple(namespaces)
+        self._page = page
+        self._seen = 0
+
+    @classmethod
+    def from_env(cls, env: Env) -> Self:
+        """Return a store as the settings say; nothing is read or asked before `open`."""
+        dns_label = validate.Regexp(r"[a-z0-9][a-z0-9-]*\Z", error="must begin a DNS label")
+        return cls(
+            # Without our prefix: it is kubectl's own.
+            KubeConnection(os.environ.get("KUBECONFIG"), env.str("KUBE_CONTEXT", "") or None),
+            env.str("NAMESPACE_PREFIX", "tool-", validate=dns_label),
+            env.list("NAMESPACES", [], subcast=str),
+        )
+
+    async def open(self) -> None:
+        """See `Store.open`. Raises `EnvError` where no Kubernetes configuration can be used."""
+        await self._kube.open()
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        await self._kube.close()
+
+    async def get(self, tool: str, kind: str, name: str) -> Document:
+        """See `Store.get`. One call."""
+        with _errors(tool, kind, name):
+            answer = await self._kube.call(
+                self._api.read_namespaced_secret, secret_name(kind, name), self._namespaces.of(tool)
+            )
+        return document_of(tool, kind, answer.body)
+
+    async def list(self, tool: str, kind: str) -> Listing:
+        """See `Store.list`. One call for each page."""
+        with _errors(tool, kind, "*"):
+            items = await self._all_pages(self._namespaces.of(tool), selector(kind))
+        return self._listing(kind, items)
+
+    async def list_open(self, kind: str) -> Listing:
+        """See `Store.list_open`. One call, or one for each namespace that may be listed.
+
+        It is answered from the API server's cache, which is much faster than a read from etcd and
+        is at least as new as what this instance has written.
+        """
+        with _errors("*", kind, "*"):
+            lists = await asyncio.gather(
+                *(self._cached(each, selector(kind, open_only=True)) for each in self._listed)
+                if self._listed
+                else [self._cached(None, selector(kind, open_only=True))]
+            )
+        return self._listing(kind, [item for each in lists for item in each])
+
+    async def create(
+        self,
+        tool: str,
+        kind: str,
+        name: str,
+        data: JsonObject,
+        state: DocumentState = DocumentState.PLAIN,
+    ) -> Document:
+        """See `Store.create`. One call; a second one where the first one's answer was lost."""
+        body = secret_of(kind, name, data, state)
+        with _errors(tool, kind, name):
+            try:
+                answer = await self._kube.call(
+                    self._api.create_namespaced_secret, self._namespaces.of(tool), body
+                )
+            except KubeAlreadyExists as error:
+                if error.repeated and (ours := await self._same(tool, kind, name, data, state)):
+                    return ours
+                raise
+        return self._written(tool, kind, answer.body)
+
+    async def replace(self, read: Document, data: JsonObject, state: DocumentState) -> Document:
+        """See `Store.replace`. One conditional call; another where its answer was lost."""
+        tool, kind, name = read.tool, read.kind, read.name
+        if read.state is DocumentState.SEALED:
+            raise Sealed(tool, kind, name)
+        body = secret_of(kind, name, data, state, read.version)
+        with _errors(tool, kind, name):
+            try:
+                answer = await self._kube.call(
+                    self._api.replace_namespaced_secret,
+                    secret_name(kind, name),
+                    self._namespaces.of(tool),
+                    body,
+                )
+            except KubeConflict as error:
+                if error.repeated and (ours := await self._same(tool, kind, name, data, state)):
+                    return ours
+                raise
+        return self._written(tool, kind, answer.body)
+
+    async def delete(self, tool: str, kind: str, name: str, version: str | None = None) -> None:
+        """See `Store.delete`. One call, with the version as its precondition."""
+        options = {"preconditions": {"resourceVersion": version}} if version else {}
+        with _errors(tool, kind, name):
+            try:
+                await self._kube.call(
+                    self._api.delete_namespaced_secret,
+                    secret_name(kind, name),
+                    self._namespaces.of(tool),
+                    body=options,
+                )
+            except KubeNotFound as error:
+                # The earlier attempt removed it, or somebody else did: it is gone, as was asked.
+                if not (error.repeated and version):
+                    raise
+
+    async def now(self) -> datetime:
+        """See `Store.now`: the API server's clock. A call only if there was none before."""
+        if not self._kube.clock.known:
+            await self.ping()
+        return self._kube.clock.now()
+
+    async def ping(self) -> None:
+        """See `Store.ping`. One call, to what every client may ask for."""
+        with _errors("*", "*", "*"):
+            await self._kube.call(client.VersionApi(self._kube.client).get_code)
+
+    @property
+    def _api(self) -> client.CoreV1Api:
+        return client.CoreV1Api(self._kube.client)
+
+    async def _same(
+        self, tool: str, kind: str, name: str, data: JsonObject, state: DocumentState
+    ) -> Document | None:
+        """Return what is stored if it is what a lost call has written; None otherwise."""
+        try:
+            stored = await self.get(tool, kind, name)
+        except (NotFound, Corrupt):
+            return None
+        return stored if (stored.data, stored.state) == (data, state) else None
+
+    async def _all_pages(self, namespace: str, labels: str) -> Items:
+        items: Items = []
+        following: dict[str, Any] = {"limit": self._page}
+        while True:
+            try:
+                answer = await self._kube.call(
+                    self._api.list_namespaced_secret, namespace, label_selector=labels, **following
+                )
+            except KubeExpired:
+                # Begun anew and in one piece, so that it cannot expire again.
+                items, following = [], {}
+                continue
+            items += answer.body["items"]
+            token = answer.body["metadata"].get("continue")
+            if not token:
+                return items
+            following = {"limit": self._page, "_continue": token}
+
+    async def _cached(self, namespace: str | None, labels: str) -> Items:
+        every = namespace is None
+        list_: Operation = (
+            self._api.list_secret_for_all_namespaces if every else self._api.list_namespaced_secret
+        )
+        where = () if namespace is None else (namespace,)
+        options = {
+            "label_selector": labels,
+            "resource_version": str(self._seen),
+            "resource_version_match": "NotOlderThan",
+        }
+        try:
+            answer = await self._kube.call(list_, *where, **options)
+        except KubeUnavailable:
+            if not self._seen:
+                raise
+            # A cache that never gets there: etcd was restored to an older state.
+            self._seen = 0
+            answer = await self._kube.call(list_, *where, **(options | {"resource_version": "0"}))
+        items: Items = answer.body["items"]
+        return items
+
+    def _written(self, tool: str, kind: str, secret: JsonObject) -> Document:
+        document = document_of(tool, kind, secret)
+        if document.version.isdecimal():
+            self._seen = max(self._seen, int(document.version))
+        return document
+
+    def _listing(self, kind: str, items: Items) -> Listing:
+        documents, corrupt = [], []
+        for item in items:
+            tool = self._namespaces.tool(item["metadata"]["namespace"])
+            if tool is None:
+                continue
+            try:
+                documents.append(document_of(tool, kind, item))
+            except Corrupt as error:
+                corrupt.append(error)
+        return Listing(tuple(documents), tuple(corrupt))
+
+
+@contextmanager
+def _errors(tool: str, kind: str, name: str) -> Iterator[None]:
+    """Translate the API server's errors into a store's, in this one place."""
+    try:
+        yield
+    except KubeNotFound:
+        raise NotFound(tool, kind, name) from None
+    except KubeAlreadyExists:
+        raise AlreadyExists(tool, kind, name) from None
+    except KubeConflict:
+        raise Conflict(tool, kind, name) from None
+    except KubeInvalid as error:
+        if _IMMUTABLE in str(error):
+            raise Sealed(tool, kind, name) from None
+        raise Rejected(str(error)) from None
+    except KubeForbidden as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message is all that there is to know
+        raise Unavailable("the store does not let this service in: its log says why") from None
+    except KubeUnavailable as error:
+        raise Unavailable(str(error)) from None

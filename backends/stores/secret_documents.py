@@ -1,0 +1,109 @@
+"""Documents as Secrets and back: pure functions over raw JSON, no call to anything."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from backends.stores.base import Corrupt, Document, DocumentState, JsonObject, Rejected
+
+MANAGED_BY = "app.kubernetes.io/managed-by"
+MANAGER = "components-api"
+KIND = "components-api/kind"
+OPEN = "components-api/open"
+DATA_KEY = "document"
+"""The one key of a Secret's data: `kubectl get secret -o jsonpath={.data.document} | base64 -d`."""
+
+MAX_DATA_BYTES = 1024 * 1024
+"""kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size"""
+
+_NAMED_BY_ITSELF = "deployment"
+"""Documents of this kind are Secrets of their own name, which is long and unique already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """How tools and namespaces correspond: the namespace of a tool is `prefix` and its name."""
+
+    prefix: str
+
+    def of(self, tool: str) -> str:
+        """Return the namespace of a tool."""
+        return f"{self.prefix}{tool}"
+
+    def tool(self, namespace: str) -> str | None:
+        """Return the tool whose namespace this is; None if it is no tool's."""
+        if not namespace.startswith(self.prefix):
+            return None
+        return namespace.removeprefix(self.prefix) or None
+
+
+def secret_name(kind: str, name: str) -> str:
+    """Return the name of a document's Secret."""
+    if kind == _NAMED_BY_ITSELF:
+        return name
+    return f"components-{kind}" if kind == name else f"components-{kind}-{name}"
+
+
+def document_name(kind: str, secret: str) -> str:
+    """Return the name of the document that a Secret of this kind and name holds."""
+    if kind == _NAMED_BY_ITSELF:
+        return secret
+    own = secret.removeprefix(f"components-{kind}")
+    return own.removeprefix("-") or kind
+
+
+def selector(kind: str, *, open_only: bool = False) -> str:
+    """Return the label selector of all documents of a kind, or of the open ones."""
+    labels = {MANAGED_BY: MANAGER, KIND: kind} | ({OPEN: "true"} if open_only else {})
+    return ",".join(f"{name}={value}" for name, value in labels.items())
+
+
+def secret_of(
+    kind: str, name: str, data: JsonObject, state: DocumentState, version: str | None = None
+) -> JsonObject:
+    """Return the Secret of a document; with a `version`, one that replaces just that version.
+
+    Raises `Rejected` for what the API server would reject after megabytes had been sent to it.
+    """
+    labels = {MANAGED_BY: MANAGER, KIND: kind}
+    if state is DocumentState.OPEN:
+        labels[OPEN] = "true"
+    metadata: JsonObject = {"name": secret_name(kind, name), "labels": labels}
+    if version is not None:
+        metadata["resourceVersion"] = version
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    if len(text) > MAX_DATA_BYTES:
+        raise Rejected(f"the document has {len(text)} bytes; a Secret holds {MAX_DATA_BYTES}")
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": f"{MANAGER}/{kind}",
+        "metadata": metadata,
+        "immutable": state is DocumentState.SEALED,
+        "data": {DATA_KEY: base64.b64encode(text).decode()},
+    }
+
+
+def document_of(tool: str, kind: str, secret: JsonObject) -> Document:
+    """Return the document in a Secret. Raises `Corrupt` where somebody else made or changed it."""
+    metadata = secret["metadata"]
+    name = document_name(kind, metadata["name"])
+    where = f"cannot be understood: Secret {metadata['name']!r} in {metadata['namespace']!r}"
+    labels = metadata.get("labels") or {}
+    if secret.get("type") != f"{MANAGER}/{kind}" or labels.get(MANAGED_BY) != MANAGER:
+        raise Corrupt(tool, kind, name, f"{where} was not made by this service")
+    try:
+        text = base64.b64decode((secret.get("data") or {})[DATA_KEY], validate=True)
+        data: Any = json.loads(text)
+    except (KeyError, ValueError):
+        data = None
+    if not isinstance(data, dict):
+        raise Corrupt(tool, kind, name, f"{where} does not hold a JSON object")
+    return Document(tool, kind, name, data, metadata["resourceVersion"], _state(secret, labels))
+
+
+def _state(secret: JsonObject, labels: dict[str, str]) -> DocumentState:
+    if secret.get("immutable"):
+        return DocumentState.SEALED
+    return DocumentState.OPEN if labels.get(OPEN) == "true" else DocumentState.PLAIN

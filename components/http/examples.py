@@ -1,0 +1,44 @@
+"""Examples in the OpenAPI document, by the name of the schema that they are of."""
+
+from typing import Any
+
+_CONFIGURATION = {
+    "config_version": "v1beta1",
+    "components": {
+        "web": {
+            "build": {"repository": "https://git.example.org/mytool.git", "ref": "main"},
+            "run": {"command": "web", "port": 8000, "health_check_http": "/health"},
+        },
+        "nightly": {
+            "build": {"reuse_from": "web"},
+            "run": {"command": "clean", "schedule": "@daily", "timeout": 3600},
+        },
+    },
+}
+
+_BUILD = {
+    "build-id": "build-id-1234",
+    "status": "RUNNING",
+    "message": "",
+    "image": None,
+    "digest": None,
+    "commit": None,
+    "start-time": "2024-04-04T12:00:01.000000Z",
+    "end-time": None,
+}
+
+_DEPLOYMENT = {
+    "deploy-id": "mytool-deploy-20240404120000-4821",
+    "creation-time": "2024-04-04T12:00:00.000000Z",
+    "status": "RUNNING",
+    "builds": {"web": _BUILD, "nightly": _BUILD | {"message": "reuses the build of 'web'"}},
+}
+
+_MESSAGES: dict[str, list[str]] = {"info": [], "warning": [], "error": []}
+
+EXAMPLES: dict[str, Any] = {
+    "Configuration": _CONFIGURATION,
+    "Deployment": _DEPLOYMENT,
+    "ErrorResponse": {"data": None, "messages": _MESSAGES | {"error": ["what is wrong"]}},
+    "Messages": _MESSAGES,
+}

@@ -1,0 +1,289 @@
+"""TLS that the service ends itself: who connects, who is believed, and files that change."""
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TypeAlias
+
+import aiohttp
+import pytest
+import trustme
+from aiohttp import web
+
+from backends.stores.memory import MemoryStore
+from components.http.app import create_app, create_probe_app
+from components.http.listener import Listener
+from components.settings import Settings, SettingsError
+from tests.builders.scripted import ScriptedBuilder
+from tests.http.conftest import HEADER
+
+GATEWAY = "CN=gateway,OU=tests,O=platform"
+
+
+class Files:
+    """The files that the service reads, as an operator writes them."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.server_ca = trustme.CA()
+        self.client_ca = trustme.CA()
+        self.write_certificate()
+        self.trust(self.client_ca)
+
+    def write_certificate(self) -> None:
+        """Write a new certificate of the service and its key."""
+        leaf = self.server_ca.issue_cert("127.0.0.1")
+        leaf.cert_chain_pems[0].write_to_path(self.directory / "tls.crt")
+        leaf.private_key_pem.write_to_path(self.directory / "tls.key")
+
+    def trust(self, *authorities: trustme.CA) -> None:
+        """Write the file of the clients' authorities."""
+        text = b"".join(each.cert_pem.bytes() for each in authorities)
+        (self.directory / "ca.crt").write_bytes(text)
+
+    def settings(self, **more: object) -> Settings:
+        return Settings(
+            port=0,
+            tls_cert=str(self.directory / "tls.crt"),
+            tls_key=str(self.directory / "tls.key"),
+            tls_client_ca=str(self.directory / "ca.crt"),
+            **more,  # type: ignore[arg-type]
+        )
+
+    def client(
+        self, name: str = "mytool", organization: str = "toolforge", by: trustme.CA | None = None
+    ) -> ssl.SSLContext:
+        """A client's context, with a certificate of that subject."""
+        context = ssl.create_default_context()
+        self.server_ca.configure_trust(context)
+        leaf = (by or self.client_ca).issue_cert(
+            f"{name}@example.org",
+            common_name=name,
+            organization_name=organization,
+            organization_unit_name="tests",
+        )
+        leaf.configure_cert(context)
+        return context
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
+
+
+Listen: TypeAlias = Callable[..., Awaitable[tuple[Listener, str]]]
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """Serve with some settings, our application or a given one; return the listener and its URL."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            settings: Settings, app: web.Application | None = None
+        ) -> tuple[Listener, str]:
+            app = app or create_app(settings, MemoryStore(), ScriptedBuilder())
+            runner = web.AppRunner(app, shutdown_timeout=0.1)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            listener = Listener(runner, settings)
+            stack.push_async_callback(listener.stop)
+            return listener, await listener.start()
+
+        yield start
+
+
+async def status(
+    url: str, context: ssl.SSLContext | bool = True, header: str | None = None, tool: str = "mytool"
+) -> int:
+    """Ask for a tool's deployments on a new connection; return the status."""
+    headers = {HEADER: header} if header is not None else {}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{url}/api/v1/tool/{tool}/deploy", ssl=context) as response,
+    ):
+        return response.status
+
+
+async def test_a_client_is_who_its_certificate_says(files: Files, listen: Listen) -> None:
+    _, url = await listen(files.settings())
+    assert url.startswith("https://127.0.0.1:")
+    assert await status(url, files.client()) == 200
+    assert await status(url, files.client("other")) == 403
+    assert await status(url, files.client(organization="elsewhere")) == 403
+
+
+async def test_a_header_of_anyone_but_the_gateway_is_ignored(files: Files, listen: Listen) -> None:
+    _, url = await listen(files.settings(gateway_subjects=(GATEWAY,)))
+    theirs = "CN=mytool,O=toolforge"
+    assert await status(url, files.client("other"), theirs) == 403
+    assert await status(url, files.client(), "CN=other,O=toolforge") == 200
+
+
+async def test_the_header_of_the_gateway_is_believed(files: Files, listen: Listen) -> None:
+    subjects = ("O=elsewhere,CN=x", "O=platform,CN=gateway,OU=tests")
+    _, url = await listen(files.settings(gateway_subjects=subjects))
+    gateway = files.client("gateway", "platform")
+    assert await status(url, gateway, "CN=mytool,O=toolforge") == 200
+    assert await status(url, gateway, "CN=other,O=toolforge") == 403
+    assert await status(url, gateway) == 401
+
+
+async def test_a_certificate_without_a_subject_of_ours_is_nobody(
+    files: Files, listen: Listen
+) -> None:
+    _, url = await listen(files.settings())
+    context = ssl.create_default_context()
+    files.server_ca.configure_trust(context)
+    files.client_ca.issue_cert("x@example.org").configure_cert(context)
+    assert await status(url, context) == 401
+
+
+async def test_without_a_certificate_of_the_authority_nobody_connects(
+    files: Files, listen: Listen
+) -> None:
+    _, url = await listen(files.settings())
+    nobody = ssl.create_default_context()
+    files.server_ca.configure_trust(nobody)
+    for context in (nobody, files.client(by=trustme.CA())):
+        with pytest.raises(aiohttp.ClientError):
+            await status(url, context)
+
+
+async def test_plain_text_is_not_spoken(files: Files, listen: Listen) -> None:
+    _, url = await listen(files.settings())
+    with pytest.raises(aiohttp.ClientError):
+        await status(url.replace("https", "http"))
+
+
+async def test_nothing_happens_while_the_files_are_the_same(files: Files, listen: Listen) -> None:
+    listener, url = await listen(files.settings())
+    assert not await listener.renew()
+    assert await status(url, files.client()) == 200
+
+
+async def test_a_renewed_certificate_is_taken_up_without_a_restart(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    old = files.client()
+    files.server_ca = trustme.CA()
+    files.write_certificate()
+    assert await listener.renew()
+    assert await status(url, files.client()) == 200
+    with pytest.raises(aiohttp.ClientConnectorCertificateError):
+        await status(url, old)
+
+
+async def test_an_authority_that_was_added_is_accepted_and_one_taken_out_is_not(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    new = trustme.CA()
+    files.trust(files.client_ca, new)
+    assert await listener.renew()
+    assert await status(url, files.client()) == 200
+    assert await status(url, files.client(by=new)) == 200
+    files.trust(new)
+    assert await listener.renew()
+    assert await status(url, files.client(by=new)) == 200
+    with pytest.raises(aiohttp.ClientError):
+        await status(url, files.client())
+
+
+async def test_a_session_of_an_authority_taken_out_cannot_be_resumed(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    context = files.client()  # keeps the sessions of its connections
+    assert await status(url, context) == 200
+    files.trust(trustme.CA())
+    await listener.renew()
+    with pytest.raises(aiohttp.ClientError):
+        await status(url, context)
+
+
+async def test_a_connection_from_before_is_closed_and_not_used_again(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    async with aiohttp.ClientSession() as session:
+        path = f"{url}/api/v1/tool/mytool/deploy"
+        async with session.get(path, ssl=files.client()) as response:
+            assert response.status == 200
+        files.trust(trustme.CA())
+        await listener.renew()
+        with pytest.raises(aiohttp.ClientError):
+            await session.post(path, ssl=files.client())
+
+
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt"])
+@pytest.mark.parametrize("content", [b"", b"half", None])
+async def test_files_that_cannot_be_used_leave_everything_as_it_was(
+    files: Files,
+    listen: Listen,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    content: bytes | None,
+) -> None:
+    listener, url = await listen(files.settings())
+    path = files.directory / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content)
+    assert not await listener.renew()
+    assert "cannot be used" in caplog.text
+    assert await status(url, files.client()) == 200
+
+
+async def test_a_listener_that_stopped_takes_no_more_connections(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    await listener.stop()
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await status(url, files.client())
+
+
+async def test_a_gateway_that_is_no_name_stops_the_start() -> None:
+    with pytest.raises(SettingsError, match="COMPONENTS_GATEWAY_SUBJECTS"):
+        create_app(Settings(gateway_subjects=("the gateway",)))
+
+
+async def test_without_tls_the_header_is_believed_from_this_machine(listen: Listen) -> None:
+    listener, url = await listen(Settings(port=0))
+    assert await status(url, header="CN=mytool,O=toolforge") == 200
+    assert not await listener.renew()
+
+
+@pytest.mark.parametrize(("trusted", "expected"), [(False, 401), (True, 200)])
+async def test_without_tls_the_header_of_others_is_believed_only_if_the_settings_say_so(
+    listen: Listen, trusted: bool, expected: int
+) -> None:
+    @web.middleware
+    async def from_elsewhere(request: web.Request, handler: object) -> web.StreamResponse:
+        # What a request of another machine is; there is none to send it.
+        return await handler(request.clone(remote="192.0.2.1"))  # type: ignore[operator, no-any-return]
+
+    app = create_app(Settings(port=0, trust_plaintext=trusted), MemoryStore(), ScriptedBuilder())
+    app.middlewares.insert(1, from_elsewhere)
+    _, url = await listen(Settings(port=0), app)
+    assert await status(url, header="CN=mytool,O=toolforge") == expected
+
+
+async def test_health_checks_move_to_a_plain_port_of_their_own(
+    files: Files, listen: Listen
+) -> None:
+    settings = files.settings(probe_port=0)
+    app = create_app(settings, MemoryStore(), ScriptedBuilder())
+    _, main_url = await listen(settings, app)
+    _, probe_url = await listen(settings.for_probes(), create_probe_app(app))
+    async with aiohttp.ClientSession() as session:
+        for path, expected in (("/healthz", 200), ("/readyz", 200), ("/openapi.json", 404)):
+            async with session.get(f"{probe_url}{path}") as response:
+                assert response.status == expected
+        for path, expected in (("/healthz", 404), ("/readyz", 404), ("/openapi.json", 200)):
+            async with session.get(f"{main_url}{path}", ssl=files.client()) as response:
+                assert response.status == expected
