@@ -6,10 +6,11 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCKS := requirements.lock requirements-dev.lock
 IMAGE ?= components-api
+CLUSTER_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test lint format openapi image lock clean
+.PHONY: help install run demo test test-cluster lint format openapi chart image lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,8 +34,18 @@ run: install ## Run the service on 127.0.0.1:8000: memory store, simulated build
 demo: install ## Deploy a real tool's configuration, and watch it
 	@$(BIN)/python examples/demo.py
 
-test: install ## Run all tests, with coverage
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --cov --cov-report=term
+test: install ## Run all tests that need nothing else, with coverage
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/cluster --cov --cov-report=term
+
+test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or KUBECONFIG)
+	@[ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || { \
+	  echo "These tests need a Kubernetes API server: set KUBEBUILDER_ASSETS to a directory with" >&2; \
+	  echo "etcd and kube-apiserver (setup-envtest fetches them), or KUBECONFIG to a cluster of" >&2; \
+	  echo "its own and COMPONENTS_TEST_CLUSTER=1 to say that they may use it." >&2; exit 1; }
+	$(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS)
+
+chart: install ## Check the chart with Helm's own library, and write its README
+	$(BIN)/python helm/check.py
 
 lint: install ## Check format, style, types and import directions
 	$(BIN)/ruff format --check

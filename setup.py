@@ -30,7 +30,7 @@ setup(
     ],
     extras_require={
         "dev": [
-            "cel-python>=0.4",
+            "common-expression-language>=0.10",
             "coverage>=7.10",
             "helm-python-sdk>=0.2.2",
             "hypothesis>=6.140",

@@ -12,13 +12,12 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
-import yaml
 from kubernetes_asyncio import client, config
 
 from backends.kube.connection import KubeConnection
 from backends.stores.kubernetes import KubernetesStore
+from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
-from tests.helm.rendering import rendered
 
 PREFIX = "tool-"
 OpenStore: TypeAlias = Callable[..., Awaitable[KubernetesStore]]
@@ -76,8 +75,8 @@ RBAC = "/apis/rbac.authorization.k8s.io/v1"
 @pytest.fixture
 async def service_rights(cluster: Cluster, admin: client.ApiClient) -> None:
     """The chart's own ClusterRole, bound to the user that tests act as."""
-    (role,) = rendered(kind="ClusterRole")
-    (binding,) = rendered(kind="ClusterRoleBinding")
+    (role,) = rendered({}, "ClusterRole")
+    (binding,) = rendered({}, "ClusterRoleBinding")
     user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
     await apply(admin, f"{RBAC}/clusterroles", role)
     await apply(admin, f"{RBAC}/clusterrolebindings", {**binding, "subjects": [user]})
@@ -137,8 +136,3 @@ def requests(cluster: Cluster) -> Requests:
     log = cluster.server.directory / "audit.log"
     log.touch()
     return Requests(log)
-
-
-def manifest(path: Path) -> Any:
-    """Return the objects in a YAML file."""
-    return [each for each in yaml.safe_load_all(path.read_text()) if each]

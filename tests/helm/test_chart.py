@@ -1,0 +1,135 @@
+"""The chart: valid for every Kubernetes that it supports, and strict about its values."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from helm_python.chart import Chart
+from helm_python.errors import HelmError
+
+from components.settings import PREFIX
+from helm.check import CHART, VALUES, object_problems, problems, rendered
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_nothing_is_wrong_with_it() -> None:
+    assert problems() == []
+
+
+def test_an_object_that_is_not_valid_would_be_found() -> None:
+    (deployment,) = rendered({}, "Deployment")
+    deployment["spec"]["replicas"] = "two"
+    assert len(object_problems(deployment)) == 2
+    (certificate,) = rendered({"tls": {"certificate": {"enabled": True}}}, "Certificate")
+    del certificate["spec"]["secretName"]
+    assert object_problems(certificate)
+
+
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"replicas": "two"}, "/replicas"),
+        ({"image": {"pullPolicy": "Sometimes"}}, "/image/pullPolicy"),
+        ({"settings": {"deploymentsKept": 0}}, "/settings/deploymentsKept"),
+        ({"settings": {"loglevel": "INFO"}}, "loglevel"),
+        ({"tls": {"certificate": {"duration": "a year"}}}, "/tls/certificate/duration"),
+        ({"rbac": {"namespaces": ["Tool_A"]}}, "/rbac/namespaces/0"),
+        ({"replica": 2}, "replica"),
+    ],
+)
+def test_a_wrong_value_is_rejected_with_its_path(values: dict[str, Any], path: str) -> None:
+    with pytest.raises(HelmError) as caught:
+        rendered(values)
+    assert path.lstrip("/").replace("/", ".") in str(caught.value).replace("/", ".")
+
+
+def container(values: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The service's container."""
+    (deployment,) = rendered(values or {}, "Deployment")
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    container: dict[str, Any] = found
+    return container
+
+
+def environment(values: dict[str, Any] | None = None) -> dict[str, str]:
+    """The environment of the service's container."""
+    return {each["name"]: each["value"] for each in container(values)["env"]}
+
+
+def test_every_setting_of_the_service_can_be_set() -> None:
+    section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
+    documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
+    values = {"rbac": {"namespaces": ["tool-a"]}, "tls": {"gatewaySubjects": ["CN=gateway"]}}
+    assert environment(values).keys() == documented
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "value"),
+    [
+        ({"settings": {"deploymentsKept": 3}}, "DEPLOYMENTS_KEPT", "3"),
+        ({"settings": {"trustPlaintext": True}}, "TRUST_PLAINTEXT", "true"),
+        ({"settings": {"requestTimeout": 2.5}}, "REQUEST_TIMEOUT", "2.5"),
+        ({"rbac": {"namespaces": ["tool-a", "tool-b"]}}, "NAMESPACES", "tool-a,tool-b"),
+        ({"tls": {"gatewaySubjects": ["CN=a,O=b", "CN=c"]}}, "GATEWAY_SUBJECTS", "CN=a,O=b;CN=c"),
+        ({"probePort": 9000}, "PROBE_PORT", "9000"),
+    ],
+)
+def test_a_value_becomes_a_variable(values: dict[str, Any], name: str, value: str) -> None:
+    assert environment(values)[f"{PREFIX}{name}"] == value
+
+
+def test_the_service_runs_with_no_more_than_it_needs() -> None:
+    (deployment,) = rendered({}, "Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    security = container()["securityContext"]
+    assert security == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+
+
+def test_its_health_is_asked_for_at_the_port_that_serves_nothing_else() -> None:
+    found = container()
+    assert found["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "probe"}
+    assert found["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "probe"}
+
+
+def test_its_rights_are_five_verbs_on_secrets_and_nothing_else() -> None:
+    (role,) = rendered({}, "ClusterRole")
+    verbs = ["get", "list", "create", "update", "delete"]
+    assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
+    assert rendered({}, "Role") == []
+
+
+def test_limited_to_namespaces_it_has_rights_there_only() -> None:
+    values = {"rbac": {"namespaces": ["tool-a", "tool-b"]}}
+    assert rendered(values, "ClusterRole") == rendered(values, "ClusterRoleBinding") == []
+    for kind in ("Role", "RoleBinding"):
+        found = [each["metadata"]["namespace"] for each in rendered(values, kind)]
+        assert found == ["tool-a", "tool-b"]
+
+
+def test_an_account_that_is_not_made_must_be_named() -> None:
+    with pytest.raises(HelmError, match=r"serviceAccount\.name is needed"):
+        rendered({"serviceAccount": {"create": False}})
+
+
+def test_the_notes_warn_of_what_leaves_the_api_open_or_shut() -> None:
+    with Chart.load(CHART) as chart:
+        values = yaml.safe_load((CHART / "ci/minimal.yaml").read_text())
+        values["tls"] = {"enabled": False}
+        (notes,) = (
+            text for name, text in chart.render(values).items() if name.endswith("NOTES.txt")
+        )
+    assert "nobody but this pod itself can use the API" in notes
+    assert "readOnlyPolicy is off" in notes
+
+
+def test_there_are_values_to_test() -> None:
+    assert len(VALUES) == 4
