@@ -4,7 +4,6 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-LOCKS := requirements.lock requirements-dev.lock
 IMAGE ?= components-api
 CLUSTER_ARGS ?=
 PYTEST_ARGS ?= -n 2 --dist worksteal
@@ -72,6 +71,9 @@ lock: install ## Write the lock files anew from setup.py
 	  --no-header --extra dev --output-file requirements-dev.lock setup.py
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --constraint requirements-dev.lock --output-file requirements.lock setup.py
+	echo setuptools | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-header --constraint requirements-dev.lock \
+	  --output-file requirements-build.lock -
 
 clean: ## Remove what the other targets made
 	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache \

@@ -1,10 +1,11 @@
 """How calls to a backend are repeated: with backoff and jitter, within a bound in all."""
 
+import asyncio
+
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
     retry_if_exception_type,
-    stop_before_delay,
     wait_random_exponential,
 )
 
@@ -33,9 +34,16 @@ def _wait(state: RetryCallState) -> float:
 
 def attempts(within: float) -> AsyncRetrying:
     """Return attempts that repeat after `MayPass`, none of which begins later than `within` s."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + within
+
+    def stop(state: RetryCallState) -> bool:
+        # By the loop's clock and not, as tenacity's own would, by another one beside it.
+        return loop.time() + state.upcoming_sleep >= until
+
     return AsyncRetrying(
         retry=retry_if_exception_type(MayPass),
-        stop=stop_before_delay(within),
+        stop=stop,
         wait=_wait,
         reraise=True,
     )

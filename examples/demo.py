@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from pathlib import Path
@@ -29,6 +30,9 @@ async def main() -> int:
         "COMPONENTS_LOG_LEVEL": "INFO",
         "COMPONENTS_TOOL": "cluebotng-monitoring",
     }
+    # So that the service is stopped too when somebody stops this.
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     service = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
     try:
         environ["COMPONENTS_URL"] = await address_of(service)
@@ -71,4 +75,7 @@ async def stop(service: Process) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main()))
+    try:
+        sys.exit(asyncio.run(main()))
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.exit("stopped")

@@ -28,14 +28,6 @@ class HandClock:
         self.time += timedelta(seconds=seconds)
 
 
-class TickingClock(HandClock):
-    """A clock that moves on by a millisecond whenever somebody looks."""
-
-    def __call__(self) -> datetime:
-        self.turn(0.001)
-        return self.time
-
-
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock()

@@ -41,7 +41,7 @@ class KubeConflict(KubeError):
 
 
 class KubeExpired(KubeError):
-    """The list that a token continues is no longer kept."""
+    """The list that a token continues is no longer kept, or the version asked for never was."""
 
 
 class KubeInvalid(KubeError):
@@ -75,18 +75,24 @@ def error_of(status: int, body: bytes, retry_after: float | None = None) -> Kube
     message = str(details.get("message") or f"the API server answered {status}")
     if status == _FORBIDDEN:
         return _forbidden(details, message)
+    if "ResourceVersionTooLarge" in _causes(details):
+        return KubeExpired(message)
     reason = str(details.get("reason", ""))
     known = _BY_REASON.get((status, reason)) or _BY_STATUS.get(status)
     return known(message) if known else KubeUnavailable(message, retry_after)
 
 
 def _forbidden(details: dict[str, Any], message: str) -> KubeError:
-    causes = (details.get("details") or {}).get("causes") or []
-    if any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
+    if "NamespaceTerminating" in _causes(details):
         return KubeNotFound(message)
     if found := _RBAC.search(message):
         return KubeForbidden(f"missing right: {found['verb']} {found['resource']} ({message})")
     return KubeInvalid(message)
+
+
+def _causes(details: dict[str, Any]) -> set[str]:
+    causes = (details.get("details") or {}).get("causes") or []
+    return {str(cause.get("reason")) for cause in causes}
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

@@ -233,10 +233,8 @@ class KubernetesStore(Store):
         }
         try:
             answer = await self._kube.call(list_, *where, **options)
-        except KubeUnavailable:
-            if not self._seen:
-                raise
-            # A cache that never gets there: etcd was restored to an older state.
+        except KubeExpired:
+            # A version that the server never had: its etcd was restored to an older state.
             self._seen = 0
             answer = await self._kube.call(list_, *where, **(options | {"resource_version": "0"}))
         items: Items = answer.body["items"]

@@ -111,8 +111,10 @@ async def _reply(response: aiohttp.ClientResponse) -> Reply:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientOSError) and error.errno and error.errno > 0:
-        return os.strerror(error.errno).lower()
+    # The errno of a TLS error is OpenSSL's, and means something else to the system.
+    is_tls = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
+    if isinstance(error, aiohttp.ClientOSError) and not is_tls and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0).lower()
     return str(error) or "no answer in time"
 
 
@@ -133,10 +135,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tls(connection: Connection) -> ssl.SSLContext:
+    used = connection.ca
     try:
         context = ssl.create_default_context(cafile=connection.ca)
         if connection.certificate:
+            used = connection.certificate
             context.load_cert_chain(connection.certificate, connection.key)
     except OSError as error:  # ssl.SSLError is one
-        raise ServiceError((f"the client certificate cannot be used: {error}",)) from None
+        reason = error.strerror or str(error)
+        raise ServiceError((f"the certificate file {used} cannot be used: {reason}",)) from None
     return context

@@ -117,6 +117,11 @@ def with_client(
         except ServiceError as error:
             output.messages(warnings=error.warnings, errors=error.errors)
             context.exit(EXIT_FAILED)
+        except BrokenPipeError:
+            raise  # click's own: whoever read the output has seen enough
+        except OSError as error:
+            output.messages(errors=[f"the output cannot be written: {error.strerror}"])
+            context.exit(EXIT_FAILED)
 
     for option in reversed(_options):
         command = option(command)

@@ -84,9 +84,11 @@ def validate_(output: Output, file: BinaryIO) -> int:
 
 
 @configuration.command("schema")
-def schema() -> None:
-    """Print the JSON Schema of a configuration, for editors."""
-    click.echo(json.dumps(json_schema(), indent=2))
+@with_output
+def schema(output: Output) -> int:
+    """Print the JSON Schema of a configuration, for editors; with or without --json."""
+    output.line(json.dumps(json_schema(), indent=2))
+    return 0
 
 
 def _format(file: BinaryIO) -> Format:

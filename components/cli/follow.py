@@ -8,12 +8,12 @@ from typing import Any
 from rich.live import Live
 
 from components.cli.client import Client, Reply, ServiceError
-from components.cli.output import Output, builds_table, elapsed
+from components.cli.output import Output, builds_table, elapsed, first_line
 
 FIRST_POLL_SECONDS = 0.2
 MAX_POLL_SECONDS = 2.0
-PATIENCE = 30
-"""How many polls in a row may fail in a way that may pass."""
+PATIENCE_SECONDS = 60.0
+"""How long polls may go on failing in a way that may pass."""
 
 _FINAL = ("FINISHED", "ERROR", "CANCELLED")
 
@@ -24,30 +24,49 @@ def is_final(deployment: Mapping[str, Any]) -> bool:
 
 
 async def follow(client: Client, output: Output, reply: Reply) -> Reply:
-    """Show a deployment until it is final; return the last reply. Raises `ServiceError`."""
+    """Show a deployment until it is final; return the last reply. Raises `ServiceError`.
+
+    Messages of the service are shown once each. A failure that may pass is told and waited out.
+    """
+    told = {*reply.info, *reply.warnings, *reply.errors}
+    loop = asyncio.get_running_loop()
     with ExitStack() as stack:
-        show = _shown(output, stack)
+        show = _shown(output, stack, len(reply.data["builds"]))
         show(reply)
-        failures, pause = 0, FIRST_POLL_SECONDS
+        pause, failing_since = FIRST_POLL_SECONDS, None
         while not is_final(reply.data):
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, MAX_POLL_SECONDS)
             try:
                 reply = await client.request("GET", f"deploy/{reply.data['deploy-id']}")
             except ServiceError as error:
-                failures += 1
-                if not error.passing or failures > PATIENCE:
+                failing_since = failing_since or loop.time()
+                if not error.passing or loop.time() - failing_since > PATIENCE_SECONDS:
                     raise
+                _tell(output, told, error.warnings, error.errors)
             else:
-                failures = 0
+                failing_since = None
+                _tell(output, told, (*reply.info, *reply.warnings), reply.errors)
                 show(reply)
     return reply
 
 
-def _shown(output: Output, stack: ExitStack) -> Callable[[Reply], None]:
+def _tell(
+    output: Output, told: set[str], warnings: tuple[str, ...], errors: tuple[str, ...]
+) -> None:
+    """Show the messages that have not been shown yet."""
+    output.messages(
+        warnings=[each for each in warnings if each not in told],
+        errors=[each for each in errors if each not in told],
+    )
+    told |= {*warnings, *errors}
+
+
+def _shown(output: Output, stack: ExitStack, lines: int) -> Callable[[Reply], None]:
     if output.as_json:
         return lambda reply: None
-    if output.out.is_terminal:
+    # What does not fit on the terminal could not be shown live.
+    if output.out.is_terminal and lines < output.out.height:
         live = stack.enter_context(Live(console=output.out, auto_refresh=False))
         return lambda reply: live.update(builds_table(reply.data, reply.date), refresh=True)
     return _changes(output)
@@ -63,6 +82,6 @@ def _changes(output: Output) -> Callable[[Reply], None]:
             if seen.get(name) != now:
                 seen[name] = now
                 parts = (name, build["status"], elapsed(reply.data, build, reply.date))
-                output.line("  ".join(filter(None, (*parts, build["message"]))))
+                output.line("  ".join(filter(None, (*parts, first_line(build["message"])))))
 
     return show

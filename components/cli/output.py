@@ -1,5 +1,6 @@
 """What people see: data on standard output, messages on standard error."""
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -27,7 +28,7 @@ _PIPE_WIDTH = 500
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that leaves text as it is: no markup, no highlighting, no emoji codes."""
-    stream = sys.stderr if stderr else sys.stdout
+    stream = (sys.stderr if stderr else sys.stdout) or io.StringIO()  # None where it was closed
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
@@ -77,14 +78,22 @@ def status_text(status: str) -> Text:
 def builds_table(deployment: Mapping[str, Any], now: datetime) -> Table:
     """Return one line for each component: name, status, elapsed time, image or message."""
     table = Table(box=None, show_header=False, pad_edge=False)
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
     for name, build in deployment["builds"].items():
         table.add_row(
             Text(name),
             status_text(build["status"]),
             Text(elapsed(deployment, build, now)),
-            Text(build["message"] or build["image"] or ""),
+            Text(first_line(build["message"]) or build["image"] or ""),
         )
     return table
+
+
+def first_line(message: str) -> str:
+    """Return the first line of a message, which is what there is room for."""
+    return message.split("\n", 1)[0]
 
 
 def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Table:

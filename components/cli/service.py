@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 
 import click
 
@@ -30,5 +31,7 @@ def serve() -> None:
         raise _StartError(str(error)) from None
     except OSError as error:
         address = f"{settings.host}:{settings.port}"
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        # A host that cannot be resolved has a number that is not the system's.
+        is_systems = error.errno and not isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno or 0) if is_systems else error.strerror or str(error)
         raise _StartError(f"cannot listen on {address}: {reason}") from None

@@ -21,7 +21,7 @@ _SCHEDULE = (
     r"(@(hourly|daily|midnight|weekly|monthly|yearly|annually)"
     rf"|\s*{_CRON_FIELD}(\s+{_CRON_FIELD}){{4}}\s*)"
 )
-_REPOSITORY = r"(https?|git)://[^\s\x00-\x20\x7f-\x9f@/?#]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
+_REPOSITORY = r"(https?|git)://[^\s\x00-\x20\x7f-\x9f@/?#\\]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
 _ANY_TIME = datetime(2024, 1, 1, tzinfo=UTC)
 _NULL = "must not be null: leave it out instead"
 
@@ -77,16 +77,17 @@ class Mapping(fields.Dict):
 
 
 class OneOf(validate.OneOf):
-    """One of a few strings."""
+    """One of a few strings; `told` are those that a message names, if they are not the same."""
 
-    def __init__(self, choices: Iterable[str]) -> None:
+    def __init__(self, choices: Iterable[str], told: Iterable[str] = ()) -> None:
         super().__init__(tuple(choices))
+        self._told = tuple(told) or self.choices
 
     def __call__(self, value: Any) -> Any:
         """Return `value`. Raises `ValidationError` with the choices."""
         if value in self.choices:
             return value
-        choices = " or ".join(printable(choice) for choice in self.choices)
+        choices = " or ".join(printable(choice) for choice in self._told)
         raise ValidationError(f"must be {choices}, not {printable(value)}")
 
 

@@ -15,6 +15,9 @@ MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
 """How deep a configuration may nest; a configuration of ours needs four levels."""
 
+MAX_NUMBER_BITS = 14_000
+"""How large a whole number may be: some 4200 digits, as many as Python writes again."""
+
 
 class DuplicateKeys(dict[str, Any]):
     """A mapping that was written with the same key more than once: `repeated` are those keys."""
@@ -63,6 +66,8 @@ def _check(value: Any, path: tuple[str | int, ...], problems: list[Problem]) -> 
     elif isinstance(value, str):
         if not _is_text(value):
             problems.append(Problem(path, f"holds half a surrogate pair: {printable(value)}"))
+    elif isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        problems.append(Problem(path, "must be a number of fewer digits"))
     elif isinstance(value, float) and not math.isfinite(value):
         problems.append(Problem(path, f"must be a finite number, not {value}"))
 

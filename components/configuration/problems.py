@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_USER_INFORMATION = re.compile(r"//[^/]*@")
 _SHOWN_LENGTH = 60
 
 
@@ -52,8 +53,14 @@ def path_text(path: tuple[str | int, ...]) -> str:
 
 
 def printable(value: Any) -> str:
-    """Return a value as JSON in a few printable characters, for use in a message."""
-    text = json.dumps(value, ensure_ascii=True, default=str)
+    """Return a value as JSON in a few printable characters, for use in a message.
+
+    Lists and mappings are only named, and the user information of a URL is left out: it may be
+    a password.
+    """
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "a mapping"
+    text = _USER_INFORMATION.sub("//…@", json.dumps(value, ensure_ascii=True, default=str))
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
 
 

@@ -38,7 +38,9 @@ def read(body: bytes, written_in: Format) -> Any:
         raise MalformedConfiguration("nested too deep to be read") from None
     if problems := (*problems, *json_problems(value)):
         raise InvalidConfiguration(problems)
-    if (size := len(json.dumps(value, ensure_ascii=False).encode())) > MAX_BYTES:
+    if (
+        size := len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    ) > MAX_BYTES:
         message = f"has {size} bytes as JSON; a configuration has at most {MAX_BYTES}"
         raise InvalidConfiguration((Problem((), message),))
     return value

@@ -195,7 +195,7 @@ class ContinuousComponentSchema(ConfigurationPart):
     """A component that always runs."""
 
     component_type = Text(
-        validate=OneOf([ComponentType.CONTINUOUS]),
+        validate=OneOf([ComponentType.CONTINUOUS], told=ComponentType),
         metadata={"description": "Left out: continuous, unless run has a schedule."},
     )
     build = Part(
@@ -208,7 +208,7 @@ class ScheduledComponentSchema(ConfigurationPart):
     """A component that runs when its schedule says."""
 
     component_type = Text(
-        validate=OneOf([ComponentType.SCHEDULED]),
+        validate=OneOf([ComponentType.SCHEDULED], told=ComponentType),
         metadata={"description": "Left out: scheduled, if run has a schedule."},
     )
     build = Part(

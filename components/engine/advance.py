@@ -1,6 +1,7 @@
 """Taking a stored deployment forward: launch what waits, ask for what runs, store what changed."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from functools import partial
 
@@ -12,6 +13,8 @@ from components.engine.launch import build_of, cancel_builds, launch, launch_mes
 from components.engine.merge import merged
 from components.engine.model import Build, Deployment
 from components.engine.progress import store_change
+
+logger = logging.getLogger(__name__)
 
 
 async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
@@ -54,6 +57,10 @@ async def _states(
     except (BuilderError, TimeoutError) as error:
         reason = str(error) or "no answer in time"
         return {}, (f"the builder does not answer, so this is what was last known: {reason}",)
+    except Exception:
+        # A defect of the builder must not keep what was launched meanwhile from being stored.
+        logger.exception("asking for the builds of %s failed", deployment.id)
+        return {}, ("the builder failed to answer, so this is what was last known",)
     return {
         components[build_id]: build_of(state)
         for build_id, state in states.items()

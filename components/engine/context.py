@@ -1,6 +1,7 @@
 """What every operation of the engine works with, and what it answers."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from random import Random, SystemRandom
 from typing import Generic, TypeVar
 
@@ -10,11 +11,24 @@ from backends.stores.base import Store
 T = TypeVar("T")
 
 
+class Stamps:
+    """Times that differ: no two deployments of this process have been created at the same one."""
+
+    def __init__(self) -> None:
+        self._latest = datetime.min.replace(tzinfo=UTC)
+
+    def after(self, now: datetime) -> datetime:
+        """Return `now`, or the first microsecond that has not been given out since."""
+        self._latest = max(now, self._latest + timedelta(microseconds=1))
+        return self._latest
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A store, a builder, and the few numbers that say how they are used.
 
-    `patience` is how long, in seconds, a builder's answer is waited for.
+    `patience` is how long, in seconds, a builder's answer to a launch or to a question is waited
+    for; what is cancelled has half as long.
     """
 
     store: Store
@@ -22,6 +36,7 @@ class Engine:
     deployments_kept: int = 10
     patience: float = 15.0
     random: Random = field(default_factory=SystemRandom)
+    stamps: Stamps = field(default_factory=Stamps)
 
 
 @dataclass(frozen=True, slots=True)

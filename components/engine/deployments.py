@@ -4,6 +4,7 @@ import re
 from typing import TypeVar
 
 from backends.stores.base import AlreadyExists, Document, NotFound, StoreError
+from components.configuration.validation import validate
 from components.engine.advance import advance
 from components.engine.configurations import get_configuration
 from components.engine.context import Answer, Engine
@@ -34,10 +35,12 @@ _RANDOM_NUMBERS = 1_000_000
 async def create_deployment(engine: Engine, tool: str) -> Answer[Deployment]:
     """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
 
-    Raises `NoConfiguration`, `NoSuchTool`, `DeploymentSuperseded`, `Contended` and what the store
-    raises.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `NoSuchTool`, `DeploymentSuperseded`,
+    `Contended` and what the store raises.
     """
     configuration = await get_configuration(engine, tool)
+    # An earlier version may have stored what this one would not take.
+    validate(configuration)
     document = await _store_planned(engine, tool, configuration)
     try:
         answer = await advance(engine, document)
@@ -80,7 +83,7 @@ async def _find(engine: Engine, tool: str, deploy_id: str) -> Document:
 
 async def _store_planned(engine: Engine, tool: str, configuration: object) -> Document:
     """Store a deployment with nothing started yet, under an id that nothing else has."""
-    now = await engine.store.now()
+    now = engine.stamps.after(await engine.store.now())
     for _ in range(MAX_ATTEMPTS):
         number = engine.random.randrange(_RANDOM_NUMBERS)
         deploy_id = f"{tool}-deploy-{now:%Y%m%d%H%M%S}-{number}"

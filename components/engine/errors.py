@@ -48,7 +48,7 @@ class DeploymentSuperseded(EngineError):
     def __init__(self, deploy_id: str, kept: int) -> None:
         super().__init__(
             f"deployment {deploy_id!r} was removed while it was being launched, since {kept} newer "
-            "ones are kept; the builds that it had started were cancelled"
+            "ones are kept; the builder was asked to cancel what it had started"
         )
 
 

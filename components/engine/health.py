@@ -1,10 +1,13 @@
 """Whether the engine can do its work: its store must answer, its builder should."""
 
 import asyncio
+import logging
 
 from backends.builders.base import BuilderError
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
+
+logger = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
 """How long either of them may take to say that it is there."""
@@ -12,7 +15,14 @@ PING_SECONDS = 5.0
 
 async def check_health(engine: Engine) -> str:
     """Return how the builder is, in words. Raises `Unavailable` if the store does not answer."""
-    _, builder = await asyncio.gather(_ping_store(engine), _ping_builder(engine))
+    store, builder = await asyncio.gather(
+        _ping_store(engine), _ping_builder(engine), return_exceptions=True
+    )
+    if isinstance(store, BaseException):
+        raise store
+    if isinstance(builder, BaseException):
+        logger.error("asking the builder how it is failed", exc_info=builder)
+        return "fails to answer"
     return builder
 
 

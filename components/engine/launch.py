@@ -98,7 +98,7 @@ async def cancel_builds(
     """Ask the builder to cancel those of `builds` that it runs; return whether it took them all."""
 
     async def cancel(build_id: str) -> None:
-        async with asyncio.timeout(engine.patience):
+        async with asyncio.timeout(engine.patience / 2):
             await engine.builder.cancel(deployment.tool, build_id)
 
     running = [

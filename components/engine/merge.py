@@ -14,24 +14,28 @@ from components.engine.model import Build, Deployment
 _PROGRESS = {BuildStatus.PENDING: 0, BuildStatus.RUNNING: 1}
 _FINAL_PROGRESS = 2
 
+MESSAGES_LENGTH = 128 * 1024
+"""How many characters the messages of a deployment have together, so that any store keeps them."""
+
 
 def merged(stored: Deployment, news: Mapping[str, Build]) -> Deployment:
     """Return `stored` with the news of its builds, by component; `stored` itself if none."""
+    longest = MESSAGES_LENGTH // len(stored.builds)
     builds = {
-        name: _merged_build(build, news[name]) if name in news else build
+        name: _merged_build(build, news[name], longest) if name in news else build
         for name, build in stored.builds.items()
     }
     return replace(stored, builds=builds) if builds != stored.builds else stored
 
 
-def _merged_build(stored: Build, new: Build) -> Build:
+def _merged_build(stored: Build, new: Build, longest: int) -> Build:
     is_of_another = stored.build_id is not None and stored.build_id != new.build_id
     if stored.status.is_final or is_of_another or _progress(new) < _progress(stored):
         return stored
     return Build(
         status=new.status,
         build_id=new.build_id or stored.build_id,
-        message=new.message,
+        message=new.message[:longest],
         image=new.image or stored.image,
         digest=new.digest or stored.digest,
         commit=new.commit or stored.commit,

@@ -1,10 +1,12 @@
 """Keeping the newest deployments of a tool and removing the others."""
 
+import asyncio
 from collections.abc import Collection
 
 from backends.stores.base import Conflict, Document, NotFound
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, deployment_of, deployments_in
+from components.engine.errors import DeploymentSuperseded
 from components.engine.launch import cancel_builds
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
@@ -21,8 +23,7 @@ def superseded(
     """
     excess = max(len(deployments) - kept, 0)
     oldest_first = sorted(
-        deployments,
-        key=lambda each: (each.status.is_final is False, each.created, each.id == newest, each.id),
+        deployments, key=lambda each: (not each.status.is_final, each.created, each.id)
     )
     return tuple(each for each in oldest_first[:excess] if each.id != newest)
 
@@ -31,17 +32,19 @@ async def prune(engine: Engine, tool: str, newest: str) -> tuple[str, ...]:
     """Remove what is superseded by the deployment `newest`; return warnings of what could not be.
 
     A deployment whose builds cannot be cancelled stays, and the next deployment tries again.
+    Raises `DeploymentSuperseded` where `newest` itself has been removed by others already.
     """
     found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
     documents = {deployment.id: document for document, deployment in found}
-    deployments = [deployment for _, deployment in found]
+    if newest not in documents:
+        raise DeploymentSuperseded(newest, engine.deployments_kept)
+    gone = superseded([each for _, each in found], engine.deployments_kept, newest)
+    removed = await asyncio.gather(*(_remove(engine, documents[each.id]) for each in gone))
     return tuple(
-        [
-            f"deployment {deployment.id!r} could not be removed, since its builds could not be "
-            "cancelled: the next deployment tries again"
-            for deployment in superseded(deployments, engine.deployments_kept, newest)
-            if not await _remove(engine, documents[deployment.id])
-        ]
+        f"deployment {each.id!r} could not be removed, since its builds could not be cancelled: "
+        "the next deployment tries again"
+        for each, was_removed in zip(gone, removed, strict=True)
+        if not was_removed
     )
 
 

@@ -11,7 +11,7 @@ from components.http.subject import Subject, same_name
 from components.http.tls import peer_name
 from components.tool_name import RULE, is_tool_name
 
-OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/static", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/static/{name}", "/healthz", "/readyz"})
 """What anyone may ask for. Whatever is not here needs a subject, and a tool that is its own."""
 
 

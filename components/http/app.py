@@ -1,6 +1,6 @@
 """The application, put together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 
 from aiohttp import web
@@ -15,7 +15,7 @@ from components.engine.context import Engine
 from components.http import config_routes, deploy_routes, health_routes
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
-from components.http.errors import error_middleware
+from components.http.errors import error_middleware, expect_continue
 from components.http.keys import ENGINE, GATEWAYS, SETTINGS
 from components.http.limits import deadline_middleware, parameters_middleware
 from components.http.subject import parse_name
@@ -54,10 +54,10 @@ def create_app(
             yield
 
     app.cleanup_ctx.append(engine)
-    for routes in (config_routes.ROUTES, deploy_routes.ROUTES):
-        app.router.add_routes(routes)
+    _add_routes(app, config_routes.ROUTES)
+    _add_routes(app, deploy_routes.ROUTES)
     if settings.probe_port is None:
-        app.router.add_routes(health_routes.ROUTES)
+        _add_routes(app, health_routes.ROUTES)
     setup_documentation(app, settings.auth_header)
     return app
 
@@ -66,7 +66,7 @@ def create_probe_app(app: web.Application) -> web.Application:
     """Return an application that answers the health checks of `app`, once that has started."""
     probe = _application(app[SETTINGS], parameters_middleware)
     probe[ENGINE] = app[ENGINE]
-    probe.router.add_routes(health_routes.ROUTES)
+    _add_routes(probe, health_routes.ROUTES)
     return probe
 
 
@@ -79,6 +79,12 @@ def _application(settings: Settings, *middlewares: Middleware) -> web.Applicatio
     app[SETTINGS] = settings
     app.on_response_prepare.append(_name_server)
     return app
+
+
+def _add_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> None:
+    for each in routes:
+        options = {**each.kwargs, "expect_handler": expect_continue}
+        app.router.add_routes([web.RouteDef(each.method, each.path, each.handler, options)])
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:

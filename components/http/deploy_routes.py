@@ -43,6 +43,7 @@ def _answered(
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["deployments"],
     status=HTTPStatus.CREATED,

@@ -105,13 +105,23 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     api.register(app, in_place=True)
     _tidy(document_of(app))
     app.router.add_get("/docs", _swagger_ui)
-    app.router.add_static("/docs/static", SWAGGER_UI_STATIC_FILES)
+    app.router.add_get("/docs/static/{name}", _swagger_file)
 
 
 async def _swagger_ui(request: web.Request) -> web.Response:
     # Not apigami's own page: that asks a validator on the internet about this service.
     page = files("components.http").joinpath("swagger.html").read_text(encoding="utf-8")
     return web.Response(text=page, content_type="text/html")
+
+
+_SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()}
+
+
+async def _swagger_file(request: web.Request) -> web.FileResponse:
+    path = _SWAGGER_FILES.get(request.match_info["name"])
+    if path is None:
+        raise web.HTTPNotFound
+    return web.FileResponse(path)
 
 
 def document_of(app: web.Application) -> dict[str, Any]:

@@ -133,6 +133,21 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, [message])
 
 
+async def expect_continue(request: web.Request) -> None:
+    """Let a client send its body; or refuse, in the envelope, what else it expects.
+
+    aiohttp asks this before any middleware.
+    """
+    expected = request.headers.get("Expect", "")
+    if expected.lower() != "100-continue":
+        error = f"the expectation {expected!r} cannot be met: only 100-continue can"
+        refusal = wrapped(None, errors=[error])
+        raise web.HTTPExpectationFailed(text=refusal.text, content_type=refusal.content_type)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # Not a part of the answer, whose size tells whether one was begun.
+    request.writer.output_size = 0
+
+
 def _answer(
     status: HTTPStatus,
     errors: Sequence[str],

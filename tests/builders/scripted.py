@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from random import Random
 
 from backends.builders.base import Builder, BuilderError, BuildRequest, BuildState, BuildStatus
 
@@ -11,7 +12,8 @@ class ScriptedBuilder(Builder):
     """Keeps builds in memory; `refusals` by component and `outage` say what fails.
 
     `gate`, while it is not set, keeps every call waiting; `before_answers` holds what happens just
-    before each answer about states, in turn. The counters say what was asked.
+    before each answer about states, in turn. With an `order`, calls pass in a random one. The
+    counters say what was asked.
     """
 
     def __init__(self) -> None:
@@ -23,6 +25,7 @@ class ScriptedBuilder(Builder):
         self.refusals: dict[str, Exception] = {}
         self.outage: BuilderError | None = None
         self.before_answers: list[Callable[[], object]] = []
+        self.order: Random | None = None
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = 0
@@ -77,6 +80,8 @@ class ScriptedBuilder(Builder):
             self._arrival.notify_all()
         try:
             await self.gate.wait()
+            for _ in range(self.order.randrange(8) if self.order else 0):
+                await asyncio.sleep(0)  # lets others go first
         finally:
             self.waiting -= 1
         if self.outage:

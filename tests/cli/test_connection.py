@@ -1,18 +1,15 @@
 """How the command line finds the service, and what it says where it does not."""
 
-import datetime
 import ssl
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+import trustme
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from pytest_aiohttp.plugin import AiohttpServer
+from yarl import URL
 
+from components.cli.client import Connection, connect
 from tests.cli.conftest import Run
 
 
@@ -56,7 +53,25 @@ async def test_an_answer_of_something_else_is_told(
     assert "answered 200, and not as this service does" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "sent"),
+    [
+        ("http://127.0.0.1:8000", True),
+        ("http://localhost:8000", True),
+        ("http://[::1]:8000", True),
+        ("https://127.0.0.1:8000", False),
+        ("http://service.example.org", False),
+        ("http://192.0.2.1", False),
+    ],
+)
 async def test_the_subject_is_sent_only_to_this_machine_and_only_in_plain_text(
+    url: str, sent: bool
+) -> None:
+    async with connect(Connection(URL(url), "mytool", "x-subject", "toolforge")) as client:
+        assert ("x-subject" in client.session.headers) == sent
+
+
+async def test_the_subject_is_written_as_rfc_4514_has_it(
     run: Run, aiohttp_server: AiohttpServer
 ) -> None:
     seen: list[str | None] = []
@@ -94,38 +109,6 @@ async def test_the_service_may_live_below_a_path(run: Run, aiohttp_server: Aioht
     assert paths == ["/components/api/v1/tool/mytool/config"]
 
 
-def certificate(directory: Path, name: str) -> tuple[Path, Path]:
-    """Write a self-signed certificate of 127.0.0.1 and its key; return where they are."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(minutes=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    cert_file, key_file = directory / f"{name}.pem", directory / f"{name}.key"
-    cert_file.write_bytes(built.public_bytes(serialization.Encoding.PEM))
-    key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return cert_file, key_file
-
-
 async def test_over_tls_the_client_certificate_says_who_asks(
     run: Run, aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
@@ -134,29 +117,37 @@ async def test_over_tls_the_client_certificate_says_who_asks(
     async def handler(request: web.Request) -> web.Response:
         assert request.transport is not None
         peer = request.transport.get_extra_info("peercert")
-        seen.append(peer["subject"][0][0][1])
+        seen.append(dict(each[0] for each in peer["subject"])["commonName"])
         seen.append(request.headers.get("ssl-client-subject-dn"))
         return web.json_response(
             {"data": {"deployments": []}, "messages": {"info": [], "warning": [], "error": []}}
         )
 
-    server_cert, server_key = certificate(tmp_path, "server")
-    client_cert, client_key = certificate(tmp_path, "mytool")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=client_cert)
-    context.load_cert_chain(server_cert, server_key)
+    authority = trustme.CA()
+    paths = {name: str(tmp_path / name) for name in ("ca", "cert", "key")}
+    authority.cert_pem.write_to_path(paths["ca"])
+    leaf = authority.issue_cert("mytool@example.org", common_name="mytool")
+    leaf.cert_chain_pems[0].write_to_path(paths["cert"])
+    leaf.private_key_pem.write_to_path(paths["key"])
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=paths["ca"])
+    authority.issue_cert("127.0.0.1").configure_cert(context)
     context.verify_mode = ssl.CERT_REQUIRED
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
     server = await aiohttp_server(app, ssl=context)
     env = {
         "COMPONENTS_URL": f"https://127.0.0.1:{server.port}",
-        "COMPONENTS_CLIENT_CERT": str(client_cert),
-        "COMPONENTS_CLIENT_KEY": str(client_key),
-        "COMPONENTS_CLIENT_CA": str(server_cert),
+        "COMPONENTS_CLIENT_CERT": paths["cert"],
+        "COMPONENTS_CLIENT_KEY": paths["key"],
+        "COMPONENTS_CLIENT_CA": paths["ca"],
     }
     result = await run("deployment", "list", **env)
     assert result.exit_code == 0, result.stderr
     assert seen == ["mytool", None]
+    del env["COMPONENTS_CLIENT_CA"]
+    result = await run("deployment", "list", **env)
+    assert result.exit_code == 2
+    assert "certificate verify failed" in result.stderr
 
 
 async def test_a_certificate_that_cannot_be_used_is_told(run: Run, tmp_path: Path) -> None:
@@ -164,4 +155,9 @@ async def test_a_certificate_that_cannot_be_used_is_told(run: Run, tmp_path: Pat
     bad.write_text("no certificate")
     result = await run("config", "show", COMPONENTS_CLIENT_CERT=str(bad))
     assert result.exit_code == 2
-    assert "the client certificate cannot be used" in result.stderr
+    assert f"the certificate file {bad} cannot be used" in result.stderr
+    missing = str(tmp_path / "missing.pem")
+    result = await run("config", "show", COMPONENTS_CLIENT_CA=missing)
+    assert result.stderr == (
+        f"error: the certificate file {missing} cannot be used: No such file or directory\n"
+    )

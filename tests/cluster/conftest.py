@@ -100,8 +100,10 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
     """Open a store as a user; all are closed at the end."""
     stores: list[KubernetesStore] = []
 
-    async def open_(user: str = SERVICE, **options: Any) -> KubernetesStore:
-        connection = KubeConnection(str(cluster.kubeconfig(user)))
+    async def open_(
+        user: str = SERVICE, connection: KubeConnection | None = None, **options: Any
+    ) -> KubernetesStore:
+        connection = connection or KubeConnection(str(cluster.kubeconfig(user)))
         store = KubernetesStore(connection, PREFIX, **options)
         await store.open()
         stores.append(store)

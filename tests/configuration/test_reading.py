@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
@@ -62,6 +64,8 @@ def test_an_empty_yaml_document_is_null() -> None:
         ("a: *nowhere", Format.YAML, "not valid YAML: found undefined alias at line 1, column 4"),
         ("a: 1\n---\nb: 2", Format.YAML, "at line 2, column 1"),
         ("a: 1\nb: \x07", Format.YAML, "character U+0007 is not allowed at line 2, column 4"),
+        ("# øøø\nb: \x07", Format.YAML, "character U+0007 is not allowed at line 2, column 4"),
+        ('a: "\\ud800"\nb: \x01', Format.YAML, "U+0001 is not allowed at line 2, column 4"),
         ('a: "\\ud800"\nb: [', Format.YAML, "not valid YAML"),
     ],
 )
@@ -118,13 +122,26 @@ def test_a_number_that_python_refuses_to_convert_is_malformed() -> None:
         ("a: " + "1" * 5000, "a: is a YAML int"),
         ("a: {1: x}", 'a: has a key that is not a string, "1": put it in quotes'),
         ("a: {yes: x}", 'a: has a key that is not a string, "yes"'),
-        ("a: {[1]: x}", "a: has a key that is not a string"),
+        ("a: {[1]: x}", "a: has a key that is a collection"),
         ("a: {b: 1, b: 2}", "a.b: is given more than once: keep one"),
         ("a: {<<: 1}", 'a["<<"]: must refer to a mapping'),
         ("a: [1, .nan]", "a[1]: must be a finite number, not nan"),
         ("a: -.inf", "a: must be a finite number, not -inf"),
-        ('a: "\\ud800"', 'a: holds half a surrogate pair: "\\ud800"'),
-        ('"\\udc00": 1', 'has a key that is not text: "\\udc00"'),
+        ('a: "\\ud800"', "a: holds half a surrogate pair"),
+        ('a: {b: ["\\ud83d\\ude00"]}', "a.b[0]: holds half a surrogate pair"),
+        ('a: "\\UFFFFFFFF"', "a: holds half a surrogate pair"),
+        ('{"\\udc00": 1}', "has a key with half a surrogate pair"),
+        ("a: !!bool foo", "a: is a YAML bool"),
+        ('a: !!int ""', "a: is a YAML int"),
+        ('a: !!int "-"', "a: is a YAML int"),
+        ('a: !!float ""', "a: is a YAML float"),
+        ("a: 1" + ":59" * 3000 + ".0", "a: is a YAML float"),
+        ("a: 1" + ":59" * 3000, "a: must be a number of fewer digits"),
+        ("a: 0x" + "f" * 5000, "a: must be a number of fewer digits"),
+        ("? [a, b]\n: c", "has a key that is a collection, not a string"),
+        ("? !!str [a]\n: c", "has a key that is a collection, not a string"),
+        ("a: !!set {b, c}", "a: is a YAML set, which JSON cannot carry"),
+        ("a: !!python/object/apply:os.system [ls]", "a: is a YAML python/object/apply:os.system"),
     ],
 )
 def test_what_yaml_has_and_json_cannot_carry_is_invalid_by_path(text: str, problem: str) -> None:
@@ -165,6 +182,57 @@ def test_merges_cannot_grow_without_bound() -> None:
     lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
     (problem,) = problems("\n".join(lines))
     assert "larger than" in problem
+
+
+fragments = st.sampled_from(
+    [
+        "a",
+        "1",
+        ": ",
+        "- ",
+        "? ",
+        "\n",
+        "  ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "&x ",
+        "*x",
+        "<<",
+        "!!int ",
+        "!!bool ",
+        "!!str ",
+        "!!set ",
+        "!!float ",
+        "!foo ",
+        "|",
+        ">",
+        '"',
+        "'",
+        "\\ud800",
+        "\\U00110000",
+        ".nan",
+        "~",
+        *["2024-01-01", "0x", "1:59", "#", "%", "---", "ø", "\x01", "\ufeff", "=", "''", '""'],
+    ]
+)
+
+
+@settings(max_examples=500)
+@given(st.lists(fragments, max_size=12).map("".join), st.sampled_from(Format))
+def test_whatever_the_text_is_it_is_read_or_refused(text: str, written_in: Format) -> None:
+    try:
+        value = read(text.encode(), written_in)
+    except (InvalidConfiguration, MalformedConfiguration):
+        return
+    assert json.loads(json.dumps(value)) == value
+
+
+def test_a_body_of_the_largest_size_is_read_however_it_is_spaced() -> None:
+    items = ",".join(["1"] * 100_000)
+    assert len(read(f"[{items}]".encode(), Format.JSON)) == 100_000
 
 
 def test_a_configuration_that_grows_too_large_as_json_is_invalid() -> None:

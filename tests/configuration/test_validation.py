@@ -69,7 +69,7 @@ def test_what_the_table_of_run_fields_allows_is_valid(run: dict[str, Any]) -> No
     ("run", "error"),
     [
         ({"command": 5}, "command: must be a string, not 5: put it in quotes"),
-        ({"command": ["a"]}, 'command: must be a string, not ["a"]'),
+        ({"command": ["a"]}, "command: must be a string, not a list"),
         ({"command": None}, "command: must not be null: leave it out instead"),
         ({"command": "  "}, 'command: must be a command, not "  "'),
         ({"cpu": "1 GHz"}, 'cpu: must be a Kubernetes quantity such as "500m" or "2", not "1 GHz"'),
@@ -183,6 +183,16 @@ def test_a_repository_with_user_information_is_refused_and_not_repeated(url: str
     assert "hunter2" not in found
 
 
+@pytest.mark.parametrize("field", ["repository", "ref", "reuse_from"])
+@pytest.mark.parametrize("wrap", [str, lambda url: [url], lambda url: {"url": url}])
+def test_a_password_is_not_repeated_wherever_it_stands(
+    field: str, wrap: Callable[[str], Any]
+) -> None:
+    (*found,) = errors(with_build(**{field: wrap("https://user:hunter2@x.org/a b")}))
+    assert found
+    assert "hunter2" not in str(found)
+
+
 def test_an_at_sign_in_the_path_is_no_user_information() -> None:
     assert errors(with_build(repository="https://x.org/~me@home/a")) == []
 
@@ -257,8 +267,8 @@ def test_what_is_not_a_configuration_at_all_is_told(value: Any, error: str) -> N
         ("build", None, "build: must be a mapping, not null"),
         ("build", [], "build: must be a mapping"),
         ("run", "start", "run: must be a mapping"),
-        ("component_type", "sometimes", 'component_type: must be "continuous"'),
-        ("component_type", {}, "component_type: must be a string, not {}"),
+        ("component_type", "sometimes", 'component_type: must be "continuous" or "scheduled"'),
+        ("component_type", {}, "component_type: must be a string, not a mapping"),
     ],
 )
 def test_a_part_of_a_component_that_is_something_else_is_told(

@@ -285,3 +285,23 @@ async def test_news_that_come_after_a_deployment_was_sealed_are_dropped(
     store.before["replace"] = seal
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status is DeploymentStatus.FINISHED
+
+
+async def test_a_defect_of_the_builder_does_not_lose_what_was_launched_meanwhile(
+    engine: Engine,
+    store: CountingStore,
+    builder: ScriptedBuilder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    builder.refusals["b"] = NoFreeSlot("full")
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.refusals.clear()
+
+    def fail() -> None:
+        raise RuntimeError("secret")
+
+    builder.before_answers = [fail]
+    answer = await show_deployment(engine, TOOL, deployment.id)
+    assert answer.warnings == ("the builder failed to answer, so this is what was last known",)
+    assert answer.value.builds["b"].build_id == "build-2"
+    assert "secret" in caplog.text

@@ -14,9 +14,10 @@ from backends.builders.base import (
     Source,
 )
 from backends.stores.base import DocumentState, NotFound, Unavailable
+from components.configuration.problems import InvalidConfiguration
 from components.engine.context import Engine
 from components.engine.deployments import create_deployment
-from components.engine.documents import DEPLOYMENT, deployment_of
+from components.engine.documents import CONFIGURATION, DEPLOYMENT, deployment_of
 from components.engine.errors import DeploymentSuperseded, NoConfiguration, NoSuchTool
 from components.engine.model import DeploymentStatus
 from tests.builders.scripted import ScriptedBuilder
@@ -37,6 +38,22 @@ async def test_the_id_is_tool_deploy_datestamp_and_number(engine: Engine) -> Non
     assert (tool, word, stamp) == (TOOL, "deploy", "20240404120000")
     assert number.isdigit()
     assert deployment.created == NOON
+
+
+async def test_no_two_are_created_at_the_same_time_even_if_the_clock_stands_still(
+    engine: Engine,
+) -> None:
+    first = (await deployed(engine)).value
+    second = (await create_deployment(engine, TOOL)).value
+    assert second.created > first.created == NOON
+
+
+async def test_a_stored_configuration_that_is_no_longer_valid_is_not_deployed(
+    engine: Engine, store: CountingStore
+) -> None:
+    await store.create(TOOL, CONFIGURATION, CONFIGURATION, {"config": {"components": 5}})
+    with pytest.raises(InvalidConfiguration, match="components: must be a mapping"):
+        await create_deployment(engine, TOOL)
 
 
 async def test_all_builds_are_launched_at_once(engine: Engine, builder: ScriptedBuilder) -> None:
@@ -235,3 +252,13 @@ async def test_it_stands_even_if_older_ones_cannot_be_looked_for(
     assert answer.warnings == (
         "older deployments could not be removed, the next deployment tries again: connection reset",
     )
+
+
+async def test_the_messages_of_many_builds_are_shortened_so_that_a_store_keeps_them(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    names = [f"c{n}" for n in range(200)]
+    builder.refusals = {name: BuildRejected('"' * 2048) for name in names}
+    deployment = (await deployed(engine, *names)).value
+    assert deployment.status is DeploymentStatus.ERROR
+    assert sum(len(build.message) for build in deployment.builds.values()) <= 128 * 1024

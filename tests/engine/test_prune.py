@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
-from components.engine.context import Engine
+from components.engine.context import Answer, Engine
 from components.engine.deployments import create_deployment, list_deployments, show_deployment
 from components.engine.documents import DEPLOYMENT
+from components.engine.errors import DeploymentSuperseded
 from components.engine.model import Build, Deployment
 from components.engine.prune import superseded
 from tests.builders.scripted import ScriptedBuilder
-from tests.conftest import NOON, HandClock, TickingClock
+from tests.conftest import NOON, HandClock
 from tests.engine.conftest import deployed
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
@@ -203,11 +204,42 @@ async def test_one_that_somebody_else_removes_meanwhile_is_no_error(
 
 
 async def test_simultaneous_deployments_of_one_tool_leave_no_more_than_are_kept(
-    builder: ScriptedBuilder,
+    engine: Engine,
 ) -> None:
-    engine = Engine(CountingStore(TickingClock()), builder, deployments_kept=3)
     await deployed(engine)
-    await asyncio.gather(
+    outcomes = await asyncio.gather(
         *(create_deployment(engine, TOOL) for _ in range(20)), return_exceptions=True
     )
     assert len(await kept(engine)) == 3
+    created = {each.value.id for each in outcomes if isinstance(each, Answer)}
+    assert await kept(engine) <= created
+    refused = [each for each in outcomes if not isinstance(each, Answer)]
+    assert all(isinstance(each, DeploymentSuperseded) for each in refused)
+
+
+async def test_one_that_others_have_removed_before_it_was_answered_is_told(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+
+    async def remove() -> None:
+        documents = (await super(CountingStore, store).list(TOOL, DEPLOYMENT)).documents
+        await super(CountingStore, store).delete(TOOL, DEPLOYMENT, documents[-1].name)
+
+    store.before["list"] = remove
+    with pytest.raises(DeploymentSuperseded):
+        await create_deployment(engine, TOOL)
+
+
+@pytest.mark.looptime
+async def test_a_builder_that_never_answers_costs_less_than_a_requests_time(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    await deployed(engine)
+    await create(engine, clock, 2)
+    builder.gate.clear()
+    began = asyncio.get_running_loop().time()
+    answer = await create_deployment(engine, TOOL)
+    # Half of it for the launch, a quarter for what is cancelled.
+    assert asyncio.get_running_loop().time() - began == engine.patience * 1.5
+    assert "could not be removed" in answer.warnings[-1]

@@ -21,7 +21,7 @@ from components.engine.configurations import set_configuration
 from components.engine.context import Engine
 from components.engine.deployments import create_deployment, show_deployment
 from components.engine.documents import DEPLOYMENT, deployment_of
-from components.engine.errors import NoDeployment
+from components.engine.errors import DeploymentSuperseded, NoDeployment
 from components.engine.model import Build, Deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -56,11 +56,17 @@ class Deployments(RuleBasedStateMachine):
         """Run on a loop whose time does not take any."""
         return self.runner.run(work)
 
+    async def leaving_no_task(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run, and see that nothing runs on afterwards."""
+        result = await work
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return result
+
     def teardown(self) -> None:
         self.runner.close()
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(seed=st.integers(0, 2**16))
+    def start(self, seed: int) -> None:
         async def prepare() -> Engine:
             engine = Engine(CountingStore(self.clock), ScriptedBuilder(), KEPT, 15, Random(0))
             given = configuration(*COMPONENTS, reused=reusing("a"))
@@ -70,17 +76,38 @@ class Deployments(RuleBasedStateMachine):
         self.engine = self.run(prepare())
         assert isinstance(self.engine.builder, ScriptedBuilder)
         self.builder = self.engine.builder
+        self.builder.order = Random(seed)
 
     @rule(target=ids)
     def deploy(self) -> str:
         self.clock.turn(1)
-        answer = self.run(create_deployment(self.engine, TOOL))
+        answer = self.run(self.leaving_no_task(create_deployment(self.engine, TOOL)))
         assert list(answer.value.all_builds) == [*COMPONENTS, "reused"]
         # Where builds cannot be cancelled, what runs them stays; else no more than are kept.
         if not any("could not be removed" in warning for warning in answer.warnings):
             documents = self.run(self.engine.store.list(TOOL, DEPLOYMENT)).documents
             assert len(documents) <= KEPT
+            # The new one is there, whatever else is not.
+            assert answer.value.id in {document.name for document in documents}
         return answer.value.id
+
+    @rule(times=st.integers(2, 5))
+    def deploy_at_once(self, times: int) -> None:
+        async def several() -> list[Any]:
+            deploying = [create_deployment(self.engine, TOOL) for _ in range(times)]
+            return await asyncio.gather(*deploying, return_exceptions=True)
+
+        self.clock.turn(1)
+        for answer in self.run(self.leaving_no_task(several())):
+            if isinstance(answer, BaseException):
+                assert isinstance(answer, DeploymentSuperseded)
+
+    @rule()
+    def answer_with_a_defect(self) -> None:
+        def fail() -> None:
+            raise RuntimeError("a defect")
+
+        self.builder.before_answers = [fail]
 
     @rule(deploy_id=ids, times=st.integers(1, 3))
     def ask(self, deploy_id: str, times: int) -> None:
@@ -88,7 +115,7 @@ class Deployments(RuleBasedStateMachine):
             asking = [show_deployment(self.engine, TOOL, deploy_id) for _ in range(times)]
             return await asyncio.gather(*asking, return_exceptions=True)
 
-        for answer in self.run(several()):
+        for answer in self.run(self.leaving_no_task(several())):
             if isinstance(answer, BaseException):
                 assert isinstance(answer, NoDeployment)
 

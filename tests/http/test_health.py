@@ -55,3 +55,12 @@ async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
 ) -> None:
     builder.gate.clear()
     assert await check_health(Engine(store, builder)) == "has not answered within 5 s"
+
+
+async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
+    client: Client, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder.outage = RuntimeError("secret")  # type: ignore[assignment]
+    data = await answered(await client.get("/readyz"))
+    assert data["builder"] == "fails to answer"
+    assert "secret" in caplog.text

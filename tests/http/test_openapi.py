@@ -38,7 +38,7 @@ async def test_it_has_every_route(document: Any) -> None:
         if route.resource is not None and route.method != "HEAD"
     }
     undocumented = {path for _, path in routes - documented}
-    assert undocumented == {"/openapi.json", "/docs", "/docs/static"}
+    assert undocumented == {"/openapi.json", "/docs", "/docs/static/{name}"}
     assert documented <= routes
 
 
@@ -75,3 +75,8 @@ async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(client: Clie
     assert len(linked) >= 2
     for path in linked:
         assert (await client.get(path)).status == 200
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "a" * 3000, "..", "%2e%2e%2fcore.py"])
+async def test_nothing_else_is_served_beside_it(client: Client, name: str) -> None:
+    assert (await client.get(f"/docs/static/{name}")).status == 404

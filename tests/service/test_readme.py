@@ -1,6 +1,7 @@
 """The README's commands do what it says."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -32,9 +33,20 @@ def environ(**more: str) -> dict[str, str]:
 async def shell(script: str, **more: str) -> str:
     """Run commands as a newcomer would, in the project's directory; return what they print."""
     process = await asyncio.create_subprocess_exec(
-        "bash", "-euc", script, cwd=ROOT, env=environ(**more), stdout=PIPE, stderr=STDOUT
+        "bash",
+        "-euc",
+        script,
+        cwd=ROOT,
+        env=environ(**more),
+        stdout=PIPE,
+        stderr=STDOUT,
+        start_new_session=True,
     )
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 0, f"{script}\n{output.decode()}"
     return output.decode()
 

@@ -1,0 +1,159 @@
+"""The whole API over HTTP on this store: two instances of the service at once on one cluster."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
+
+from backends.builders.base import BuildStatus
+from components.http.app import create_app
+from components.settings import Settings
+from tests.builders.scripted import ScriptedBuilder
+from tests.cluster.conftest import OpenStore, Requests
+from tests.factories import component, configuration, reusing
+from tests.http.conftest import HEADER, answered, refused
+
+Client: TypeAlias = TestClient[web.Request, web.Application]
+Instance: TypeAlias = Callable[[], Awaitable[Client]]
+
+
+@pytest.fixture
+def tool(tools: tuple[str, str]) -> str:
+    return tools[0]
+
+
+@pytest.fixture
+async def builder() -> ScriptedBuilder:
+    return ScriptedBuilder()
+
+
+@pytest.fixture
+def instance(
+    aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder, tool: str
+) -> Instance:
+    """Start another instance of the service, asked by the tool."""
+
+    async def start() -> Client:
+        app = create_app(Settings(deployments_kept=3), await open_store(), builder)
+        return await aiohttp_client(app, headers={HEADER: f"CN={tool},O=toolforge"})
+
+    return start
+
+
+@pytest.fixture
+def config(tool: str) -> str:
+    return f"/api/v1/tool/{tool}/config"
+
+
+@pytest.fixture
+def deploy(tool: str) -> str:
+    return f"/api/v1/tool/{tool}/deploy"
+
+
+async def test_what_one_instance_stores_the_other_answers(
+    instance: Instance, builder: ScriptedBuilder, config: str, deploy: str
+) -> None:
+    one, other = await instance(), await instance()
+    given = configuration("web", nightly=reusing("web"))
+    assert await answered(await one.post(config, json=given)) == given
+    assert await answered(await other.get(config)) == given
+    created = await answered(await other.post(deploy), 201)
+    builder.becomes(BuildStatus.FINISHED, image="i")
+    shown = await answered(await one.get(f"{deploy}/{created['deploy-id']}"))
+    assert shown["status"] == "FINISHED"
+    assert await answered(await other.get(f"{deploy}/latest")) == shown
+    assert await answered(await one.get(deploy)) == {"deployments": [shown]}
+    assert await answered(await other.delete(config)) == given
+    await refused(await one.get(config), 404)
+
+
+async def test_a_real_configuration_comes_back_equal(
+    instance: Instance, config: str, real_configuration: Path
+) -> None:
+    client = await instance()
+    body = real_configuration.read_bytes()
+    await answered(
+        await client.post(config, data=body, headers={"Content-Type": "application/yaml"})
+    )
+    assert await answered(await client.get(config)) == yaml.safe_load(body)
+
+
+async def test_a_tool_without_a_namespace_is_told(
+    aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder
+) -> None:
+    app = create_app(Settings(), await open_store(), builder)
+    client = await aiohttp_client(app, headers={HEADER: "CN=nobody,O=toolforge"})
+    path = "/api/v1/tool/nobody/config"
+    (error,) = await refused(await client.get(path), 404)
+    assert "no configuration, or there is no such tool" in error
+    (error,) = await refused(await client.post(path, json=configuration()), 404)
+    assert error == "there is no tool 'nobody' here"
+
+
+async def test_simultaneous_writers_leave_one_whole_configuration(
+    instance: Instance, config: str
+) -> None:
+    clients = [await instance(), await instance()]
+    given = [configuration(**{f"c{n}": component(port=8000 + n)}) for n in range(10)]
+    posts = [clients[n % 2].post(config, json=each) for n, each in enumerate(given)]
+    for response in await asyncio.gather(*posts):
+        assert response.status in (200, 503)
+    assert await answered(await clients[0].get(config)) in given
+
+
+async def test_simultaneous_requests_for_a_deployment_all_get_it(
+    instance: Instance, builder: ScriptedBuilder, config: str, deploy: str
+) -> None:
+    clients = [await instance(), await instance()]
+    await clients[0].post(config, json=configuration("a", "b", "c"))
+    created = await answered(await clients[0].post(deploy), 201)
+    builder.becomes(BuildStatus.FINISHED)
+    path = f"{deploy}/{created['deploy-id']}"
+    for response in await asyncio.gather(*(clients[n % 2].get(path) for n in range(20))):
+        assert (await answered(response))["status"] == "FINISHED"
+
+
+async def test_every_request_keeps_to_its_budget_of_calls(
+    instance: Instance,
+    builder: ScriptedBuilder,
+    requests: Requests,
+    config: str,
+    deploy: str,
+) -> None:
+    client = await instance()
+    await client.get(config)  # tells the server's time
+    requests.since()
+
+    await answered(await client.post(config, json=configuration()))
+    assert len(requests.since()) <= 2
+    await answered(await client.post(config, json=configuration()))
+    assert len(requests.since()) <= 2
+    await answered(await client.get(config))
+    assert len(requests.since()) == 1
+    created = await answered(await client.post(deploy), 201)
+    assert len(requests.since()) <= 4
+    path = f"{deploy}/{created['deploy-id']}"
+    builder.becomes(BuildStatus.RUNNING)
+    await answered(await client.get(path))
+    assert len(requests.since()) <= 2
+    builder.becomes(BuildStatus.FINISHED)
+    await answered(await client.get(path))
+    assert len(requests.since()) <= 2
+    await answered(await client.get(path))
+    assert len(requests.since()) == 1
+    for _ in range(2):
+        await answered(await client.post(deploy), 201)
+    requests.since()
+    await answered(await client.post(deploy), 201)
+    assert len(requests.since()) <= 4 + 1
+
+
+async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:
+    data = await answered(await (await instance()).get("/readyz"))
+    assert data["store"] == "answers"

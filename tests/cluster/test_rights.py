@@ -1,0 +1,114 @@
+"""The rights that the chart gives: all that the service needs, and nothing else."""
+
+import pytest
+from kubernetes_asyncio import client
+
+from backends.stores.base import Store, Unavailable
+from tests.cluster.apiserver import SERVICE, TOOL_USERS
+from tests.cluster.conftest import PREFIX, RBAC, OpenStore, apply
+from tests.stores.contract import DATA, KIND
+
+VERBS = [
+    "get",
+    "list",
+    "watch",
+    "create",
+    "update",
+    "patch",
+    "delete",
+    "deletecollection",
+    "bind",
+    "escalate",
+    "impersonate",
+]
+RESOURCES = [
+    ("", "secrets"),
+    ("", "configmaps"),
+    ("", "pods"),
+    ("", "pods/exec"),
+    ("", "serviceaccounts"),
+    ("", "serviceaccounts/token"),
+    ("", "namespaces"),
+    ("", "nodes"),
+    ("", "events"),
+    ("", "users"),
+    ("apps", "deployments"),
+    ("batch", "jobs"),
+    ("coordination.k8s.io", "leases"),
+    ("rbac.authorization.k8s.io", "clusterroles"),
+    ("rbac.authorization.k8s.io", "rolebindings"),
+    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+]
+
+
+async def may(admin: client.ApiClient, verb: str, group: str, resource: str) -> bool:
+    """Whether the service's user may do this, in some tool's namespace."""
+    name, _, subresource = resource.partition("/")
+    attributes = client.V1ResourceAttributes(
+        namespace="tool-any", verb=verb, group=group, resource=name, subresource=subresource
+    )
+    review = client.V1SubjectAccessReview(
+        spec=client.V1SubjectAccessReviewSpec(
+            user=SERVICE, groups=["system:authenticated"], resource_attributes=attributes
+        )
+    )
+    answer = await client.AuthorizationV1Api(admin).create_subject_access_review(review)
+    return bool(answer.status.allowed)
+
+
+@pytest.mark.usefixtures("service_rights")
+async def test_the_service_may_do_five_things_with_secrets_and_nothing_else(
+    admin: client.ApiClient,
+) -> None:
+    allowed = {
+        (resource, verb)
+        for group, resource in RESOURCES
+        for verb in VERBS
+        if await may(admin, verb, group, resource)
+    }
+    assert allowed == {("secrets", verb) for verb in ("get", "list", "create", "update", "delete")}
+
+
+@pytest.fixture
+async def readable(admin: client.ApiClient, tools: tuple[str, str]) -> None:
+    """What a platform gives its tools: to read the Secrets of their own namespace."""
+    for tool, user in zip(tools, TOOL_USERS, strict=True):
+        path = f"{RBAC}/namespaces/{PREFIX}{tool}"
+        rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]
+        await apply(admin, f"{path}/roles", {"metadata": {"name": "reader"}, "rules": rules})
+        binding = {
+            "metadata": {"name": "reader"},
+            "roleRef": {"apiGroup": RBAC.split("/")[2], "kind": "Role", "name": "reader"},
+            "subjects": [{"apiGroup": RBAC.split("/")[2], "kind": "User", "name": user}],
+        }
+        await apply(admin, f"{path}/rolebindings", binding)
+
+
+@pytest.mark.usefixtures("readable")
+async def test_a_tool_reads_its_own_documents_and_changes_none(
+    open_store: OpenStore, tools: tuple[str, str]
+) -> None:
+    service: Store = await open_store()
+    document = await service.create(tools[0], KIND, "one", DATA)
+    alpha: Store = await open_store(TOOL_USERS[0])
+    assert await alpha.get(tools[0], KIND, "one") == document
+    assert (await alpha.list(tools[0], KIND)).documents == (document,)
+    with pytest.raises(Unavailable):
+        await alpha.replace(document, {"new": 1}, document.state)
+    with pytest.raises(Unavailable):
+        await alpha.delete(tools[0], KIND, "one")
+    with pytest.raises(Unavailable):
+        await alpha.create(tools[0], KIND, "two", DATA)
+
+
+@pytest.mark.usefixtures("readable")
+async def test_a_tool_does_not_read_the_documents_of_another(
+    open_store: OpenStore, tools: tuple[str, str]
+) -> None:
+    service = await open_store()
+    await service.create(tools[0], KIND, "one", DATA)
+    beta = await open_store(TOOL_USERS[1])
+    with pytest.raises(Unavailable):
+        await beta.get(tools[0], KIND, "one")
+    with pytest.raises(Unavailable):
+        await beta.list(tools[0], KIND)
