@@ -49,8 +49,10 @@ class KubeConnection:
     async def open(self) -> None:
         """Read the configuration: of the kubeconfig, or of the cluster that this runs in.
 
-        Raises `EnvError` where there is none that can be used.
+        Raises `EnvError` where there is none that can be used. Nothing happens if it is open.
         """
+        if self._client is not None:
+            return
         configuration = client.Configuration()
         named = self._kubeconfig or self._context
         try:
@@ -63,6 +65,9 @@ class KubeConnection:
         except (config.ConfigException, OSError) as error:
             raise EnvError(f"no Kubernetes configuration can be used: {error}") from None
         self._client = client.ApiClient(configuration)
+        # aiohttp would by itself repeat a PUT or DELETE whose connection was cut: we would not know
+        # that the first one may have been carried out. It has no public switch for it.
+        self._client.rest_client.pool_manager._retry_connection = False
 
     async def close(self) -> None:
         """Let go of all connections."""

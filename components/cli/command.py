@@ -2,7 +2,8 @@
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -77,6 +78,18 @@ _options = (
 )
 
 
+@contextmanager
+def _writing(context: click.Context, output: Output) -> Iterator[None]:
+    """Say in one line where the output cannot be written, as to a full disk."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # click's own: whoever read the output has seen enough
+    except OSError as error:
+        output.messages(errors=[f"the output cannot be written: {error.strerror}"])
+        context.exit(EXIT_FAILED)
+
+
 def with_output(function: Callable[..., int]) -> Callable[..., None]:
     """Give a command that asks no service `--json`; what it returns is the exit code."""
 
@@ -84,7 +97,9 @@ def with_output(function: Callable[..., int]) -> Callable[..., None]:
     @click.pass_context
     @functools.wraps(function)
     def command(context: click.Context, /, *, as_json: bool, **kwargs: Any) -> None:
-        context.exit(function(Output(as_json=as_json), **kwargs))
+        output = Output(as_json=as_json)
+        with _writing(context, output):
+            context.exit(function(output, **kwargs))
 
     return command
 
@@ -113,14 +128,10 @@ def with_client(
                 return await function(client, output, **kwargs)
 
         try:
-            context.exit(asyncio.run(run()) or 0)
+            with _writing(context, output):
+                context.exit(asyncio.run(run()) or 0)
         except ServiceError as error:
             output.messages(warnings=error.warnings, errors=error.errors)
-            context.exit(EXIT_FAILED)
-        except BrokenPipeError:
-            raise  # click's own: whoever read the output has seen enough
-        except OSError as error:
-            output.messages(errors=[f"the output cannot be written: {error.strerror}"])
             context.exit(EXIT_FAILED)
 
     for option in reversed(_options):

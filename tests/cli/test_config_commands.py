@@ -1,6 +1,8 @@
 """`components config`: show, set, validate, delete, schema."""
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +114,13 @@ async def test_a_file_that_is_not_there_is_a_usage_error(run: Run) -> None:
     result = await run("config", "set", "/nowhere.yaml")
     assert result.exit_code == 2
     assert "No such file" in result.stderr
+
+
+async def test_output_that_cannot_be_written_is_one_line() -> None:
+    program = Path(sys.executable).with_name("components")
+    process = await asyncio.create_subprocess_shell(
+        f"{program} config schema > /dev/full", stderr=asyncio.subprocess.PIPE
+    )
+    _, output = await process.communicate()
+    assert process.returncode == 2
+    assert output == b"error: the output cannot be written: No space left on device\n"

@@ -1,5 +1,6 @@
 """Backends are found by name, also those of other packages."""
 
+import asyncio
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,3 +69,17 @@ async def test_the_application_does_not_start_with_a_name_that_nothing_provides(
     with pytest.raises(SettingsError, match="COMPONENTS_STORE"):
         await runner.setup()
     await runner.cleanup()
+
+
+async def test_a_backend_that_was_not_chosen_is_not_loaded() -> None:
+    program = (
+        "import asyncio, sys; from aiohttp import web; from components.http.app import create_app; "
+        "from components.settings import Settings; "
+        "asyncio.run(web.AppRunner(create_app(Settings())).setup()); "
+        "print('kubernetes_asyncio' in sys.modules)"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert output == b"False\n"
