@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= components-api:0.1.0
 CLUSTER_ARGS ?=
-PYTEST_ARGS ?= -n 2 --dist worksteal
+PYTEST_ARGS ?= -n 3 --dist worksteal
 
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 # What only `make test-cluster` can reach; `make coverage` counts it.

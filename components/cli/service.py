@@ -34,4 +34,5 @@ def serve() -> None:
         # A host that cannot be resolved has a number that is not the system's.
         is_systems = error.errno and not isinstance(error, socket.gaierror)
         reason = os.strerror(error.errno or 0) if is_systems else error.strerror or str(error)
-        raise _StartError(f"cannot listen on {address}: {reason}") from None
+        what = f"use the file {error.filename}" if error.filename else f"listen on {address}"
+        raise _StartError(f"cannot {what}: {reason}") from None

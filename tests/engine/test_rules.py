@@ -165,5 +165,5 @@ class Deployments(RuleBasedStateMachine):
         assert len(launched) == len(set(launched)), "one build belongs to two components"
 
 
-Deployments.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Deployments.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
 TestDeployments = Deployments.TestCase

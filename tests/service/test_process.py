@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
 
 COMPONENTS = Path(sys.executable).with_name("components")
 SUBJECT = {"ssl-client-subject-dn": "CN=mytool,O=toolforge"}
@@ -24,16 +26,21 @@ async def service(**env: str) -> AsyncIterator[tuple[Process, str]]:
     """Run the service on a free port; yield its process and its URL, once it listens."""
     environ = os.environ | {"COMPONENTS_PORT": "0", **env}
     process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
-    assert process.stderr is not None
     try:
-        line = await process.stderr.readline()
-        found = re.search(rb"listening on (http://[^\s\"]+)", line)
-        assert found, line
-        yield process, found[1].decode()
+        yield process, await said(process, rb"listening on (https?://[^\s\"]+)")
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
+
+
+async def said(process: Process, pattern: bytes) -> str:
+    """Return what the group of a pattern is in the next line of the log."""
+    assert process.stderr is not None
+    line = await process.stderr.readline()
+    found = re.search(pattern, line)
+    assert found, line
+    return found[1].decode()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -125,3 +132,42 @@ async def test_the_log_can_be_json() -> None:
         line = json.loads(await process.stderr.readline())
     assert line["level"] == "INFO"
     assert "GET /healthz" in line["message"]
+
+
+async def test_it_ends_tls_itself_with_its_health_on_a_plain_port(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    leaf = authority.issue_cert("127.0.0.1")
+    leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "tls.crt"))
+    leaf.private_key_pem.write_to_path(str(tmp_path / "tls.key"))
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    environ = os.environ | {
+        "COMPONENTS_PORT": "0",
+        "COMPONENTS_PROBE_PORT": "0",
+        "COMPONENTS_TLS_CERT": str(tmp_path / "tls.crt"),
+        "COMPONENTS_TLS_KEY": str(tmp_path / "tls.key"),
+        "COMPONENTS_TLS_CLIENT_CA": str(tmp_path / "ca.crt"),
+    }
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
+    authority.issue_cert(
+        "mytool@example.org", common_name="mytool", organization_name="toolforge"
+    ).configure_cert(context)
+    process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
+    probe = await said(process, rb"health checks on (http://\S+)")
+    url = await said(process, rb"listening on (https://\S+)")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{probe}/readyz") as response:
+            assert response.status == 200
+        async with session.get(f"{url}/api/v1/tool/mytool/deploy", ssl=context) as response:
+            assert response.status == 200
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 0
+
+
+async def test_tls_files_that_are_not_there_stop_the_start_with_one_line(tmp_path: Path) -> None:
+    names = ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA")
+    env = {f"COMPONENTS_{name}": str(tmp_path / name) for name in names}
+    code, output = await failure(COMPONENTS_PORT="0", **env)
+    assert code == 2
+    assert output.count(b"\n") == 1
+    assert str(tmp_path / "TLS_CERT").encode() in output

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import unmeasured
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
@@ -21,7 +23,7 @@ def environ(**more: str) -> dict[str, str]:
     """An environment in which `make` takes the virtual environment that runs these tests."""
     venv = Path(sys.prefix)
     # Not as a part of the `make` that may run these tests.
-    outer = {name: value for name, value in os.environ.items() if name != "MAKELEVEL"}
+    outer = {name: value for name, value in unmeasured().items() if name != "MAKELEVEL"}
     return {
         **outer,
         "PATH": f"{venv / 'bin'}:{os.environ['PATH']}",
