@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from tests.builders.scripted import ScriptedBuilder
+from tests.stores.counting import CountingStore
+
 hypothesis_settings.register_profile("here", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("here")
 
@@ -51,3 +54,13 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
 def real_configuration(request: pytest.FixtureRequest) -> Path:
     path: Path = request.param
     return path
+
+
+@pytest.fixture
+def store(clock: HandClock) -> CountingStore:
+    return CountingStore(clock)
+
+
+@pytest.fixture
+async def builder() -> ScriptedBuilder:
+    return ScriptedBuilder()

@@ -5,10 +5,8 @@ may be carried out twice; where the first one's answer was lost, the second's is
 """
 
 import asyncio
-import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Self
 
@@ -16,29 +14,18 @@ from environs import Env, validate
 from kubernetes_asyncio import client
 
 from backends.kube.connection import KubeConnection, Operation
-from backends.kube.errors import (
-    KubeAlreadyExists,
-    KubeConflict,
-    KubeExpired,
-    KubeForbidden,
-    KubeInvalid,
-    KubeNotFound,
-    KubeUnavailable,
-)
+from backends.kube.errors import KubeAlreadyExists, KubeConflict, KubeExpired, KubeNotFound
 from backends.stores.base import (
-    AlreadyExists,
-    Conflict,
     Corrupt,
     Document,
     DocumentState,
     JsonObject,
     Listing,
     NotFound,
-    Rejected,
     Sealed,
     Store,
-    Unavailable,
 )
+from backends.stores.kubernetes_errors import store_errors
 from backends.stores.secret_documents import (
     Namespaces,
     document_of,
@@ -47,14 +34,10 @@ from backends.stores.secret_documents import (
     selector,
 )
 
-logger = logging.getLogger(__name__)
-
 Items = list[JsonObject]
 
 PAGE = 100
 """How many Secrets one page of a list has."""
-
-_IMMUTABLE = "immutable"
 
 
 class KubernetesStore(Store):
@@ -94,7 +77,7 @@ class KubernetesStore(Store):
 
     async def get(self, tool: str, kind: str, name: str) -> Document:
         """See `Store.get`. One call."""
-        with _errors(tool, kind, name):
+        with store_errors(tool, kind, name):
             answer = await self._kube.call(
                 self._api.read_namespaced_secret, secret_name(kind, name), self._namespaces.of(tool)
             )
@@ -102,7 +85,7 @@ class KubernetesStore(Store):
 
     async def list(self, tool: str, kind: str) -> Listing:
         """See `Store.list`. One call for each page."""
-        with _errors(tool, kind, "*"):
+        with store_errors(tool, kind, "*"):
             items = await self._all_pages(self._namespaces.of(tool), selector(kind))
         return self._listing(kind, items)
 
@@ -112,7 +95,7 @@ class KubernetesStore(Store):
         It is answered from the API server's cache, which is much faster than a read from etcd and
         is at least as new as what this instance has written.
         """
-        with _errors("*", kind, "*"):
+        with store_errors("*", kind, "*"):
             lists = await asyncio.gather(
                 *(self._cached(each, selector(kind, open_only=True)) for each in self._listed)
                 if self._listed
@@ -130,7 +113,7 @@ class KubernetesStore(Store):
     ) -> Document:
         """See `Store.create`. One call; a second one where the first one's answer was lost."""
         body = secret_of(kind, name, data, state)
-        with _errors(tool, kind, name):
+        with store_errors(tool, kind, name):
             try:
                 answer = await self._kube.call(
                     self._api.create_namespaced_secret, self._namespaces.of(tool), body
@@ -147,7 +130,7 @@ class KubernetesStore(Store):
         if read.state is DocumentState.SEALED:
             raise Sealed(tool, kind, name)
         body = secret_of(kind, name, data, state, read.version)
-        with _errors(tool, kind, name):
+        with store_errors(tool, kind, name):
             try:
                 answer = await self._kube.call(
                     self._api.replace_namespaced_secret,
@@ -164,7 +147,7 @@ class KubernetesStore(Store):
     async def delete(self, tool: str, kind: str, name: str, version: str | None = None) -> None:
         """See `Store.delete`. One call, with the version as its precondition."""
         options = {"preconditions": {"resourceVersion": version}} if version else {}
-        with _errors(tool, kind, name):
+        with store_errors(tool, kind, name):
             try:
                 await self._kube.call(
                     self._api.delete_namespaced_secret,
@@ -185,7 +168,7 @@ class KubernetesStore(Store):
 
     async def ping(self) -> None:
         """See `Store.ping`. One call, to what every client may ask for."""
-        with _errors("*", "*", "*"):
+        with store_errors("*", "*", "*"):
             await self._kube.call(client.VersionApi(self._kube.client).get_code)
 
     @property
@@ -257,25 +240,3 @@ class KubernetesStore(Store):
             except Corrupt as error:
                 corrupt.append(error)
         return Listing(tuple(documents), tuple(corrupt))
-
-
-@contextmanager
-def _errors(tool: str, kind: str, name: str) -> Iterator[None]:
-    """Translate the API server's errors into a store's, in this one place."""
-    try:
-        yield
-    except KubeNotFound:
-        raise NotFound(tool, kind, name) from None
-    except KubeAlreadyExists:
-        raise AlreadyExists(tool, kind, name) from None
-    except KubeConflict:
-        raise Conflict(tool, kind, name) from None
-    except KubeInvalid as error:
-        if _IMMUTABLE in str(error):
-            raise Sealed(tool, kind, name) from None
-        raise Rejected(str(error)) from None
-    except KubeForbidden as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message is all that there is to know
-        raise Unavailable("the store does not let this service in: its log says why") from None
-    except KubeUnavailable as error:
-        raise Unavailable(str(error)) from None

@@ -1,6 +1,7 @@
 """What JSON can carry: the rules that hold for a configuration whatever it was written in."""
 
 import math
+from collections import Counter
 from typing import Any
 
 from components.configuration.problems import (
@@ -32,9 +33,8 @@ def object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) == len(pairs):
         return values
-    seen: set[str] = set()
-    repeated = [key for key, _ in pairs if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
-    return DuplicateKeys(values, tuple(dict.fromkeys(repeated)))
+    counts = Counter(key for key, _ in pairs)
+    return DuplicateKeys(values, tuple(key for key, count in counts.items() if count > 1))
 
 
 def json_problems(value: Any) -> list[Problem]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
+from components.configuration.parts import BuildSourceSchema
 from components.configuration.problems import InvalidConfiguration, Problem, nearest
 from components.configuration.schemas import (
     COMPONENT_SCHEMAS,
     RUN_SCHEMAS,
-    BuildSourceSchema,
     ComponentType,
     ConfigurationSchema,
     component_type,

@@ -12,21 +12,10 @@ from components.cli import main
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
-from tests.conftest import HandClock
 from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 
 Run: TypeAlias = Callable[..., Awaitable[Result]]
-
-
-@pytest.fixture
-def store(clock: HandClock) -> CountingStore:
-    return CountingStore(clock)
-
-
-@pytest.fixture
-async def builder() -> ScriptedBuilder:
-    return ScriptedBuilder()
 
 
 @pytest.fixture

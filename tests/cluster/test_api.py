@@ -29,11 +29,6 @@ def tool(tools: tuple[str, str]) -> str:
 
 
 @pytest.fixture
-async def builder() -> ScriptedBuilder:
-    return ScriptedBuilder()
-
-
-@pytest.fixture
 def instance(
     aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder, tool: str
 ) -> Instance:

@@ -11,19 +11,8 @@ from components.engine.context import Answer, Engine
 from components.engine.deployments import create_deployment
 from components.engine.model import Deployment
 from tests.builders.scripted import ScriptedBuilder
-from tests.conftest import HandClock
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
-
-
-@pytest.fixture
-def store(clock: HandClock) -> CountingStore:
-    return CountingStore(clock)
-
-
-@pytest.fixture
-async def builder() -> ScriptedBuilder:
-    return ScriptedBuilder()
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from backends.builders.base import Builder
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
-from tests.conftest import HandClock
 from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 
@@ -23,16 +22,6 @@ HEADER = "ssl-client-subject-dn"
 SUBJECT = {HEADER: f"CN={TOOL},O=toolforge"}
 CONFIG = f"/api/v1/tool/{TOOL}/config"
 DEPLOY = f"/api/v1/tool/{TOOL}/deploy"
-
-
-@pytest.fixture
-def store(clock: HandClock) -> CountingStore:
-    return CountingStore(clock)
-
-
-@pytest.fixture
-async def builder() -> ScriptedBuilder:
-    return ScriptedBuilder()
 
 
 @pytest.fixture
