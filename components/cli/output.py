@@ -78,8 +78,9 @@ def status_text(status: str) -> Text:
 def builds_table(deployment: Mapping[str, Any], now: datetime) -> Table:
     """Return one line for each component: name, status, elapsed time, image or message."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for _ in range(3):
-        table.add_column(no_wrap=True)
+    # Where room is short, it is the last column that gives way.
+    for width in (max(map(len, deployment["builds"])), len("CANCELLED"), len("59m59s")):
+        table.add_column(no_wrap=True, min_width=width)
     table.add_column(no_wrap=True, overflow="ellipsis")
     for name, build in deployment["builds"].items():
         table.add_row(

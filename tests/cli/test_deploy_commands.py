@@ -13,7 +13,7 @@ from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatu
 from backends.stores.base import Unavailable
 from components.cli.client import Connection, Reply, connect
 from components.cli.follow import follow
-from components.cli.output import Output
+from components.cli.output import Output, builds_table
 from tests.builders.scripted import ScriptedBuilder
 from tests.cli.conftest import Run
 from tests.conftest import NOON, HandClock
@@ -170,6 +170,22 @@ async def test_on_a_terminal_the_builds_are_shown_live() -> None:
     assert (
         "web  FINISHED  1m05s  registry.example.org/web:1" in Text.from_ansi(text.getvalue()).plain
     )
+
+
+async def test_where_the_terminal_is_narrow_names_and_statuses_are_whole() -> None:
+    build = {
+        "status": "CANCELLED",
+        "message": "a message of\ntwo lines that is longer than there is room for",
+        "image": None,
+        "start-time": None,
+        "end-time": None,
+    }
+    name = "a-component-with-a-rather-long-name"
+    data = {"creation-time": "2024-04-04T12:00:00Z", "builds": {name: build}}
+    text = io.StringIO()
+    Console(file=text, width=60).print(builds_table(data, NOON))
+    (line,) = text.getvalue().splitlines()
+    assert line.startswith(f"{name}  CANCELLED")
 
 
 async def test_messages_of_the_builder_are_warnings(
