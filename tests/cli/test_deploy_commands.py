@@ -168,7 +168,8 @@ async def test_on_a_terminal_the_builds_are_shown_live() -> None:
     async with connect(Connection(URL("http://127.0.0.1"), TOOL, "header", "toolforge")) as client:
         await follow(client, Output(out=console), Reply(data, (), (), (), NOON))
     assert (
-        "web  FINISHED  1m05s  registry.example.org/web:1" in Text.from_ansi(text.getvalue()).plain
+        "web  FINISHED   1m05s   registry.example.org/web:1"
+        in Text.from_ansi(text.getvalue()).plain
     )
 
 
