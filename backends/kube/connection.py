@@ -63,7 +63,10 @@ class KubeConnection:
                     self._kubeconfig, self._context, client_configuration=configuration
                 )
         except (config.ConfigException, OSError) as error:
-            raise EnvError(f"no Kubernetes configuration can be used: {error}") from None
+            raise EnvError(
+                "no Kubernetes configuration can be used, neither of KUBECONFIG nor of a cluster "
+                f"around this: {error}"
+            ) from None
         self._client = client.ApiClient(configuration)
         # aiohttp would by itself repeat a PUT or DELETE whose connection was cut: we would not know
         # that the first one may have been carried out. It has no public switch for it.
@@ -80,6 +83,11 @@ class KubeConnection:
         if self._client is None:
             raise RuntimeError("the connection has not been opened")
         return self._client
+
+    async def ready(self) -> None:
+        """Return if the API server says that it is ready, its etcd included. Raises `KubeError`."""
+        options = {"auth_settings": ["BearerToken"]}
+        await self.call(self.client.call_api, "/readyz", "GET", **options)
 
     async def call(self, operation: Operation, *args: Any, **kwargs: Any) -> Answer:
         """Call a function of the library's APIs, with raw JSON in and out.
@@ -118,7 +126,8 @@ class KubeConnection:
         self.clock.observe(response.headers.get("Date", ""), sent, self.clock.elapsed())
         if response.status >= HTTPStatus.BAD_REQUEST:
             raise error_of(response.status, body, _retry_after(response.headers))
-        return json.loads(body) if body else None
+        is_json = response.content_type == "application/json"
+        return json.loads(body) if is_json else body.decode()
 
 
 def _retry_after(headers: Any) -> float | None:

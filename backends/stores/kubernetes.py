@@ -169,7 +169,7 @@ class KubernetesStore(Store):
     async def ping(self) -> None:
         """See `Store.ping`. One call, to what every client may ask for."""
         with store_errors("*", "*", "*"):
-            await self._kube.call(client.VersionApi(self._kube.client).get_code)
+            await self._kube.ready()
 
     @property
     def _api(self) -> client.CoreV1Api:

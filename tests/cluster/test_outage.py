@@ -77,3 +77,16 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
         shown = await answered(await client.get(f"{deploy}/{deploy_id}"))
         assert shown["builds"].keys() in ({"web", "api"}, {"other"})
     await answered(await client.post(deploy), 201)
+
+
+async def test_it_is_not_ready_while_etcd_is_gone(
+    server: ApiServer, aiohttp_client: AiohttpClient, open_store: OpenStore
+) -> None:
+    app = create_app(Settings(), await open_store(), ScriptedBuilder())
+    client: TestClient = await aiohttp_client(app)  # type: ignore[type-arg]
+    await answered(await client.get("/readyz"))
+    server.processes["etcd"].send_signal(signal.SIGSTOP)
+    try:
+        await refused(await client.get("/readyz"), 503)
+    finally:
+        server.processes["etcd"].send_signal(signal.SIGCONT)
