@@ -42,7 +42,7 @@ test: install ## Run all tests that need nothing else, with coverage
 	$(BIN)/coverage report --omit='$(IN_CLUSTER)'
 
 test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or KUBECONFIG)
-	@[ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || { \
+	@[ -x "$$KUBEBUILDER_ASSETS/kube-apiserver" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || { \
 	  echo "These tests need a Kubernetes API server: set KUBEBUILDER_ASSETS to a directory with" >&2; \
 	  echo "etcd and kube-apiserver (setup-envtest fetches them), or KUBECONFIG to a cluster of" >&2; \
 	  echo "its own and COMPONENTS_TEST_CLUSTER=1 to say that they may use it." >&2; exit 1; }

@@ -59,7 +59,7 @@ class Settings:
             store=env.str("STORE", cls.store),
             builder=env.str("BUILDER", cls.builder),
             deployments_kept=env.int(
-                "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 1000)
+                "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 400)
             ),
             auth_header=env.str("AUTH_HEADER", cls.auth_header, validate=not_empty),
             auth_organization=env.str(
@@ -74,7 +74,7 @@ class Settings:
             tls_key=env.str("TLS_KEY", cls.tls_key),
             tls_client_ca=env.str("TLS_CLIENT_CA", cls.tls_client_ca),
             gateway_subjects=tuple(
-                env.list("GATEWAY_SUBJECTS", [], subcast=str.strip, delimiter=";")
+                filter(None, env.list("GATEWAY_SUBJECTS", [], subcast=str.strip, delimiter=";"))
             ),
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+BEYOND_ESTIMATE_SECONDS = 2.0
+"""More than any two honest answers can differ by."""
+
 
 class ServerClock:
     """Narrows down by how much the server's clock is ahead of this process's monotonic one.
@@ -41,7 +44,11 @@ class ServerClock:
         self._low, self._high, self._known = low, high, True
 
     def now(self) -> datetime:
-        """Return the server's time, in UTC; it never goes back. `known` must be true."""
+        """Return the server's time, in UTC. `known` must be true.
+
+        It never goes back by what a better estimate takes off; only a wrong answer is taken back.
+        """
         estimate = self._monotonic() + (self._low + self._high) / 2
-        self._latest = max(self._latest, estimate)
+        was_wrong = self._latest - estimate > BEYOND_ESTIMATE_SECONDS
+        self._latest = estimate if was_wrong else max(self._latest, estimate)
         return datetime.fromtimestamp(self._latest, UTC)

@@ -22,6 +22,9 @@ CALL_SECONDS = 5.0
 TOTAL_SECONDS = 10.0
 """How long a call may take with all its attempts."""
 
+OPEN_SECONDS = 30.0
+"""How long reading the configuration may take."""
+
 Operation = Callable[..., Awaitable[Any]]
 
 
@@ -59,10 +62,11 @@ class KubeConnection:
             if "KUBERNETES_SERVICE_HOST" in os.environ and not named:
                 config.load_incluster_config(client_configuration=configuration)
             else:
-                await config.load_kube_config(
-                    self._kubeconfig, self._context, client_configuration=configuration
-                )
-        except (config.ConfigException, OSError) as error:
+                async with asyncio.timeout(OPEN_SECONDS):  # it may run a program
+                    await config.load_kube_config(
+                        self._kubeconfig, self._context, client_configuration=configuration
+                    )
+        except Exception as error:  # whatever is in the file, the library stumbles over it
             raise EnvError(
                 "no Kubernetes configuration can be used, neither of KUBECONFIG nor of a cluster "
                 f"around this: {error}"
@@ -123,11 +127,16 @@ class KubeConnection:
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
             reason = str(error) or "no answer in time"
             raise KubeUnavailable(f"the Kubernetes API server does not answer: {reason}") from None
-        self.clock.observe(response.headers.get("Date", ""), sent, self.clock.elapsed())
         if response.status >= HTTPStatus.BAD_REQUEST:
+            # Perhaps not the API server's own, so its date is not looked at.
             raise error_of(response.status, body, _retry_after(response.headers))
-        is_json = response.content_type == "application/json"
-        return json.loads(body) if is_json else body.decode()
+        try:
+            is_json = response.content_type == "application/json"
+            decoded = json.loads(body) if is_json else body.decode()
+        except ValueError:
+            raise KubeUnavailable("what answers is not the Kubernetes API server") from None
+        self.clock.observe(response.headers.get("Date", ""), sent, self.clock.elapsed())
+        return decoded
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -91,8 +91,10 @@ def _forbidden(details: dict[str, Any], message: str) -> KubeError:
 
 
 def _causes(details: dict[str, Any]) -> set[str]:
-    causes = (details.get("details") or {}).get("causes") or []
-    return {str(cause.get("reason")) for cause in causes}
+    inner = details.get("details")
+    causes = inner.get("causes") if isinstance(inner, dict) else None
+    found = causes if isinstance(causes, list) else []
+    return {str(each.get("reason")) for each in found if isinstance(each, dict)}
 
 
 def _status_object(body: bytes) -> dict[str, Any]:

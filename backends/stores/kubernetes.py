@@ -14,7 +14,13 @@ from environs import Env, validate
 from kubernetes_asyncio import client
 
 from backends.kube.connection import KubeConnection, Operation
-from backends.kube.errors import KubeAlreadyExists, KubeConflict, KubeExpired, KubeNotFound
+from backends.kube.errors import (
+    KubeAlreadyExists,
+    KubeConflict,
+    KubeExpired,
+    KubeNotFound,
+    KubeUnavailable,
+)
 from backends.stores.base import (
     Corrupt,
     Document,
@@ -24,6 +30,7 @@ from backends.stores.base import (
     NotFound,
     Sealed,
     Store,
+    Unavailable,
 )
 from backends.stores.kubernetes_errors import store_errors
 from backends.stores.secret_documents import (
@@ -36,8 +43,8 @@ from backends.stores.secret_documents import (
 
 Items = list[JsonObject]
 
-PAGE = 100
-"""How many Secrets one page of a list has."""
+PAGE = 500
+"""How many Secrets one page of a list has: all deployments of a tool fit."""
 
 
 class KubernetesStore(Store):
@@ -113,7 +120,7 @@ class KubernetesStore(Store):
     ) -> Document:
         """See `Store.create`. One call; a second one where the first one's answer was lost."""
         body = secret_of(kind, name, data, state)
-        with store_errors(tool, kind, name):
+        with store_errors(tool, kind, name, writing=True):
             try:
                 answer = await self._kube.call(
                     self._api.create_namespaced_secret, self._namespaces.of(tool), body
@@ -122,6 +129,9 @@ class KubernetesStore(Store):
                 if error.repeated and (ours := await self._same(tool, kind, name, data, state)):
                     return ours
                 raise
+            except KubeConflict as error:
+                # Of something else, such as a quota that others are using up: it may pass.
+                raise KubeUnavailable(str(error)) from None
         return self._written(tool, kind, answer.body)
 
     async def replace(self, read: Document, data: JsonObject, state: DocumentState) -> Document:
@@ -130,7 +140,7 @@ class KubernetesStore(Store):
         if read.state is DocumentState.SEALED:
             raise Sealed(tool, kind, name)
         body = secret_of(kind, name, data, state, read.version)
-        with store_errors(tool, kind, name):
+        with store_errors(tool, kind, name, writing=True):
             try:
                 answer = await self._kube.call(
                     self._api.replace_namespaced_secret,
@@ -147,7 +157,7 @@ class KubernetesStore(Store):
     async def delete(self, tool: str, kind: str, name: str, version: str | None = None) -> None:
         """See `Store.delete`. One call, with the version as its precondition."""
         options = {"preconditions": {"resourceVersion": version}} if version else {}
-        with store_errors(tool, kind, name):
+        with store_errors(tool, kind, name, writing=True):
             try:
                 await self._kube.call(
                     self._api.delete_namespaced_secret,
@@ -164,6 +174,8 @@ class KubernetesStore(Store):
         """See `Store.now`: the API server's clock. A call only if there was none before."""
         if not self._kube.clock.known:
             await self.ping()
+        if not self._kube.clock.known:
+            raise Unavailable("the Kubernetes API server does not tell the time")
         return self._kube.clock.now()
 
     async def ping(self) -> None:
@@ -194,6 +206,8 @@ class KubernetesStore(Store):
                     self._api.list_namespaced_secret, namespace, label_selector=labels, **following
                 )
             except KubeExpired:
+                if not following:
+                    raise KubeUnavailable("a list without a token has expired") from None
                 # Begun anew and in one piece, so that it cannot expire again.
                 items, following = [], {}
                 continue
@@ -217,9 +231,10 @@ class KubernetesStore(Store):
         try:
             answer = await self._kube.call(list_, *where, **options)
         except KubeExpired:
-            # A version that the server never had: its etcd was restored to an older state.
+            # A cache that lags behind, or an etcd that was restored to an older state: only a
+            # consistent read tells.
             self._seen = 0
-            answer = await self._kube.call(list_, *where, **(options | {"resource_version": "0"}))
+            answer = await self._kube.call(list_, *where, label_selector=labels)
         items: Items = answer.body["items"]
         return items
 

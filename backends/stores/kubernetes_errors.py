@@ -23,11 +23,11 @@ from backends.stores.base import (
 
 logger = logging.getLogger(__name__)
 
-_IMMUTABLE = "immutable"
+_IMMUTABLE = "field is immutable when `immutable` is set"
 
 
 @contextmanager
-def store_errors(tool: str, kind: str, name: str) -> Iterator[None]:
+def store_errors(tool: str, kind: str, name: str, *, writing: bool = False) -> Iterator[None]:
     """Translate what a call about a document raises."""
     try:
         yield
@@ -38,11 +38,17 @@ def store_errors(tool: str, kind: str, name: str) -> Iterator[None]:
     except KubeConflict:
         raise Conflict(tool, kind, name) from None
     except KubeInvalid as error:
-        if _IMMUTABLE in str(error):
+        # Only of what was to be stored do the server's words say something to its owner.
+        if writing and _IMMUTABLE in str(error):
             raise Sealed(tool, kind, name) from None
-        raise Rejected(str(error)) from None
+        if writing:
+            raise Rejected(str(error)) from None
+        logger.error("%s", error)  # noqa: TRY400
+        raise Unavailable("the store refuses to be read: the service's log says why") from None
     except KubeForbidden as error:
         logger.error("%s", error)  # noqa: TRY400 - the message is all that there is to know
         raise Unavailable("the store does not let this service in: its log says why") from None
     except KubeUnavailable as error:
-        raise Unavailable(str(error)) from None
+        # Addresses and the like are for the log.
+        logger.warning("%s", error)
+        raise Unavailable("the Kubernetes API server does not answer, or not now") from None

@@ -96,7 +96,7 @@ def document_of(tool: str, kind: str, secret: JsonObject) -> Document:
     try:
         text = base64.b64decode((secret.get("data") or {})[DATA_KEY], validate=True)
         data: Any = json.loads(text)
-    except (KeyError, ValueError):
+    except (KeyError, ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise Corrupt(tool, kind, name, f"{where} does not hold a JSON object")

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.errors import BadToolName, Forbidden, Unauthenticated
-from components.http.keys import GATEWAYS, SETTINGS
+from components.http.keys import CURRENT_TLS, GATEWAYS, SETTINGS
 from components.http.subject import Subject, same_name
 from components.http.tls import peer_name
 from components.tool_name import RULE, is_tool_name
@@ -35,7 +35,7 @@ def _authenticate(request: web.Request) -> Subject:
     Without TLS, the header is believed from this machine, or from anyone if the settings say so.
     """
     settings = request.app[SETTINGS]
-    peer = peer_name(request)
+    peer = peer_name(request, request.app[CURRENT_TLS])
     if peer is None:
         if settings.trust_plaintext or _is_loopback(request.remote):
             return _of_header(request, settings.auth_header)

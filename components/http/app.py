@@ -16,9 +16,10 @@ from components.http import config_routes, deploy_routes, health_routes
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware, expect_continue
-from components.http.keys import ENGINE, GATEWAYS, SETTINGS
+from components.http.keys import CURRENT_TLS, ENGINE, GATEWAYS, SETTINGS
 from components.http.limits import deadline_middleware, parameters_middleware
 from components.http.subject import parse_name
+from components.http.tls import CurrentTls
 from components.plugins import open_builder, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 
@@ -32,7 +33,7 @@ def create_app(
     raises `SettingsError` where a name or a backend's setting is bad.
     """
     app = _application(settings, access_middleware, parameters_middleware, validation_middleware)
-    app[GATEWAYS] = _gateways(settings)
+    app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()

@@ -33,6 +33,7 @@ from components.engine.errors import (
     NoSuchTool,
 )
 from components.http.envelope import wrapped
+from components.http.tls import StaleConnection
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     MalformedConfiguration: HTTPStatus.BAD_REQUEST,
     UnknownParameter: HTTPStatus.BAD_REQUEST,
     web.RequestPayloadError: HTTPStatus.BAD_REQUEST,
+    StaleConnection: HTTPStatus.UNAUTHORIZED,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     NoConfiguration: HTTPStatus.NOT_FOUND,
@@ -124,7 +126,10 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if isinstance(error, InvalidConfiguration):
             problems, hints = map(str, error.problems), map(str, error.hints)
             return _answer(status, list(problems), warnings=list(hints))
-        return _answer(status, [str(error)])
+        answer = _answer(status, [str(error)])
+        if isinstance(error, StaleConnection):
+            answer.force_close()
+        return answer
     except Exception:
         # The one place for what nobody foresaw: the client gets a number, the log the rest.
         error_id = uuid.uuid4().hex[:12]

@@ -6,6 +6,7 @@ import socket
 
 from aiohttp import web
 
+from components.http.keys import CURRENT_TLS
 from components.http.tls import TlsFiles
 from components.settings import Settings
 
@@ -75,4 +76,6 @@ class Listener:
         context = files.context() if files else None
         site = web.SockSite(self._runner, listened.dup(), ssl_context=context)
         await site.start()
+        if context is not None:
+            self._runner.app[CURRENT_TLS].context = context
         return site

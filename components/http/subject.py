@@ -43,9 +43,13 @@ _ANY_NAME = _AnyName(_NAMES)  # an empty one would count as none
 def parse_name(text: str) -> Name:
     """Return the name that an RFC 4514 text writes. Raises `ValueError` in words for its sender."""
     try:
-        return Name.from_rfc4514_string(text, _ANY_NAME)
+        name = Name.from_rfc4514_string(text, _ANY_NAME)
     except ValueError:
         raise ValueError("it is not a name as RFC 4514 has it") from None
+    # An empty one would be the same as that of any certificate without a subject.
+    if not list(name):
+        raise ValueError("it is empty")
+    return name
 
 
 def same_name(one: Name, other: Name) -> bool:

@@ -11,6 +11,10 @@ from cryptography import x509
 from components.settings import Settings
 
 
+class StaleConnection(Exception):
+    """The connection was made under a context that is no longer the current one."""
+
+
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
     """What the files of certificate, key and clients' CA hold, and where they are."""
@@ -42,10 +46,26 @@ class TlsFiles:
         return context
 
 
-def peer_name(request: web.Request) -> x509.Name | None:
-    """Return the subject of the certificate at the other end; None without TLS."""
+class CurrentTls:
+    """The context that connections must have been made under; None where TLS is not ended here."""
+
+    def __init__(self) -> None:
+        self.context: ssl.SSLContext | None = None
+
+
+def peer_name(request: web.Request, current: CurrentTls) -> x509.Name | None:
+    """Return the subject of the certificate at the other end; None without TLS.
+
+    Raises `StaleConnection` where it was verified by an authority that may have been taken out,
+    or where nothing is known of it any more.
+    """
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport else None
-    if connection is None:
+    if connection is None and current.context is None:
         return None
+    # A handshake that was under way while the files changed ends under the context before.
+    if connection is None or connection.context is not current.context:
+        raise StaleConnection(
+            "the TLS files have changed since this connection was made: connect again"
+        )
     return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True)).subject

@@ -38,12 +38,42 @@ def test_an_object_that_is_not_valid_would_be_found() -> None:
         ({"tls": {"certificate": {"duration": "a year"}}}, "/tls/certificate/duration"),
         ({"rbac": {"namespaces": ["Tool_A"]}}, "/rbac/namespaces/0"),
         ({"replica": 2}, "replica"),
+        ({"probePort": 8000}, "/probePort"),
+        ({"tls": {"gatewaySubjects": [" "]}}, "/tls/gatewaySubjects/0"),
+        ({"serviceAccount": {"name": "A B"}}, "/serviceAccount/name"),
+        ({"extraEnv": [{"name": "A", "value": 1}]}, "/extraEnv/0/value"),
+        ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
     ],
 )
 def test_a_wrong_value_is_rejected_with_its_path(values: dict[str, Any], path: str) -> None:
     with pytest.raises(HelmError) as caught:
         rendered(values)
     assert path.lstrip("/").replace("/", ".") in str(caught.value).replace("/", ".")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"probePort": 8443}, "probePort and service.port must differ"),
+        ({"preStopSeconds": 30}, "preStopSeconds must be less than"),
+    ],
+)
+def test_values_that_do_not_go_together_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(HelmError, match=message):
+        rendered(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"serviceAccount": {"name": "123"}, "rbac": {"namespaces": ["123"]}},
+        {"image": {"pullSecrets": ["123"]}, "tls": {"secretName": "true"}},
+        {"priorityClassName": "yes"},
+    ],
+)
+def test_a_string_that_looks_like_something_else_stays_one(values: dict[str, Any]) -> None:
+    for each in rendered(values):
+        assert object_problems(each) == []
 
 
 def container(values: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """TLS that the service ends itself: who connects, who is believed, and files that change."""
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -13,6 +14,7 @@ from aiohttp import web
 
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app, create_probe_app
+from components.http.keys import GATEWAYS
 from components.http.listener import Listener
 from components.settings import Settings, SettingsError
 from tests.builders.scripted import ScriptedBuilder
@@ -245,6 +247,31 @@ async def test_a_listener_that_stopped_takes_no_more_connections(
     await listener.stop()
     with pytest.raises(aiohttp.ClientConnectorError):
         await status(url, files.client())
+
+
+async def test_a_handshake_that_outlasts_a_change_of_files_is_of_no_use(
+    files: Files, listen: Listen
+) -> None:
+    listener, url = await listen(files.settings())
+    port = int(url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    await asyncio.to_thread(lambda: None)  # the server has accepted, and waits for a handshake
+    files.trust(trustme.CA())
+    await listener.renew()
+    try:
+        await writer.start_tls(files.client(), server_hostname="127.0.0.1")
+        writer.write(b"GET /api/v1/tool/mytool/deploy HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b" 200 " not in await reader.readline()
+    except (OSError, ssl.SSLError):
+        pass  # refused even earlier
+    writer.close()
+
+
+async def test_a_certificate_without_a_subject_is_no_gateways() -> None:
+    app = create_app(Settings(gateway_subjects=()))
+    assert app[GATEWAYS] == ()
+    with pytest.raises(SettingsError, match="GATEWAY_SUBJECTS: it is empty"):
+        create_app(Settings(gateway_subjects=("",)))
 
 
 async def test_a_gateway_that_is_no_name_stops_the_start() -> None:

@@ -89,6 +89,15 @@ def test_an_answer_that_contradicts_the_others_is_believed(
     assert clock.now() - START >= timedelta(hours=1)
 
 
+def test_a_wrong_answer_is_taken_back_by_the_next_right_one(
+    clock: ServerClock, machine: Machine
+) -> None:
+    clock.observe(header(START + timedelta(days=1)), machine(), machine())
+    clock.now()
+    clock.observe(header(START), machine(), machine())
+    assert abs(clock.now() - START) <= timedelta(seconds=1)
+
+
 @pytest.mark.parametrize("text", ["", "yesterday", "Thu, 99 Apr 2024 12:00:00 GMT"])
 def test_a_header_that_is_no_date_is_passed_over(
     clock: ServerClock, machine: Machine, text: str

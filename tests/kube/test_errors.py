@@ -64,6 +64,12 @@ def test_a_missing_right_is_named() -> None:
     )
 
 
+@pytest.mark.parametrize("details", ["text", {"causes": ["text"]}, {"causes": 5}])
+def test_details_of_another_form_are_passed_over(details: Any) -> None:
+    body = json.dumps({"details": details, "message": "busy"}).encode()
+    assert str(error_of(500, body)) == "busy"
+
+
 @pytest.mark.parametrize("body", [b"", b"<html>a proxy</html>", b"[]", b"\xff"])
 def test_an_answer_of_something_in_between_is_told_by_its_status(body: bytes) -> None:
     assert str(error_of(502, body)) == "the API server answered 502"

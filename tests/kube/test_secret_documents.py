@@ -1,5 +1,6 @@
 """Documents as Secrets and back."""
 
+import base64
 from typing import Any
 
 import pytest
@@ -67,6 +68,7 @@ def secret(**changes: Any) -> dict[str, Any]:
         ({"data": None}, "does not hold a JSON object"),
         ({"data": {"document": "no base64!"}}, "does not hold a JSON object"),
         ({"data": {"document": "W10="}}, "does not hold a JSON object"),
+        ({"data": {"document": base64.b64encode(b"[" * 200_000).decode()}}, "does not hold a"),
     ],
 )
 def test_a_secret_of_somebody_else_is_corrupt(changes: dict[str, Any], reason: str) -> None:

@@ -65,7 +65,7 @@ def test_they_cannot_be_changed() -> None:
         ("REQUEST_TIMEOUT", "2.5", "request_timeout", 2.5),
         ("LOG_LEVEL", "DEBUG", "log_level", "DEBUG"),
         ("LOG_FORMAT", "json", "log_format", "json"),
-        ("GATEWAY_SUBJECTS", "CN=a,O=b; CN=c", "gateway_subjects", ("CN=a,O=b", "CN=c")),
+        ("GATEWAY_SUBJECTS", "CN=a,O=b; CN=c; ;", "gateway_subjects", ("CN=a,O=b", "CN=c")),
         ("TRUST_PLAINTEXT", "true", "trust_plaintext", True),
         ("PROBE_PORT", "8080", "probe_port", 8080),
     ],
