@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
-from backends.stores.base import Corrupt, DocumentState
+from backends.stores.base import DocumentState
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, list_deployments, show_deployment
+from components.engine.deployments import show_deployment
 from components.engine.documents import DEPLOYMENT, deployment_data, deployment_of
 from components.engine.errors import Contended, NoDeployment
 from components.engine.model import DeploymentStatus
 from tests.builders.scripted import ScriptedBuilder
-from tests.conftest import HandClock
 from tests.engine.conftest import deployed
 from tests.factories import TOOL
 from tests.stores.counting import CountingStore
@@ -181,30 +180,6 @@ async def test_giving_up_on_a_deployment_that_others_keep_changing_is_told(
         await show_deployment(engine, TOOL, deployment.id)
 
 
-async def test_latest_is_the_newest_one(engine: Engine, clock: HandClock) -> None:
-    await deployed(engine)
-    clock.turn(1)
-    newest = (await create_deployment(engine, TOOL)).value
-    assert (await show_deployment(engine, TOOL, "latest")).value.id == newest.id
-
-
-@pytest.mark.parametrize(
-    "deploy_id",
-    ["latest", "mytool-deploy-20240404120000-1", "config", "other-deploy-20240404120000-1", ""],
-)
-async def test_a_deployment_that_is_not_there_is_told(engine: Engine, deploy_id: str) -> None:
-    with pytest.raises(NoDeployment):
-        await show_deployment(engine, TOOL, deploy_id)
-
-
-async def test_what_cannot_be_an_id_does_not_reach_the_store(
-    engine: Engine, store: CountingStore
-) -> None:
-    with pytest.raises(NoDeployment):
-        await show_deployment(engine, TOOL, "config")
-    assert not store.calls
-
-
 async def test_one_that_is_removed_meanwhile_is_told_and_what_was_started_is_cancelled(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
@@ -215,61 +190,6 @@ async def test_one_that_is_removed_meanwhile_is_told_and_what_was_started_is_can
     with pytest.raises(NoDeployment):
         await show_deployment(engine, TOOL, deployment.id)
     assert builder.cancelled == {"build-2": 1}
-
-
-async def test_the_list_is_newest_first_and_as_stored(
-    engine: Engine, builder: ScriptedBuilder, clock: HandClock
-) -> None:
-    first = (await deployed(engine)).value
-    clock.turn(1)
-    second = (await create_deployment(engine, TOOL)).value
-    builder.becomes(BuildStatus.FINISHED)
-    assert (await list_deployments(engine, TOOL)).value == (second, first)
-    assert builder.asked == []
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        {},
-        {"deploy-id": 1},
-        {"deploy-id": "x", "creation-time": "now", "cancel-requested": False, "builds": {}},
-        {
-            "deploy-id": "x",
-            "creation-time": "2024-04-04T12:00:00+00:00",
-            "cancel-requested": False,
-            "builds": {},
-            "config": {"components": {"a": {"build": {"repository": "https://x.org"}}}},
-        },
-        {
-            "deploy-id": "x",
-            "creation-time": "2024-04-04T12:00:00+00:00",
-            "cancel-requested": False,
-            "builds": {},
-            "config": {"components": 5},
-        },
-    ],
-)
-async def test_a_corrupt_deployment_is_named_and_does_not_hide_the_others(
-    engine: Engine, store: CountingStore, data: dict[str, object]
-) -> None:
-    good = (await deployed(engine)).value
-    bad = "mytool-deploy-20240404120000-99"
-    await store.create(TOOL, DEPLOYMENT, bad, data)
-    answer = await list_deployments(engine, TOOL)
-    assert answer.value == (good,)
-    assert f"deployment '{bad}' of tool 'mytool' is not a deployment" in answer.warnings[0]
-    with pytest.raises(Corrupt, match=bad):
-        await show_deployment(engine, TOOL, bad)
-
-
-async def test_what_a_later_version_has_added_to_a_document_is_no_obstacle(
-    engine: Engine, store: CountingStore
-) -> None:
-    deployment = (await deployed(engine)).value
-    read = await store.get(TOOL, DEPLOYMENT, deployment.id)
-    await store.replace(read, {**read.data, "later": 1}, DocumentState.OPEN)
-    assert (await show_deployment(engine, TOOL, deployment.id)).value == deployment
 
 
 async def test_news_that_come_after_a_deployment_was_sealed_are_dropped(
