@@ -1,10 +1,23 @@
-"""What every builder does. A builder's tests subclass this and say how to make one."""
+"""What every builder does. A builder's tests subclass this and say how to make one.
+
+`BuilderContract` is for all; `BackedBuilderContract` adds what holds where something else builds
+that has limits, can refuse, forget and be away.
+"""
 
 import asyncio
 
 import pytest
 
-from backends.builders.base import Builder, BuildNotFound, BuildRequest, BuildState, BuildStatus
+from backends.builders.base import (
+    Builder,
+    BuilderUnavailable,
+    BuildNotFound,
+    BuildRejected,
+    BuildRequest,
+    BuildState,
+    BuildStatus,
+    NoFreeSlot,
+)
 from tests.factories import TOOL, build_request
 
 UNKNOWN = "no-such-build"
@@ -17,10 +30,13 @@ class BuilderContract:
     async def builder(self) -> Builder:
         raise NotImplementedError
 
+    def request_for(self, component: str = "web", key: str = "one") -> BuildRequest:
+        """Return a request that the builder can carry out."""
+        return build_request(component, key)
+
     @pytest.fixture
     def request_(self) -> BuildRequest:
-        """A request that the builder can carry out."""
-        return build_request()
+        return self.request_for()
 
     async def until_final(self, builder: Builder, build_id: str) -> BuildState:
         """Return the state of a build once it has ended, waiting as this builder allows."""
@@ -54,13 +70,13 @@ class BuilderContract:
         assert first.id == second.id == third.id
 
     async def test_another_key_gives_another_build(self, builder: Builder) -> None:
-        first = await builder.start(build_request(key="one"))
-        second = await builder.start(build_request(key="two"))
+        first = await builder.start(self.request_for(key="one"))
+        second = await builder.start(self.request_for(key="two"))
         assert first.id != second.id
 
     async def test_a_hundred_builds_at_once_are_a_hundred_builds(self, builder: Builder) -> None:
         states = await asyncio.gather(
-            *(builder.start(build_request(f"c{n}", key=f"k{n}")) for n in range(100))
+            *(builder.start(self.request_for(f"c{n}", f"k{n}")) for n in range(100))
         )
         ids = {state.id for state in states}
         assert len(ids) == 100
@@ -115,3 +131,114 @@ class BuilderContract:
     ) -> None:
         await builder.start(request_)
         await builder.close()
+
+
+class BackedBuilderContract(BuilderContract):
+    """What holds of a builder with a backend that does the work. `builder` has a hundred slots."""
+
+    @pytest.fixture
+    async def narrow(self) -> Builder:
+        """A builder with one slot for a tool."""
+        raise NotImplementedError
+
+    def bad_request(self) -> BuildRequest:
+        """Return a request that this builder's backend will never carry out."""
+        raise NotImplementedError
+
+    async def running(self, builder: Builder) -> str:
+        """Start a build, wait until it runs and has written to its log; return its id.
+
+        It does not end before it is cancelled.
+        """
+        raise NotImplementedError
+
+    async def lose(self, builder: Builder, build_id: str) -> None:
+        """Let the backend forget a build."""
+        raise NotImplementedError
+
+    async def cut_off(self, builder: Builder) -> None:
+        """Let the backend be away from now on."""
+        raise NotImplementedError
+
+    async def test_a_full_builder_has_no_free_slot(self, narrow: Builder) -> None:
+        await self.running(narrow)
+        with pytest.raises(NoFreeSlot):
+            await narrow.start(self.request_for("another", "another"))
+
+    async def test_a_build_that_has_a_slot_is_found_again_by_a_full_builder(
+        self, narrow: Builder
+    ) -> None:
+        first = await narrow.start(self.request_for())
+        assert (await narrow.start(self.request_for())).id == first.id
+
+    async def test_a_build_that_has_ended_leaves_its_slot(self, narrow: Builder) -> None:
+        first = await self.running(narrow)
+        await narrow.cancel(TOOL, first)
+        await self.until_final(narrow, first)
+        second = await narrow.start(self.request_for("another", "another"))
+        assert second.id != first
+
+    async def test_what_can_never_be_built_is_rejected(self, builder: Builder) -> None:
+        with pytest.raises(BuildRejected) as caught:
+            await builder.start(self.bad_request())
+        assert str(caught.value)
+
+    async def test_what_is_rejected_takes_no_slot(self, narrow: Builder) -> None:
+        with pytest.raises(BuildRejected):
+            await narrow.start(self.bad_request())
+        await narrow.start(self.request_for())
+
+    async def test_a_running_build_that_is_cancelled_is_cancelled(self, builder: Builder) -> None:
+        build_id = await self.running(builder)
+        await builder.cancel(TOOL, build_id)
+        state = await self.until_final(builder, build_id)
+        assert state.status is BuildStatus.CANCELLED
+
+    async def test_a_build_of_another_tool_is_not_known(self, builder: Builder) -> None:
+        build_id = await self.running(builder)
+        await builder.cancel("another-tool", build_id)
+        state = (await builder.get("another-tool", [build_id]))[build_id]
+        assert state is not None
+        assert state.status is BuildStatus.ERROR
+        with pytest.raises(BuildNotFound):
+            await anext(builder.log("another-tool", build_id))
+        own = (await builder.get(TOOL, [build_id]))[build_id]
+        assert own is not None
+        assert not own.status.is_final
+
+    async def test_the_log_of_a_running_build_is_what_it_has_written_so_far(
+        self, builder: Builder
+    ) -> None:
+        build_id = await self.running(builder)
+        assert [line async for line in builder.log(TOOL, build_id)]
+
+    async def test_a_followed_log_ends_with_its_build(self, builder: Builder) -> None:
+        build_id = await self.running(builder)
+        lines = builder.log(TOOL, build_id, follow=True)
+        assert await anext(lines)
+        await builder.cancel(TOOL, build_id)
+        async with asyncio.timeout(20):
+            async for _ in lines:
+                pass
+        assert (await self.until_final(builder, build_id)).status is BuildStatus.CANCELLED
+
+    async def test_a_build_that_the_backend_has_lost_is_an_error(self, builder: Builder) -> None:
+        build_id = await self.running(builder)
+        await self.lose(builder, build_id)
+        state = (await builder.get(TOOL, [build_id]))[build_id]
+        assert state is not None
+        assert state.status is BuildStatus.ERROR
+        assert state.message
+
+    async def test_the_log_of_a_lost_build_is_not_found(self, builder: Builder) -> None:
+        build_id = await self.running(builder)
+        await self.lose(builder, build_id)
+        with pytest.raises(BuildNotFound):
+            await anext(builder.log(TOOL, build_id))
+
+    async def test_without_its_backend_a_builder_is_unavailable(self, builder: Builder) -> None:
+        await self.cut_off(builder)
+        with pytest.raises(BuilderUnavailable):
+            await builder.start(self.request_for())
+        with pytest.raises(BuilderUnavailable):
+            await builder.ping()
