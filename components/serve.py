@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.app import create_app, create_probe_app
+from components.http.keys import STOPPING
 from components.http.listener import Listener
 from components.settings import Settings
 
@@ -78,6 +79,7 @@ async def serve(settings: Settings) -> None:
         stack.callback(asyncio.create_task(_renew(listener)).cancel)
         await stop.wait()
         logger.info("stopping")
+        app[STOPPING].set()
         await listener.stop()
         await _drain(in_flight)
 

@@ -8,6 +8,7 @@ import click
 from components import __version__
 from components.cli.configuration import configuration
 from components.cli.deployments import deploy, deployment
+from components.cli.logs import logs
 from components.cli.service import serve
 
 
@@ -26,3 +27,4 @@ main.add_command(serve)
 main.add_command(configuration)
 main.add_command(deploy)
 main.add_command(deployment)
+main.add_command(logs)

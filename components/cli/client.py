@@ -1,5 +1,6 @@
 """Speaking to the service: one request, one reply, and errors in words."""
 
+import codecs
 import ipaddress
 import os
 import ssl
@@ -66,18 +67,50 @@ class Client:
         self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
     ) -> Reply:
         """Return the reply to one request. Raises `ServiceError`."""
-        url = self.connection.url / "api/v1/tool" / self.connection.tool / path
         headers = {"Content-Type": content_type} if content_type else {}
         try:
-            async with self.session.request(method, url, data=body, headers=headers) as response:
+            async with self.session.request(
+                method, self._url(path), data=body, headers=headers
+            ) as response:
                 reply = await _reply(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            message = f"cannot reach the service at {self.connection.url}: {_reason(error)}"
-            raise ServiceError((message,), passing=True) from None
+            raise self._unreachable(error) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
-            passing = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-            raise ServiceError(reply.errors, reply.warnings, passing=passing)
+            raise _refusal(response, reply)
         return reply
+
+    async def lines(self, path: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """Yield the lines of a text, without line ends, as they come. Raises `ServiceError`."""
+        query = {"follow": "true"} if follow else {}
+        begun = False
+        try:
+            # A build may say nothing for as long as it takes.
+            async with self.session.get(
+                self._url(path), params=query, timeout=aiohttp.ClientTimeout(connect=10)
+            ) as response:
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    raise _refusal(response, await _reply(response))
+                begun = True
+                rest = ""
+                decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+                async for chunk in response.content.iter_any():
+                    *lines, rest = (rest + decode(chunk)).split("\n")
+                    for line in lines:
+                        yield line
+                if rest:
+                    yield rest
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if begun:
+                message = f"the answer of the service broke off: {_reason(error)}"
+                raise ServiceError((message,), passing=True) from None
+            raise self._unreachable(error) from None
+
+    def _url(self, path: str) -> URL:
+        return self.connection.url / "api/v1/tool" / self.connection.tool / path
+
+    def _unreachable(self, error: Exception) -> ServiceError:
+        message = f"cannot reach the service at {self.connection.url}: {_reason(error)}"
+        return ServiceError((message,), passing=True)
 
 
 @asynccontextmanager
@@ -108,6 +141,11 @@ async def _reply(response: aiohttp.ClientResponse) -> Reply:
     except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError):
         message = f"{response.url} answered {response.status}, and not as this service does"
         raise ServiceError((message,), passing=response.status >= HTTPStatus.BAD_GATEWAY) from None
+
+
+def _refusal(response: aiohttp.ClientResponse, reply: Reply) -> ServiceError:
+    passing = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return ServiceError(reply.errors, reply.warnings, passing=passing)
 
 
 def _reason(error: Exception) -> str:

@@ -5,6 +5,7 @@ import click
 from components.cli.client import Client, Reply
 from components.cli.command import EXIT_OTHERWISE, with_client
 from components.cli.follow import follow, is_final
+from components.cli.logs import show_failures
 from components.cli.output import Output, builds_table, deployments_table
 
 _follow = click.option(
@@ -61,5 +62,7 @@ async def _show(client: Client, output: Output, reply: Reply, following: bool) -
     if not output.data(reply.data):
         if not following:
             output.out.print(builds_table(reply.data, reply.date))
+        if following:
+            await show_failures(client, output, reply.data)
         output.line(reply.data["status"])
     return EXIT_OTHERWISE if is_final(reply.data) and reply.data["status"] != "FINISHED" else 0

@@ -70,6 +70,12 @@ class Output:
         click.echo(text)
 
 
+def plain(line: str) -> str:
+    """Return a line of a log without what would do something to a terminal."""
+    without = Text.from_ansi(line).plain
+    return "".join(each if each.isprintable() or each == "\t" else " " for each in without)
+
+
 def status_text(status: str) -> Text:
     """Return a status in its colour."""
     return Text(status, style=_STYLES.get(status, ""))

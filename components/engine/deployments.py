@@ -1,6 +1,5 @@
 """What can be done with deployments: create, list, show."""
 
-import re
 from typing import TypeVar
 
 from backends.stores.base import AlreadyExists, Document, NotFound, StoreError
@@ -20,14 +19,12 @@ from components.engine.errors import (
     NoDeployment,
     NoSuchTool,
 )
+from components.engine.finding import find
 from components.engine.model import Deployment, planned
 from components.engine.progress import MAX_ATTEMPTS
 from components.engine.prune import prune
 
 T = TypeVar("T")
-
-LATEST = "latest"
-"""Stands for the id of a tool's newest deployment."""
 
 _RANDOM_NUMBERS = 1_000_000
 
@@ -61,24 +58,12 @@ async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[D
 
     Raises `NoDeployment`, `Corrupt`, `Contended`.
     """
+    document = await find(engine, tool, deploy_id)
     try:
-        document = await _find(engine, tool, deploy_id)
         answer = await advance(engine, document)
     except NotFound:
         raise NoDeployment(tool, deploy_id) from None
     return _with_warnings(engine, answer, ())
-
-
-async def _find(engine: Engine, tool: str, deploy_id: str) -> Document:
-    if deploy_id != LATEST:
-        # What cannot be an id never reaches the store, where it might name something else.
-        if not re.fullmatch(rf"{re.escape(tool)}-deploy-[0-9]{{14}}-[0-9]+", deploy_id):
-            raise NoDeployment(tool, deploy_id)
-        return await engine.store.get(tool, DEPLOYMENT, deploy_id)
-    found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
-    if not found:
-        raise NoDeployment(tool, deploy_id)
-    return found[0][0]
 
 
 async def _store_planned(engine: Engine, tool: str, configuration: object) -> Document:

@@ -4,11 +4,18 @@
     ├── NoConfiguration        the tool has none
     ├── NoSuchTool             there is no such tool on this platform
     ├── NoDeployment           the tool has none of this id, or none at all
+    ├── NoComponent            the deployment has none of this name
+    ├── NoLog                  the build was not started, so there is none
     ├── DeploymentSuperseded   removed, in favour of newer ones, while it was being launched
     └── Contended              others kept changing the same document; worth another try
 
-The errors of `components.configuration` and of the stores pass through as they are.
+The errors of `components.configuration`, of the stores and of the builders' logs pass through as
+they are.
 """
+
+from collections.abc import Iterable
+
+from components.configuration.problems import nearest
 
 
 class EngineError(Exception):
@@ -40,6 +47,24 @@ class NoDeployment(EngineError):
             f"tool {tool!r} has no deployment {deploy_id!r}: it never had, or it was removed "
             "in favour of newer ones"
         )
+
+
+class NoComponent(EngineError):
+    """The deployment has no such component."""
+
+    def __init__(self, deploy_id: str, component: str, known: Iterable[str]) -> None:
+        names = tuple(known)
+        near = nearest(component, names)
+        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names)}"
+        super().__init__(f"deployment {deploy_id!r} has no component {component!r}: {hint}")
+
+
+class NoLog(EngineError):
+    """No builder has accepted the build, so nothing has been written."""
+
+    def __init__(self, component: str, message: str) -> None:
+        why = f": {message}" if message else ""
+        super().__init__(f"the build of {component!r} has no log, since it was not started{why}")
 
 
 class DeploymentSuperseded(EngineError):

@@ -1,5 +1,6 @@
 """The application, put together."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 
@@ -12,11 +13,11 @@ from backends.builders.base import Builder
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
 from components.engine.context import Engine
-from components.http import config_routes, deploy_routes, health_routes
+from components.http import config_routes, deploy_routes, health_routes, log_routes
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware, expect_continue
-from components.http.keys import CURRENT_TLS, ENGINE, GATEWAYS, SETTINGS
+from components.http.keys import CURRENT_TLS, ENGINE, GATEWAYS, SETTINGS, STOPPING
 from components.http.limits import deadline_middleware, parameters_middleware
 from components.http.subject import parse_name
 from components.http.tls import CurrentTls
@@ -57,6 +58,7 @@ def create_app(
     app.cleanup_ctx.append(engine)
     _add_routes(app, config_routes.ROUTES)
     _add_routes(app, deploy_routes.ROUTES)
+    _add_routes(app, log_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
     setup_documentation(app, settings.auth_header)
@@ -77,7 +79,8 @@ def _application(settings: Settings, *middlewares: Middleware) -> web.Applicatio
         middlewares=[error_middleware, deadline_middleware, *middlewares],
         client_max_size=MAX_BYTES,
     )
-    app[SETTINGS] = settings
+    app[SETTINGS], app[STOPPING] = settings, asyncio.Event()
+    app.on_shutdown.append(_stop)
     app.on_response_prepare.append(_name_server)
     return app
 
@@ -86,6 +89,10 @@ def _add_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> None:
     for each in routes:
         options = {**each.kwargs, "expect_handler": expect_continue}
         app.router.add_routes([web.RouteDef(each.method, each.path, each.handler, options)])
+
+
+async def _stop(app: web.Application) -> None:
+    app[STOPPING].set()
 
 
 async def _name_server(request: web.Request, response: web.StreamResponse) -> None:

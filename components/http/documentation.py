@@ -40,6 +40,9 @@ _OF_A_TOOL = (
 )
 
 
+_TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
 class ToolPath(Schema):
     """The path of a tool."""
 
@@ -56,23 +59,35 @@ class DeploymentPath(ToolPath):
     )
 
 
+class BuildPath(DeploymentPath):
+    """The path of a component's build."""
+
+    component = fields.String(required=True, metadata={"description": "The component's name."})
+
+
 def operation(
     operation_id: str,
     summary: str,
-    answer: type[Schema],
+    answer: type[Schema] | None,
     *errors: HTTPStatus,
     path: type[ToolPath] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
     **attributes: Any,
 ) -> Callable[[H], H]:
-    """Document a handler: its answer, its path, and each status that an error of it may have."""
+    """Document a handler: its answer, its path, and each status that an error of it may have.
+
+    An `answer` of None is plain text, not in an envelope.
+    """
     statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
     security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if path else []
 
     def decorate(handler: H) -> H:
         for each in sorted(statuses):
             handler = response_schema(ErrorResponseSchema, each, description=each.phrase)(handler)
-        handler = response_schema(answer, status, description=status.phrase)(handler)
+        if answer:
+            handler = response_schema(answer, status, description=status.phrase)(handler)
+        else:
+            attributes["responses"] = {status: _TEXT | {"description": status.phrase}}
         if path:
             handler = match_info_schema(path)(handler)
         return docs(operation_id=operation_id, summary=summary, security=security, **attributes)(

@@ -7,6 +7,7 @@ RequestError
 ├── Unauthenticated       401   no usable subject
 ├── Forbidden             403   a subject that may not do this
 ├── UnsupportedFormat     415   a body in something else than JSON or YAML
+├── Stopping              503   the service is told to stop
 └── DeadlineExceeded      504   the request took too long
 """
 
@@ -18,6 +19,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from backends.builders.base import BuilderUnavailable, BuildNotFound
 from backends.stores.base import Corrupt, Rejected, Unavailable
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
@@ -28,8 +30,10 @@ from components.configuration.problems import (
 from components.engine.errors import (
     Contended,
     DeploymentSuperseded,
+    NoComponent,
     NoConfiguration,
     NoDeployment,
+    NoLog,
     NoSuchTool,
 )
 from components.http.envelope import wrapped
@@ -85,6 +89,13 @@ class DeadlineExceeded(RequestError):
         )
 
 
+class Stopping(RequestError):
+    """The service has been told to stop while the request waited."""
+
+    def __init__(self) -> None:
+        super().__init__("this instance of the service is stopping: ask again")
+
+
 STATUSES: dict[type[Exception], HTTPStatus] = {
     BadParameter: HTTPStatus.BAD_REQUEST,
     BadToolName: HTTPStatus.BAD_REQUEST,
@@ -94,15 +105,20 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     StaleConnection: HTTPStatus.UNAUTHORIZED,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    BuildNotFound: HTTPStatus.NOT_FOUND,
+    NoComponent: HTTPStatus.NOT_FOUND,
     NoConfiguration: HTTPStatus.NOT_FOUND,
     NoDeployment: HTTPStatus.NOT_FOUND,
+    NoLog: HTTPStatus.NOT_FOUND,
     NoSuchTool: HTTPStatus.NOT_FOUND,
     DeploymentSuperseded: HTTPStatus.CONFLICT,
     Rejected: HTTPStatus.CONFLICT,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
     Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
+    BuilderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Contended: HTTPStatus.SERVICE_UNAVAILABLE,
+    Stopping: HTTPStatus.SERVICE_UNAVAILABLE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }

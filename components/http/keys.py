@@ -1,5 +1,7 @@
 """What an application holds, by typed keys."""
 
+import asyncio
+
 from aiohttp import web
 from cryptography.x509 import Name
 
@@ -14,3 +16,9 @@ GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
 
 CURRENT_TLS = web.AppKey("current_tls", CurrentTls)
 """Which TLS context is in force; the listener says."""
+
+STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set once the service has been told to stop: what waits or streams ends then."""
+
+DEADLINE = web.RequestKey("deadline", asyncio.Timeout)
+"""The end of a request's time; what streams sets it aside once the answer has begun."""

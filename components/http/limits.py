@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 from marshmallow import Schema, ValidationError
 
 from components.http.errors import BadParameter, DeadlineExceeded, UnknownParameter
-from components.http.keys import SETTINGS
+from components.http.keys import DEADLINE, SETTINGS
 
 
 @web.middleware
@@ -18,6 +18,7 @@ async def deadline_middleware(request: web.Request, handler: Handler) -> web.Str
     seconds = request.app[SETTINGS].request_timeout
     try:
         async with asyncio.timeout(seconds) as deadline:
+            request[DEADLINE] = deadline
             return await handler(request)
     except TimeoutError:
         if deadline.expired():

@@ -5,15 +5,23 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from random import Random
 
-from backends.builders.base import Builder, BuilderError, BuildRequest, BuildState, BuildStatus
+from backends.builders.base import (
+    Builder,
+    BuilderError,
+    BuildNotFound,
+    BuildRequest,
+    BuildState,
+    BuildStatus,
+)
 
 
 class ScriptedBuilder(Builder):
     """Keeps builds in memory; `refusals` by component and `outage` say what fails.
 
     `gate`, while it is not set, keeps every call waiting; `before_answers` holds what happens just
-    before each answer about states, in turn. With an `order`, calls pass in a random one. The
-    counters say what was asked.
+    before each answer about states, in turn. `logs` has the lines of a build's log, where an
+    exception is where it breaks off; a followed one ends once `ended` is set. With an `order`,
+    calls pass in a random one. The counters say what was asked.
     """
 
     def __init__(self) -> None:
@@ -32,6 +40,8 @@ class ScriptedBuilder(Builder):
         self.most_waiting = 0
         self._arrival = asyncio.Condition()
         self.closed = False
+        self.logs: dict[str, list[str | Exception]] = {}
+        self.ended = asyncio.Event()
 
     async def start(self, request: BuildRequest) -> BuildState:
         self.requests.append(request)
@@ -53,8 +63,16 @@ class ScriptedBuilder(Builder):
         await self._pass()
 
     async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
-        for line in (build_id,):
+        await self._pass()
+        if build_id not in self.logs:
+            raise BuildNotFound(f"there is no log of {build_id}")
+        for line in self.logs[build_id]:
+            if isinstance(line, Exception):
+                raise line
             yield line
+        if follow:
+            await self.ended.wait()
+            yield "ended"
 
     async def ping(self) -> None:
         await self._pass()

@@ -33,7 +33,7 @@ def test_every_route_under_tool_is_guarded() -> None:
 async def test_without_a_subject_no_guarded_route_answers(
     nobody: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname=TOOL, deploy_id="latest")
+    url = path.format(toolname=TOOL, deploy_id="latest", component="web")
     response = await nobody.request(method, url)
     assert response.status == 401
     if method != "HEAD":
@@ -45,7 +45,7 @@ async def test_without_a_subject_no_guarded_route_answers(
 async def test_no_guarded_route_answers_another_tool(
     nobody: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname="other", deploy_id="latest")
+    url = path.format(toolname="other", deploy_id="latest", component="web")
     response = await nobody.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
     assert response.status == 403
 

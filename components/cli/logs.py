@@ -1,0 +1,55 @@
+"""The logs of builds: the command, and what is shown of a build that failed."""
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from components.cli.client import Client, ServiceError
+from components.cli.command import with_client
+from components.cli.output import Output, plain
+
+TAIL_LINES = 10
+"""How much of a failed build's log is shown at the end of a deployment that is followed."""
+
+
+@click.command()
+@click.argument("component")
+@click.option("--deployment", "deploy_id", metavar="ID", default="latest", show_default=True)
+@click.option("--follow", is_flag=True, help="Go on until the build has ended.")
+@with_client
+async def logs(
+    client: Client, output: Output, component: str, deploy_id: str, follow: bool
+) -> None:
+    """Print the log of a component's build, as it comes."""
+    found = []
+    async for line in client.lines(_path(deploy_id, component), follow=follow):
+        if output.as_json:
+            found.append(line)
+        else:
+            output.line(plain(line))
+    output.data({"lines": found})
+
+
+async def show_failures(client: Client, output: Output, deployment: Mapping[str, Any]) -> None:
+    """Show the last lines of the log of each build of a deployment that has failed."""
+    shown: set[str] = set()
+    for component, build in deployment["builds"].items():
+        if build["status"] != "ERROR" or build["build-id"] in (None, *shown):
+            continue
+        shown.add(build["build-id"])
+        tail: deque[str] = deque(maxlen=TAIL_LINES)
+        try:
+            async for line in client.lines(_path(deployment["deploy-id"], component)):
+                tail.append(line)
+        except ServiceError as error:
+            output.messages(warnings=[f"the log of {component}: {each}" for each in error.errors])
+        if tail:
+            output.line(f"the last lines of the log of {component}:")
+            for line in tail:
+                output.line(f"  {plain(line)}")
+
+
+def _path(deploy_id: str, component: str) -> str:
+    return f"deploy/{deploy_id}/builds/{component}/log"

@@ -1,0 +1,151 @@
+"""The log of a build over HTTP: streamed as plain text."""
+
+import asyncio
+
+import pytest
+from aiohttp import ClientPayloadError
+
+from backends.builders.base import BuilderUnavailable, BuildRejected
+from components.http.keys import STOPPING
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import configuration, reusing
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+
+LOG = f"{DEPLOY}/latest/builds/web/log"
+
+
+@pytest.fixture
+async def deployed(client: Client, builder: ScriptedBuilder) -> Client:
+    """The service with a deployment of two components, one reusing the other's build."""
+    builder.logs["build-1"] = ["fetching", "compiling ✓"]
+    await client.post(CONFIG, json=configuration("web", nightly=reusing("web")))
+    await answered(await client.post(DEPLOY), 201)
+    return client
+
+
+async def test_a_log_is_plain_text(deployed: Client) -> None:
+    response = await deployed.get(LOG)
+    assert response.status == 200
+    assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
+    assert await response.text() == "fetching\ncompiling ✓\n"
+
+
+async def test_a_component_that_reuses_a_build_has_its_log(deployed: Client) -> None:
+    response = await deployed.get(f"{DEPLOY}/latest/builds/nightly/log")
+    assert await response.text() == "fetching\ncompiling ✓\n"
+
+
+async def test_a_log_without_lines_is_empty(deployed: Client, builder: ScriptedBuilder) -> None:
+    builder.logs["build-1"] = []
+    response = await deployed.get(LOG)
+    assert (response.status, await response.text()) == (200, "")
+
+
+async def test_a_followed_log_comes_line_by_line_and_ends_with_the_build(
+    deployed: Client, builder: ScriptedBuilder
+) -> None:
+    async with deployed.get(LOG, params={"follow": "true"}) as response:
+        assert await response.content.readline() == b"fetching\n"
+        assert await response.content.readline() == b"compiling \xe2\x9c\x93\n"
+        builder.ended.set()
+        assert await response.content.read() == b"ended\n"
+
+
+async def test_an_answer_begins_even_where_a_build_says_nothing(
+    serve: Serve, builder: ScriptedBuilder
+) -> None:
+    client = await serve(request_timeout=0.1)
+    builder.logs["build-1"] = []
+    await client.post(CONFIG, json=configuration("web"))
+    await answered(await client.post(DEPLOY), 201)
+    async with client.get(LOG, params={"follow": "true"}) as response:
+        assert response.status == 200
+        builder.ended.set()
+        assert await response.content.read() == b"ended\n"
+
+
+async def test_a_followed_log_may_take_longer_than_a_request(
+    serve: Serve, builder: ScriptedBuilder
+) -> None:
+    client = await serve(request_timeout=0.1)
+    builder.logs["build-1"] = ["fetching"]
+    await client.post(CONFIG, json=configuration("web"))
+    await answered(await client.post(DEPLOY), 201)
+    async with client.get(LOG, params={"follow": "true"}) as response:
+        assert await response.content.readline() == b"fetching\n"
+        asyncio.get_running_loop().call_later(0.3, builder.ended.set)
+        assert await response.content.read() == b"ended\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        (f"{DEPLOY}/latest/builds/wep/log", "has no component 'wep': did you mean 'web'?"),
+        (f"{DEPLOY}/latest/builds/x/log", "has no component 'x': it has web, nightly"),
+        (f"{DEPLOY}/mytool-deploy-20240404120000-1/builds/web/log", "has no deployment"),
+    ],
+)
+async def test_what_is_not_there_is_named(deployed: Client, path: str, message: str) -> None:
+    (error,) = await refused(await deployed.get(path), 404)
+    assert message in error
+
+
+async def test_a_log_that_the_builder_has_lost_is_not_found(
+    deployed: Client, builder: ScriptedBuilder
+) -> None:
+    builder.logs.clear()
+    (error,) = await refused(await deployed.get(LOG), 404)
+    assert error == "there is no log of build-1"
+
+
+async def test_a_build_that_was_never_started_has_no_log(
+    client: Client, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["web"] = BuildRejected("cannot find ref 'mian'")
+    await client.post(CONFIG, json=configuration("web"))
+    await answered(await client.post(DEPLOY), 201)
+    (error,) = await refused(await client.get(LOG), 404)
+    assert error == (
+        "the build of 'web' has no log, since it was not started: cannot find ref 'mian'"
+    )
+
+
+async def test_a_builder_that_does_not_answer_is_told_in_the_envelope(
+    deployed: Client, builder: ScriptedBuilder
+) -> None:
+    builder.logs["build-1"] = [BuilderUnavailable("connection refused")]
+    assert await refused(await deployed.get(LOG), 503) == ["connection refused"]
+
+
+async def test_a_log_that_breaks_off_is_not_taken_for_a_whole_one(
+    deployed: Client, builder: ScriptedBuilder
+) -> None:
+    builder.logs["build-1"] = ["fetching", BuilderUnavailable("connection lost")]
+    async with deployed.get(LOG) as response:
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_a_followed_log_is_cut_when_the_service_stops(deployed: Client) -> None:
+    async with deployed.get(LOG, params={"follow": "true"}) as response:
+        await response.content.readline()
+        deployed.app[STOPPING].set()
+        with pytest.raises(ClientPayloadError):
+            await response.read()
+
+
+async def test_a_log_that_has_not_begun_when_the_service_stops_is_answered(
+    deployed: Client, builder: ScriptedBuilder
+) -> None:
+    builder.gate.clear()
+    asking = asyncio.create_task(deployed.session.get(deployed.make_url(LOG)))
+    await builder.until_waiting(1)
+    deployed.app[STOPPING].set()
+    assert await refused(await asking, 503) == [
+        "this instance of the service is stopping: ask again"
+    ]
+
+
+async def test_follow_is_a_boolean(deployed: Client) -> None:
+    (error,) = await refused(await deployed.get(LOG, params={"follow": "maybe"}), 400)
+    assert error == "follow: Not a valid boolean."
