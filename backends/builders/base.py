@@ -55,7 +55,8 @@ class BuildRequest:
     """A build to start.
 
     `key` is the same for every attempt of one build and for no other build, so that starting
-    twice gives one build; `first_attempt` is when it was first tried, in UTC.
+    twice gives one build. `repeated` is False where no earlier attempt can have started it, which
+    spares a builder a search; `first_attempt` is the time, in UTC, of the first one that can.
     """
 
     tool: str
@@ -63,6 +64,7 @@ class BuildRequest:
     source: Source
     key: str
     first_attempt: datetime
+    repeated: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,16 @@ class Builder(ABC):
 
         Raises `BuildRejected`, `NoFreeSlot`.
         """
+
+    async def find(self, request: BuildRequest) -> BuildState | None:
+        """Return the build that an earlier `start` of this request has made; None if there is none.
+
+        It is asked for what is to be cancelled. A builder that can only tell by starting does that.
+        """
+        try:
+            return await self.start(request)
+        except (BuildRejected, NoFreeSlot):
+            return None
 
     @abstractmethod
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:

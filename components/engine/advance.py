@@ -1,4 +1,8 @@
-"""Taking a stored deployment forward: launch what waits, ask for what runs, store what changed."""
+"""Taking a stored deployment one step forward, whatever that step is.
+
+POST, GET and the background loop all call this, and nothing else moves a deployment. It may be
+called at any time, any number of times, by any instance, and after any earlier call was broken off.
+"""
 
 import asyncio
 import logging
@@ -6,13 +10,21 @@ from collections.abc import Mapping
 from functools import partial
 
 from backends.builders.base import BuilderError
-from backends.stores.base import Document, NotFound
+from backends.stores.base import Conflict, Document, NotFound, Sealed
 from components.engine.context import Answer, Engine
-from components.engine.documents import deployment_of
-from components.engine.launch import build_of, cancel_builds, launch, launch_messages
-from components.engine.merge import merged
+from components.engine.documents import (
+    DEPLOYMENT,
+    deployment_data,
+    deployment_of,
+    deployment_state,
+)
+from components.engine.errors import Contended
+from components.engine.launch import launch, launch_messages, observed
+from components.engine.merge import Change, merged
 from components.engine.model import Build, Deployment
-from components.engine.progress import store_change
+from components.engine.plan import Plan, plan
+from components.engine.progress import MAX_ATTEMPTS, store_change
+from components.engine.stopping import cancel_builds, seek_planned, stop_planned
 
 logger = logging.getLogger(__name__)
 
@@ -20,49 +32,83 @@ logger = logging.getLogger(__name__)
 async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
     """Return the deployment in `document` as it is now, having stored what changed.
 
-    Builds that await their launch are started, the others are asked for, in one question to the
-    builder; both at once. A final deployment asks nothing and writes nothing. A builder that does
-    not answer gives what is stored, and a warning. Raises `NotFound` where the deployment was
-    removed meanwhile; what this call had started is then cancelled.
+    What is going to be done is stored first; builds are then started, sought, ended and asked for,
+    all at once. A final deployment asks nothing and writes nothing. A builder that does not answer
+    gives what is stored, and a warning. Raises `NotFound` where the deployment was removed
+    meanwhile; what this call had started is then cancelled. Raises `Contended`.
     """
-    deployment = deployment_of(document)
-    if deployment.status.is_final:
-        return Answer(deployment)
-    launched, (states, warnings) = await asyncio.gather(
-        launch(engine, deployment), _states(engine, deployment)
+    for _ in range(MAX_ATTEMPTS):
+        deployment = deployment_of(document)
+        if deployment.status.is_final:
+            return Answer(deployment)
+        until = claims_end(engine)
+        step = plan(deployment, await engine.store.now(), engine.instance, engine.limits)
+        if step.deployment == deployment:
+            return await carry_out(engine, document, step, until)
+        try:
+            document = await engine.store.replace(
+                document, deployment_data(step.deployment), deployment_state(step.deployment)
+            )
+        except (Conflict, Sealed):
+            document = await engine.store.get(document.tool, DEPLOYMENT, document.name)
+        else:
+            return await carry_out(engine, document, step, until)
+    raise Contended(f"deployment {document.name!r}")
+
+
+def claims_end(engine: Engine) -> float:
+    """Return the loop's time until which something may be started on a claim that is made now.
+
+    Half of what a claim lasts: the rest is for what the builder takes, and for differing clocks.
+    """
+    return asyncio.get_running_loop().time() + engine.limits.launch.total_seconds() / 2
+
+
+async def carry_out(
+    engine: Engine, document: Document, step: Plan, until: float
+) -> Answer[Deployment]:
+    """Do what a plan says that `document` has, and store what came of it; see `advance`."""
+    launched, sought, (running, warnings) = await asyncio.gather(
+        launch(engine, step, until), seek_planned(engine, step), _running(engine, step)
     )
+    news = {**running, **sought, **launched}
+    started = {build.build_id for build in launched.values() if build.build_id is not None}
     try:
-        stored = await store_change(engine, document, partial(merged, news={**states, **launched}))
+        stored = await store_change(engine, document, partial(merged, change=Change(news)))
     except NotFound:
-        await cancel_builds(engine, deployment, launched)
+        await cancel_builds(engine, document.tool, started)
         raise
+    # What was decided while a build was being started may leave it with nobody to belong to.
+    kept = {build.build_id for build in stored.builds.values()}
+    await cancel_builds(engine, document.tool, started - kept)
     waiting, rejected = launch_messages(launched)
     return Answer(stored, (*warnings, *waiting), rejected)
 
 
-async def _states(
-    engine: Engine, deployment: Deployment
-) -> tuple[Mapping[str, Build], tuple[str, ...]]:
-    """Ask the builder once for all builds that it runs; return their states and the warnings."""
-    components = {
-        build.build_id: name
-        for name, build in deployment.builds.items()
-        if build.build_id is not None and not build.status.is_final
+async def _running(engine: Engine, step: Plan) -> tuple[Mapping[str, Build], tuple[str, ...]]:
+    """End what is to end, then ask once for all that the builder has; return news and warnings."""
+    ended = await stop_planned(engine, step)
+    builds = {
+        name: step.deployment.builds[name]
+        for name in (*step.ask, *step.cancel)
+        if name not in ended
     }
+    components = {build.build_id: name for name, build in builds.items() if build.build_id}
     if not components:
-        return {}, ()
+        return ended, ()
     try:
-        async with asyncio.timeout(engine.patience):
-            states = await engine.builder.get(deployment.tool, tuple(components))
+        async with asyncio.timeout(engine.patience / 2 if step.cancel else engine.patience):
+            states = await engine.builder.get(step.deployment.tool, tuple(components))
     except (BuilderError, TimeoutError) as error:
         reason = str(error) or "no answer in time"
-        return {}, (f"the builder does not answer, so this is what was last known: {reason}",)
+        return ended, (f"the builder does not answer, so this is what was last known: {reason}",)
     except Exception:
         # A defect of the builder must not keep what was launched meanwhile from being stored.
-        logger.exception("asking for the builds of %s failed", deployment.id)
-        return {}, ("the builder failed to answer, so this is what was last known",)
-    return {
-        components[build_id]: build_of(state)
+        logger.exception("asking for the builds of %s failed", step.deployment.id)
+        return ended, ("the builder failed to answer, so this is what was last known",)
+    news = {
+        components[build_id]: observed(builds[components[build_id]], state, step.now)
         for build_id, state in states.items()
         if state is not None and build_id in components
-    }, ()
+    }
+    return {**news, **ended}, ()

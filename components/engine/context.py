@@ -24,17 +24,32 @@ class Stamps:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How long things may take.
+
+    A claim that is older than `launch` belongs to nobody; it is also how long a builder may take to
+    say that a build it was told to end has ended.
+    """
+
+    launch: timedelta = timedelta(minutes=1)
+    build: timedelta = timedelta(minutes=30)
+    deployment: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """A store, a builder, and the few numbers that say how they are used.
 
     `patience` is how long, in seconds, a builder's answer to a launch or to a question is waited
-    for; what is cancelled has half as long.
+    for; what is cancelled has half as long. `instance` is what this process signs its claims with.
     """
 
     store: Store
     builder: Builder
     deployments_kept: int = 10
     patience: float = 15.0
+    limits: Limits = Limits()
+    instance: str = "single"
     random: Random = field(default_factory=SystemRandom)
     stamps: Stamps = field(default_factory=Stamps)
 

@@ -4,7 +4,7 @@ from typing import TypeVar
 
 from backends.stores.base import AlreadyExists, Document, NotFound, StoreError
 from components.configuration.validation import validate
-from components.engine.advance import advance
+from components.engine.advance import advance, carry_out, claims_end
 from components.engine.configurations import get_configuration
 from components.engine.context import Answer, Engine
 from components.engine.documents import (
@@ -20,7 +20,8 @@ from components.engine.errors import (
     NoSuchTool,
 )
 from components.engine.finding import find
-from components.engine.model import Deployment, planned
+from components.engine.model import Deployment, new_deployment
+from components.engine.plan import Plan, plan
 from components.engine.progress import MAX_ATTEMPTS
 from components.engine.prune import prune
 
@@ -38,9 +39,10 @@ async def create_deployment(engine: Engine, tool: str) -> Answer[Deployment]:
     configuration = await get_configuration(engine, tool)
     # An earlier version may have stored what this one would not take.
     validate(configuration)
-    document = await _store_planned(engine, tool, configuration)
+    until = claims_end(engine)
+    document, step = await _store_planned(engine, tool, configuration)
     try:
-        answer = await advance(engine, document)
+        answer = await carry_out(engine, document, step, until)
     except NotFound:
         raise DeploymentSuperseded(document.name, engine.deployments_kept) from None
     return _with_warnings(engine, answer, await _prune(engine, answer.value))
@@ -66,25 +68,27 @@ async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[D
     return _with_warnings(engine, answer, ())
 
 
-async def _store_planned(engine: Engine, tool: str, configuration: object) -> Document:
-    """Store a deployment with nothing started yet, under an id that nothing else has."""
+async def _store_planned(engine: Engine, tool: str, configuration: object) -> tuple[Document, Plan]:
+    """Store a deployment with all its builds claimed, under an id that nothing else has."""
     now = engine.stamps.after(await engine.store.now())
     for _ in range(MAX_ATTEMPTS):
         number = engine.random.randrange(_RANDOM_NUMBERS)
         deploy_id = f"{tool}-deploy-{now:%Y%m%d%H%M%S}-{number}"
-        deployment = planned(tool, deploy_id, now, configuration)
+        deployment = new_deployment(tool, deploy_id, now, configuration)
+        step = plan(deployment, now, engine.instance, engine.limits)
         try:
-            return await engine.store.create(
+            document = await engine.store.create(
                 tool,
                 DEPLOYMENT,
                 deploy_id,
-                deployment_data(deployment),
-                deployment_state(deployment),
+                deployment_data(step.deployment),
+                deployment_state(step.deployment),
             )
         except AlreadyExists:
             continue
         except NotFound:
             raise NoSuchTool(tool) from None
+        return document, step
     raise Contended(f"the list of deployments of tool {tool!r}")
 
 

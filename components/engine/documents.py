@@ -9,7 +9,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, Document, DocumentState, JsonObject, Listing
-from components.engine.model import Build, Deployment
+from components.engine.model import Build, Claim, Deployment, Stop, StopReason
 
 CONFIGURATION = "config"
 """The kind, and the name, of a tool's one configuration."""
@@ -24,6 +24,25 @@ class _Stored(Schema):
         unknown = EXCLUDE
 
 
+class _StoredClaim(_Stored):
+    by = fields.String(required=True)
+    at = fields.AwareDateTime(required=True)
+
+    @post_load
+    def _claim(self, data: dict[str, Any], **_: Any) -> Claim:
+        return Claim(**data)
+
+
+class _StoredStop(_Stored):
+    reason = fields.Enum(StopReason, by_value=True, required=True)
+    since = fields.AwareDateTime(required=True)
+    message = fields.String(required=True)
+
+    @post_load
+    def _stop(self, data: dict[str, Any], **_: Any) -> Stop:
+        return Stop(**data)
+
+
 class _StoredBuild(_Stored):
     status = fields.Enum(BuildStatus, by_value=True, required=True)
     build_id = fields.String(data_key="build-id", required=True, allow_none=True)
@@ -33,6 +52,12 @@ class _StoredBuild(_Stored):
     commit = fields.String(required=True, allow_none=True)
     started = fields.AwareDateTime(data_key="start-time", required=True, allow_none=True)
     ended = fields.AwareDateTime(data_key="end-time", required=True, allow_none=True)
+    # Not in the documents of version 0.1.
+    attempt = fields.Integer(load_default=0)
+    claim = fields.Nested(_StoredClaim, load_default=None, allow_none=True)
+    uncertain = fields.AwareDateTime(data_key="uncertain-since", load_default=None, allow_none=True)
+    stop = fields.Nested(_StoredStop, load_default=None, allow_none=True)
+    seen = fields.AwareDateTime(data_key="seen-time", load_default=None, allow_none=True)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Build:

@@ -1,54 +1,83 @@
-"""How news becomes part of a stored deployment: the one place where these rules are written.
+"""How what happens becomes part of a stored deployment: the one place for these rules.
 
-A final build never changes. A build that has an id keeps it, and news that are not of that id
-say nothing about it. It never goes back from running to pending, and what is known of it (commit,
-image, digest, times) is not forgotten.
+A change is what a builder said of some builds, or what became of attempts to start them, or that
+somebody cancels. Applying one is idempotent and monotone, and the order of several does not matter,
+as long as they bring no two different final states for one build. That follows from one order
+(`_rank`): of two things known of a build, the one that is further on is the one that is kept.
+
+- A final build never changes, and neither does a deployment whose builds are all final.
+- A cancellation, once there, stays; so does the decision to stop a build.
+- A build that has an id keeps it, and news that are not of that id say nothing about it.
+- Accepted is further on than waiting, running than pending, a later attempt than an earlier one, an
+  attempt that has ended than one that is under way; then, what was seen later.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
 
 from backends.builders.base import BuildStatus
-from components.engine.model import Build, Deployment
-
-_PROGRESS = {BuildStatus.PENDING: 0, BuildStatus.RUNNING: 1}
-_FINAL_PROGRESS = 2
+from components.engine.model import Build, Deployment, Stop, StopReason
 
 MESSAGES_LENGTH = 128 * 1024
 """How many characters the messages of a deployment have together, so that any store keeps them."""
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC)
 
-def merged(stored: Deployment, news: Mapping[str, Build]) -> Deployment:
-    """Return `stored` with the news of its builds, by component; `stored` itself if none."""
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """News of builds, by component, and whether the deployment is to be cancelled."""
+
+    builds: Mapping[str, Build] = field(default_factory=dict)
+    cancel: bool = False
+
+
+def merged(stored: Deployment, change: Change) -> Deployment:
+    """Return `stored` with a change; `stored` itself where that changes nothing."""
+    if stored.status.is_final:
+        return stored
     longest = MESSAGES_LENGTH // len(stored.builds)
     builds = {
-        name: _merged_build(build, news[name], longest) if name in news else build
+        name: _merged_build(build, change.builds[name], longest) if name in change.builds else build
         for name, build in stored.builds.items()
     }
-    return replace(stored, builds=builds) if builds != stored.builds else stored
+    cancel = stored.cancel_requested or change.cancel
+    if builds == stored.builds and cancel == stored.cancel_requested:
+        return stored
+    return replace(stored, builds=builds, cancel_requested=cancel)
 
 
 def _merged_build(stored: Build, new: Build, longest: int) -> Build:
     is_of_another = stored.build_id is not None and stored.build_id != new.build_id
-    if stored.status.is_final or is_of_another or _progress(new) < _progress(stored):
+    if stored.status.is_final or is_of_another:
         return stored
-    return Build(
-        status=new.status,
-        build_id=new.build_id or stored.build_id,
-        message=new.message[:longest],
-        image=new.image or stored.image,
-        digest=new.digest or stored.digest,
-        commit=new.commit or stored.commit,
-        started=new.started or stored.started,
-        ended=new.ended or stored.ended,
-    )
+    new = replace(new, message=new.message[:longest])
+    stop = stored.stop or new.stop
+    if new.status.is_final:
+        return final(new, stop)
+    return replace(max(stored, new, key=_rank), stop=stop)
 
 
-def _progress(build: Build) -> tuple[bool, int]:
-    """Order builds by how far they are; one that a builder has accepted is ahead of one that waits.
+def final(build: Build, stop: Stop | None) -> Build:
+    """Return a build that has ended as it is kept: with the reason, and without what drove it.
 
-    A final one is ahead of all, whether it was ever accepted or not.
+    One that was stopped because it took too long, and is cancelled for that, is `ERROR`.
     """
-    if build.status.is_final:
-        return (True, _FINAL_PROGRESS)
-    return (build.build_id is not None, _PROGRESS[build.status])
+    if stop and stop.reason is not StopReason.CANCELLED and build.status is BuildStatus.CANCELLED:
+        build = replace(build, status=BuildStatus.ERROR, message=stop.message)
+    return replace(build, claim=None, uncertain=None, stop=None, seen=None)
+
+
+def _rank(build: Build) -> tuple[Any, ...]:
+    """Order what can be known of a build that has not ended, by how far on it is."""
+    return (
+        build.build_id is not None,
+        build.status is BuildStatus.RUNNING,
+        build.attempt,
+        build.claim is None,
+        build.seen or _EARLIEST,
+        # Whatever else differs decides somehow, but for everybody in the same way.
+        str(build),
+    )

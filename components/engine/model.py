@@ -25,9 +25,39 @@ class DeploymentStatus(StrEnum):
         return self not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 
 
+class StopReason(StrEnum):
+    """Why a build is brought to an end before it ends by itself."""
+
+    CANCELLED = "cancelled"
+    BUILD_TIMEOUT = "build-timeout"
+    DEPLOYMENT_TIMEOUT = "deployment-timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """That an instance is starting a build: which one, and since when by the store's clock."""
+
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """That a build is to end: why, since when by the store's clock, and what people are told."""
+
+    reason: StopReason
+    since: datetime
+    message: str
+
+
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One component's build. Times are UTC; `build_id` is None until a builder has accepted it."""
+    """One component's build. Times are UTC; `build_id` is None until a builder has accepted it.
+
+    `attempt` counts the claims. `uncertain` is when the first attempt was made of those whose
+    outcome nobody knows: any of them may have started the build. `seen` is the store's time at
+    which this was what the builder said.
+    """
 
     status: BuildStatus = BuildStatus.PENDING
     build_id: str | None = None
@@ -37,6 +67,11 @@ class Build:
     commit: str | None = None
     started: datetime | None = None
     ended: datetime | None = None
+    attempt: int = 0
+    claim: Claim | None = None
+    uncertain: datetime | None = None
+    stop: Stop | None = None
+    seen: datetime | None = None
 
     @property
     def awaits_launch(self) -> bool:
@@ -89,7 +124,7 @@ class Deployment:
         }
 
 
-def planned(tool: str, deploy_id: str, created: datetime, configuration: Any) -> Deployment:
+def new_deployment(tool: str, deploy_id: str, created: datetime, configuration: Any) -> Deployment:
     """Return a new deployment of a valid configuration, with nothing started yet."""
     builds = {name: Build() for name in sources(configuration)}
     return Deployment(tool, deploy_id, created, configuration, builds)

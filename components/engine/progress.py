@@ -1,6 +1,7 @@
 """Storing what happens to a deployment: always a merge onto what is stored, never over it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from backends.stores.base import Conflict, Document, Sealed
 from components.engine.context import Engine
@@ -22,14 +23,15 @@ async def store_change(
 ) -> Deployment:
     """Apply `change` to the stored deployment, first as it was `read`; return what is stored then.
 
-    Nothing is written where nothing changes. After a `Conflict` the deployment is read again and
-    the change applied to that. Raises `NotFound` where it was removed, `Contended`.
+    Nothing is written where nothing changes but when it was seen. After a `Conflict` the
+    deployment is read again and the change applied to that. Raises `NotFound` where it was removed,
+    `Contended`.
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
         stored = deployment_of(document)
         changed = change(stored)
-        if changed == stored:
+        if _as_unseen(changed) == _as_unseen(stored):
             return stored
         try:
             await engine.store.replace(
@@ -40,3 +42,9 @@ async def store_change(
         else:
             return changed
     raise Contended(f"deployment {read.name!r}")
+
+
+def _as_unseen(deployment: Deployment) -> Deployment:
+    # That a builder still says the same is not worth a write.
+    builds = {name: replace(build, seen=None) for name, build in deployment.builds.items()}
+    return replace(deployment, builds=builds)

@@ -7,9 +7,9 @@ from backends.stores.base import Conflict, Document, NotFound
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, deployment_of, deployments_in
 from components.engine.errors import DeploymentSuperseded
-from components.engine.launch import cancel_builds
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
+from components.engine.stopping import cancel_all
 
 
 def superseded(
@@ -52,7 +52,7 @@ async def _remove(engine: Engine, document: Document) -> bool:
     """Cancel what a deployment runs and remove it; return False where it has to stay."""
     for _ in range(MAX_ATTEMPTS):
         deployment = deployment_of(document)
-        if not await cancel_builds(engine, deployment, deployment.builds):
+        if not await cancel_all(engine, deployment):
             return False
         try:
             await engine.store.delete(document.tool, document.kind, document.name, document.version)

@@ -28,6 +28,7 @@ class ScriptedBuilder(Builder):
         self.builds: dict[str, BuildState] = {}
         self.ids: dict[str, str] = {}
         self.requests: list[BuildRequest] = []
+        self.sought: list[BuildRequest] = []
         self.asked: list[frozenset[str]] = []
         self.cancelled: Counter[str] = Counter()
         self.refusals: dict[str, Exception] = {}
@@ -50,6 +51,12 @@ class ScriptedBuilder(Builder):
             raise self.refusals[request.component]
         build_id = self.ids.setdefault(request.key, f"build-{len(self.ids) + 1}")
         return self.builds.setdefault(build_id, BuildState(build_id, BuildStatus.PENDING))
+
+    async def find(self, request: BuildRequest) -> BuildState | None:
+        self.sought.append(request)
+        await self._pass()
+        build_id = self.ids.get(request.key)
+        return self.builds.get(build_id) if build_id else None
 
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
         self.asked.append(frozenset(ids))

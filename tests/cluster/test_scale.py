@@ -16,7 +16,7 @@ from components.engine.configurations import set_configuration
 from components.engine.context import Engine
 from components.engine.deployments import create_deployment, list_deployments, show_deployment
 from components.engine.documents import deployment_data
-from components.engine.model import Build, planned
+from components.engine.model import Build, new_deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
 from tests.conftest import NOON
@@ -60,7 +60,7 @@ async def fill(store: KubernetesStore, admin: client.ApiClient, tools: list[str]
                 deploy_id = f"{tool}-deploy-20240404120000-{n}"
                 done = Build(BuildStatus.FINISHED, f"build-{n}", image="registry/image:1")
                 deployment = replace(
-                    planned(tool, deploy_id, NOON, configuration()), builds={"web": done}
+                    new_deployment(tool, deploy_id, NOON, configuration()), builds={"web": done}
                 )
                 data = deployment_data(deployment)
                 await store.create(tool, "deployment", deploy_id, data, DocumentState.SEALED)

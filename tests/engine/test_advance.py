@@ -180,15 +180,31 @@ async def test_giving_up_on_a_deployment_that_others_keep_changing_is_told(
         await show_deployment(engine, TOOL, deployment.id)
 
 
+async def test_one_that_is_removed_before_anything_is_started_is_told(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["b"] = NoFreeSlot("full")
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.requests.clear()
+    store.before["replace"] = lambda: store.delete(TOOL, DEPLOYMENT, deployment.id)
+    with pytest.raises(NoDeployment):
+        await show_deployment(engine, TOOL, deployment.id)
+    assert builder.requests == []
+
+
 async def test_one_that_is_removed_meanwhile_is_told_and_what_was_started_is_cancelled(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")
     deployment = (await deployed(engine, "a", "b")).value
     builder.refusals.clear()
-    store.before["replace"] = lambda: store.delete(TOOL, DEPLOYMENT, deployment.id)
+    builder.gate.clear()
+    showing = asyncio.create_task(show_deployment(engine, TOOL, deployment.id))
+    await builder.until_waiting(2)
+    await store.delete(TOOL, DEPLOYMENT, deployment.id)
+    builder.gate.set()
     with pytest.raises(NoDeployment):
-        await show_deployment(engine, TOOL, deployment.id)
+        await showing
     assert builder.cancelled == {"build-2": 1}
 
 

@@ -1,94 +1,197 @@
-"""The rules by which news become part of a deployment, whatever the news are."""
+"""The rules by which changes become part of a deployment, whatever the changes are."""
 
-from hypothesis import given
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backends.builders.base import BuildStatus
-from components.engine.merge import merged
-from components.engine.model import Build, Deployment
+from backends.builders.base import BuildState, BuildStatus
+from components.engine.launch import observed
+from components.engine.merge import Change, merged
+from components.engine.model import Build, Claim, Deployment, Stop, StopReason
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration
 
 NAMES = ("a", "b")
+FINAL = [status for status in BuildStatus if status.is_final]
+TIMEOUT = Stop(StopReason.BUILD_TIMEOUT, NOON, "took too long")
+times = st.sampled_from([None, NOON, NOON + timedelta(seconds=1)])
+messages = st.sampled_from(["", "m", "n"])
 
-builds = st.builds(
-    Build,
-    status=st.sampled_from(BuildStatus),
-    build_id=st.sampled_from([None, "one", "two"]),
-    message=st.sampled_from(["", "m"]),
-    image=st.sampled_from([None, "i"]),
-    commit=st.sampled_from([None, "c"]),
-    started=st.sampled_from([None, NOON]),
+
+def going_on(ids: list[str | None]) -> st.SearchStrategy[Build]:
+    """Builds that have not ended."""
+    return st.builds(
+        Build,
+        status=st.sampled_from([BuildStatus.PENDING, BuildStatus.RUNNING]),
+        build_id=st.sampled_from(ids),
+        message=messages,
+        commit=st.sampled_from([None, "c"]),
+        attempt=st.integers(0, 2),
+        claim=st.sampled_from([None, Claim("x", NOON)]),
+        uncertain=times,
+        stop=st.sampled_from([None, TIMEOUT]),
+        seen=times,
+    )
+
+
+def ended(ids: list[str | None]) -> st.SearchStrategy[Build]:
+    """Builds that have ended."""
+    return st.builds(
+        Build, status=st.sampled_from(FINAL), build_id=st.sampled_from(ids), message=messages
+    )
+
+
+def deployment(builds: dict[str, Build], cancelled: bool = False) -> Deployment:
+    return Deployment(TOOL, "id", NOON, configuration(*builds), builds, cancelled)
+
+
+ANY_ID: list[str | None] = [None, "one", "two"]
+any_build = st.one_of(going_on(ANY_ID), ended(ANY_ID))
+deployments = st.builds(deployment, st.fixed_dictionaries(dict.fromkeys(NAMES, any_build)))
+changes = st.builds(
+    Change, st.dictionaries(st.sampled_from([*NAMES, "unknown"]), any_build), st.booleans()
 )
-all_builds = st.fixed_dictionaries(dict.fromkeys(NAMES, builds))
-deployments = st.builds(
-    lambda each: Deployment(TOOL, "id", NOON, configuration(*NAMES), each), all_builds
-)
-news = st.dictionaries(st.sampled_from([*NAMES, "unknown"]), builds)
 
 
-@given(deployments, news)
-def test_the_same_news_twice_change_nothing_more(stored: Deployment, new: dict[str, Build]) -> None:
-    once = merged(stored, new)
-    assert merged(once, new) == once
+@st.composite
+def one_world(draw: Any) -> tuple[Deployment, list[Change], list[Change]]:
+    """A stored deployment, and changes in two orders: each build has one id and ends in one way."""
+    known = {}
+    for name in NAMES:
+        # A build that was rejected was never accepted.
+        end = draw(ended([None, "one"]))
+        ids: list[str | None] = [None] if end.build_id is None else [None, "one"]
+        known[name] = st.one_of(going_on(ids).map(without_stop), st.just(end))
+    stored = deployment({name: draw(each) for name, each in known.items()})
+    change = st.builds(Change, st.fixed_dictionaries({}, optional=known), st.booleans())
+    given = draw(st.lists(change, min_size=2, max_size=4))
+    return stored, given, draw(st.permutations(given))
 
 
-@given(deployments, news)
-def test_a_final_build_never_changes(stored: Deployment, new: dict[str, Build]) -> None:
-    after = merged(stored, new)
+def without_stop(build: Build) -> Build:
+    """To stop a build is planned on what is stored, and never merged."""
+    return Build(
+        build.status,
+        build.build_id,
+        build.message,
+        commit=build.commit,
+        attempt=build.attempt,
+        claim=build.claim,
+        seen=build.seen,
+    )
+
+
+def applied(stored: Deployment, *changes: Change) -> Deployment:
+    for each in changes:
+        stored = merged(stored, each)
+    return stored
+
+
+@given(deployments, changes)
+def test_the_same_change_twice_changes_nothing_more(stored: Deployment, change: Change) -> None:
+    once = merged(stored, change)
+    assert merged(once, change) is once
+
+
+@settings(max_examples=1000)
+@given(one_world())
+def test_the_order_of_changes_does_not_matter(
+    world: tuple[Deployment, list[Change], list[Change]],
+) -> None:
+    stored, given, shuffled = world
+    one, other = applied(stored, *given), applied(stored, *shuffled)
+    assert one.builds == other.builds
+    if not any(change.cancel for change in given):
+        assert one.status == other.status
+
+
+@given(deployments, changes)
+def test_a_final_build_never_changes(stored: Deployment, change: Change) -> None:
+    after = merged(stored, change)
     for name, build in stored.builds.items():
         if build.status.is_final:
             assert after.builds[name] == build
 
 
-@given(deployments, news)
-def test_a_final_deployment_is_never_reopened(stored: Deployment, new: dict[str, Build]) -> None:
-    if stored.status.is_final:
-        assert merged(stored, new) is stored
-
-
-@given(deployments, news)
-def test_an_id_once_known_is_never_lost_or_changed(
-    stored: Deployment, new: dict[str, Build]
+@given(deployments, changes)
+def test_a_final_deployment_is_never_reopened_nor_cancelled(
+    stored: Deployment, change: Change
 ) -> None:
-    after = merged(stored, new)
+    if stored.status.is_final:
+        assert merged(stored, change) is stored
+
+
+@given(deployments, changes, changes)
+def test_a_cancellation_stays(stored: Deployment, first: Change, second: Change) -> None:
+    cancelled = merged(stored, Change(cancel=True))
+    if not stored.status.is_final:
+        assert applied(cancelled, first, second).cancel_requested
+        if applied(cancelled, first, second).status.is_final:
+            assert applied(cancelled, first, second).status == "CANCELLED"
+
+
+@given(deployments, changes)
+def test_an_id_once_known_is_never_lost_or_changed(stored: Deployment, change: Change) -> None:
+    after = merged(stored, change)
     for name, build in stored.builds.items():
         if build.build_id is not None:
             assert after.builds[name].build_id == build.build_id
 
 
-@given(deployments, news)
-def test_what_is_known_of_a_build_is_not_forgotten(
-    stored: Deployment, new: dict[str, Build]
+@given(deployments, changes)
+def test_nothing_goes_back(stored: Deployment, change: Change) -> None:
+    after = merged(stored, change)
+    for name, before in stored.builds.items():
+        build = after.builds[name]
+        if before.status is BuildStatus.RUNNING and before.build_id is not None:
+            assert build.status is not BuildStatus.PENDING
+        if before.stop and not build.status.is_final:
+            assert build.stop
+        if build.build_id is None and not build.status.is_final:
+            assert build.attempt >= before.attempt
+
+
+@given(deployments, changes)
+def test_the_components_stay_the_same(stored: Deployment, change: Change) -> None:
+    assert list(merged(stored, change).builds) == list(stored.builds)
+
+
+@given(deployments, changes)
+def test_what_ends_has_no_claim_and_nothing_else_that_drove_it(
+    stored: Deployment, change: Change
 ) -> None:
-    after = merged(stored, new)
-    for name, build in stored.builds.items():
-        for known in ("image", "commit", "started"):
-            if getattr(build, known) is not None:
-                assert getattr(after.builds[name], known) is not None
-
-
-@given(deployments, news)
-def test_a_running_build_is_never_pending_again(stored: Deployment, new: dict[str, Build]) -> None:
-    after = merged(stored, new)
-    for name, build in stored.builds.items():
-        if build.status is BuildStatus.RUNNING and build.build_id is not None:
-            assert after.builds[name].status is not BuildStatus.PENDING
-
-
-@given(deployments, news)
-def test_the_components_stay_the_same(stored: Deployment, new: dict[str, Build]) -> None:
-    assert list(merged(stored, new).builds) == list(stored.builds)
+    for name, build in merged(stored, change).builds.items():
+        if build.status.is_final and not stored.builds[name].status.is_final:
+            assert (build.claim, build.uncertain, build.stop, build.seen) == (None,) * 4
 
 
 def test_a_build_that_was_accepted_is_not_rejected_by_another_attempt() -> None:
-    accepted = Build(build_id="one")
-    stored = Deployment(TOOL, "id", NOON, configuration("a"), {"a": accepted})
+    stored = deployment({"a": Build(build_id="one")})
     rejected = Build(BuildStatus.ERROR, message="no such repository")
-    assert merged(stored, {"a": rejected}) is stored
+    assert merged(stored, Change({"a": rejected})) is stored
 
 
 def test_news_become_what_is_stored() -> None:
-    stored = Deployment(TOOL, "id", NOON, configuration("a"), {"a": Build(build_id="one")})
+    stored = deployment({"a": Build(build_id="one")})
     finished = Build(BuildStatus.FINISHED, "one", image="i", ended=NOON)
-    assert merged(stored, {"a": finished}).builds == {"a": finished}
+    assert merged(stored, Change({"a": finished})).builds == {"a": finished}
+
+
+def test_a_late_refusal_does_not_release_a_later_claim() -> None:
+    claimed = Build(attempt=2, claim=Claim("other", NOON))
+    late = Build(attempt=1, message="waits for a free slot")
+    assert merged(deployment({"a": claimed}), Change({"a": late})).builds["a"] == claimed
+
+
+def test_what_is_cancelled_since_it_took_too_long_is_an_error_with_the_reason() -> None:
+    stored = deployment({"a": Build(build_id="one", stop=TIMEOUT)})
+    after = merged(stored, Change({"a": Build(BuildStatus.CANCELLED, "one")}))
+    assert after.builds["a"] == Build(BuildStatus.ERROR, "one", "took too long")
+
+
+def test_what_is_known_of_a_build_is_not_forgotten() -> None:
+    known = Build(build_id="one", image="i", digest="d", commit="c", started=NOON)
+    lost = observed(known, BuildState("one", BuildStatus.ERROR, "lost"), NOON)
+    assert (lost.image, lost.digest, lost.commit, lost.started) == ("i", "d", "c", NOON)

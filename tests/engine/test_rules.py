@@ -68,7 +68,12 @@ class Deployments(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 2**16))
     def start(self, seed: int) -> None:
         async def prepare() -> Engine:
-            engine = Engine(CountingStore(self.clock), ScriptedBuilder(), KEPT, 15, Random(0))
+            engine = Engine(
+                CountingStore(self.clock),
+                ScriptedBuilder(),
+                deployments_kept=KEPT,
+                random=Random(0),
+            )
             given = configuration(*COMPONENTS, reused=reusing("a"))
             await set_configuration(engine, TOOL, given)
             return engine
