@@ -39,6 +39,7 @@ setup(
             "kubernetes-validate>=1.34",
             "looptime>=0.7",
             "mypy>=1.18",
+            "openapi-core>=0.23",
             "openapi-spec-validator>=0.7.2",
             "pre-commit>=4.3",
             "pytest>=8.4",
@@ -64,6 +65,7 @@ setup(
             "memory = backends.stores.memory:MemoryStore.from_env",
         ],
         "components.builders": [
+            "toolforge = backends.builders.toolforge:ToolforgeBuilder.from_env",
             "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
         ],
     },

@@ -38,6 +38,7 @@ def test_an_object_that_is_not_valid_would_be_found() -> None:
         ({"tls": {"certificate": {"duration": "a year"}}}, "/tls/certificate/duration"),
         ({"rbac": {"namespaces": ["Tool_A"]}}, "/rbac/namespaces/0"),
         ({"replica": 2}, "replica"),
+        ({"settings": {"toolforgeUrl": "api.example.org"}}, "/settings/toolforgeUrl"),
         ({"probePort": 8000}, "/probePort"),
         ({"tls": {"gatewaySubjects": [" "]}}, "/tls/gatewaySubjects/0"),
         ({"serviceAccount": {"name": "A B"}}, "/serviceAccount/name"),
@@ -92,8 +93,14 @@ def environment(values: dict[str, Any] | None = None) -> dict[str, str]:
 def test_every_setting_of_the_service_can_be_set() -> None:
     section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
     documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
-    values = {"rbac": {"namespaces": ["tool-a"]}, "tls": {"gatewaySubjects": ["CN=gateway"]}}
-    assert environment(values).keys() == documented
+    values = {
+        "rbac": {"namespaces": ["tool-a"]},
+        "tls": {"gatewaySubjects": ["CN=gateway"]},
+        "toolforge": {"secretName": "builds-client"},
+    }
+    # The local builder is for one's own machine, and works with no other store than memory.
+    of_a_cluster = {each for each in documented if not each.startswith("COMPONENTS_LOCAL_")}
+    assert environment(values).keys() == of_a_cluster
 
 
 @pytest.mark.parametrize(
@@ -162,4 +169,4 @@ def test_the_notes_warn_of_what_leaves_the_api_open_or_shut() -> None:
 
 
 def test_there_are_values_to_test() -> None:
-    assert len(VALUES) == 4
+    assert len(VALUES) == 5

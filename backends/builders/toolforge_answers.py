@@ -1,0 +1,80 @@
+"""What the builds service is told and what it answers, as our own values."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.builders.base import BuildRequest, BuildState, BuildStatus
+from backends.builders.toolforge_api import Unanswered
+
+_STATUSES = {
+    "BUILD_PENDING": BuildStatus.PENDING,
+    "BUILD_RUNNING": BuildStatus.RUNNING,
+    "BUILD_SUCCESS": BuildStatus.FINISHED,
+    "BUILD_FAILURE": BuildStatus.ERROR,
+    "BUILD_TIMEOUT": BuildStatus.ERROR,
+    "BUILD_CANCELLED": BuildStatus.CANCELLED,
+}
+
+
+def parameters_of(request: BuildRequest) -> dict[str, Any]:
+    """Return the service's `BuildParameters`; what the configuration leaves out is left out."""
+    source = request.source
+    optional = {
+        "ref": source.ref,
+        "use_latest_versions": source.use_latest_versions,
+        "use_deprecated_versions": source.use_deprecated_versions,
+    }
+    given = {name: value for name, value in optional.items() if value is not None}
+    return {"source_url": source.repository, "image_name": request.component, **given}
+
+
+def started(answer: dict[str, Any]) -> BuildState:
+    """Return the build of a `StartResponse`. Raises `Unanswered` where it names none."""
+    build = answer.get("new_build")
+    if not isinstance(build, dict) or not build.get("name"):
+        raise Unanswered("the builds service did not say which build it started")
+    return BuildState(
+        str(build["name"]),
+        BuildStatus.PENDING,
+        _how_to_see(str(build["name"])),
+        commit=build.get("resolved_ref") or None,
+    )
+
+
+def news_of(build: dict[str, Any]) -> BuildState | None:
+    """Return what a `Build` says; None where its status says nothing."""
+    known = build.get("status") in _STATUSES
+    return state_of(build, str(build["build_id"])) if known else None
+
+
+def state_of(build: dict[str, Any], build_id: str) -> BuildState:
+    """Return a `Build` as our own value, with how its maintainer gets to see its log."""
+    status = _STATUSES.get(str(build.get("status")), BuildStatus.PENDING)
+    message = "" if status is BuildStatus.FINISHED else _how_to_see(build_id)
+    if status is BuildStatus.ERROR:
+        why = build.get("message") or "the build failed"
+        if build.get("status") == "BUILD_TIMEOUT":
+            why = f"the build took too long: {why}"
+        message = f"{why}; {message}"
+    return BuildState(
+        build_id,
+        status,
+        message,
+        started=time_of(build.get("start_time")),
+        ended=time_of(build.get("end_time")) if status.is_final else None,
+        commit=build.get("resolved_ref") or None,
+        image=(build.get("destination_image") or None) if status is BuildStatus.FINISHED else None,
+    )
+
+
+def _how_to_see(build_id: str) -> str:
+    return f"its log: toolforge build logs {build_id}"
+
+
+def time_of(text: object) -> datetime | None:
+    """Return a time that the service wrote (ISO 8601, UTC where it does not say); None if none."""
+    try:
+        time = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,0 +1,254 @@
+"""A stand-in for the builds service that keeps to its OpenAPI file, for tests and by itself.
+
+    python -m tests.builders.toolforge.builds_service --port 9000 --seconds 2 --cut 0.05 --seed 1
+
+Slots, retention, how long builds take, latency and faults can be set. It counts what it carried
+out: `GET /started` answers, for each image of each tool, how many builds were started.
+"""
+
+import argparse
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+from typing import Any
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+REFUSED_REF = "no-such-ref"
+"""The ref that this service cannot resolve."""
+
+
+@dataclass
+class Build:
+    """A build as the service has it. `ends` is the loop's time at which it ends by itself."""
+
+    id: str
+    tool: str
+    parameters: dict[str, Any]
+    status: str
+    began: datetime
+    ends: float | None
+    ended: datetime | None = None
+    lines: list[str] = field(default_factory=list)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def is_final(self) -> bool:
+        return self.ended is not None
+
+    def end(self, status: str) -> None:
+        self.status, self.ended = status, datetime.now(UTC)
+        self.lines.append(f"{status.removeprefix('BUILD_').lower()}")
+        self.changed.set()
+
+    def answer(self) -> dict[str, Any]:
+        times = {"start_time": f"{self.began:%Y-%m-%dT%H:%M:%SZ}"}
+        if self.ended:
+            times["end_time"] = f"{self.ended:%Y-%m-%dT%H:%M:%SZ}"
+        image = f"registry.example.org/tool-{self.tool}/{self.parameters.get('image_name')}:latest"
+        return {
+            "build_id": self.id,
+            "status": self.status,
+            "message": "",
+            "parameters": self.parameters,
+            "destination_image": image,
+            "resolved_ref": "0123456789abcdef0123456789abcdef01234567",
+            **times,
+        }
+
+
+class BuildsService:
+    """The service. `faults` are done in turn, one for each request that can have one.
+
+    A fault is a status to answer instead, `before` or `after` for cutting the connection before or
+    after the request was carried out, or `never` for not answering.
+    """
+
+    def __init__(self, slots: int = 4, kept: int = 5, seconds: float | None = None) -> None:
+        self.slots = slots
+        self.kept = kept
+        self.seconds = seconds
+        self.builds: list[Build] = []
+        self.started: Counter[str] = Counter()
+        self.requests: list[tuple[str, str]] = []
+        self.faults: list[int | str] = []
+        self.retry_after: str | None = None
+        self.latency: Callable[[], float] = lambda: 0
+        self.fault: Callable[[], int | str | None] = lambda: None
+        self.healthy = True
+        self.broken_log: str | None = None
+        self._number = 0
+
+    def app(self) -> web.Application:
+        """The routes of the interface that are used, as the gateway serves them: under /builds."""
+        app = web.Application(middlewares=[self._misbehave])
+        tool = "/builds/v1/tool/{toolname}/builds"
+        app.add_routes(
+            [
+                web.post(tool, self._start),
+                web.get(tool, self._list),
+                web.get(tool + "/{id}", self._get),
+                web.put(tool + "/{id}/cancel", self._cancel),
+                web.get(tool + "/{id}/logs", self._logs),
+                web.get("/builds/v1/healthz", self._health),
+                web.get("/started", self._counts),
+            ]
+        )
+        return app
+
+    @web.middleware
+    async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self.requests.append((request.method, request.path))
+        if request.path == "/started":
+            return await handler(request)
+        tool = request.match_info.get("toolname")
+        if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:
+            return _refusal(401, "this is not your tool")
+        fault = self.faults.pop(0) if self.faults else self.fault()
+        if delay := self.latency():
+            await asyncio.sleep(delay)
+        if isinstance(fault, int) and fault:
+            response = _refusal(fault, "injected")
+            if self.retry_after is not None:
+                response.headers["Retry-After"] = self.retry_after
+            return response
+        if fault == "never":
+            await asyncio.Event().wait()
+        if fault == "before":
+            _cut(request)
+        response: web.StreamResponse = _refusal(500, "cut")
+        if fault != "before":
+            response = await handler(request)
+        if fault == "after":
+            _cut(request)
+        return response
+
+    def of(self, tool: str) -> list[Build]:
+        """The builds of a tool that are kept, having ended those whose time has come."""
+        now = asyncio.get_running_loop().time()
+        for build in self.builds:
+            if not build.is_final and build.ends is not None and now >= build.ends:
+                build.end("BUILD_SUCCESS")
+        ended = [each for each in self.builds if each.tool == tool and each.is_final]
+        for old in ended[: max(0, len(ended) - self.kept)]:
+            self.builds.remove(old)
+        return [each for each in self.builds if each.tool == tool]
+
+    async def _start(self, request: web.Request) -> web.Response:
+        tool, parameters = request.match_info["toolname"], await request.json()
+        if not isinstance(parameters.get("source_url"), str):
+            return _refusal(400, "source_url is required")
+        if parameters.get("ref") == REFUSED_REF:
+            return _refusal(400, f"unable to resolve ref '{REFUSED_REF}'")
+        if sum(not each.is_final for each in self.of(tool)) >= self.slots:
+            return _refusal(409, "You already have 4 builds running, wait for them to end")
+        self._number += 1
+        self.started[f"{tool}/{parameters.get('image_name')}"] += 1
+        now = asyncio.get_running_loop().time()
+        build = Build(
+            f"{tool}-buildpacks-pipelinerun-{self._number:05}",
+            tool,
+            parameters,
+            "BUILD_RUNNING",
+            datetime.now(UTC),
+            None if self.seconds is None else now + self.seconds,
+            lines=["[step-clone] cloning"],
+        )
+        self.builds.append(build)
+        new = {"name": build.id, "parameters": parameters, "resolved_ref": "0123456789abcdef"}
+        return web.json_response({"new_build": new, "messages": {}})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        builds = [each.answer() for each in reversed(self.of(request.match_info["toolname"]))]
+        return web.json_response({"builds": builds, "messages": {}})
+
+    def _find(self, request: web.Request) -> Build | None:
+        wanted = request.match_info["id"]
+        return next((e for e in self.of(request.match_info["toolname"]) if e.id == wanted), None)
+
+    async def _get(self, request: web.Request) -> web.Response:
+        build = self._find(request)
+        if build is None:
+            return _refusal(404, "no such build")
+        return web.json_response({"build": build.answer(), "messages": {}})
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        build = self._find(request)
+        if build is None:
+            return _refusal(404, "no such build")
+        if build.is_final:
+            return _refusal(409, "the build has ended")
+        build.end("BUILD_CANCELLED")
+        return web.json_response({"id": build.id, "messages": {}})
+
+    async def _logs(self, request: web.Request) -> web.StreamResponse:
+        build = self._find(request)
+        if build is None:
+            return _refusal(404, "no such build")
+        response = web.StreamResponse(headers={"Content-Type": "text/plain"})
+        await response.prepare(request)
+        told = 0
+        while True:
+            for line in build.lines[told:]:
+                told += 1
+                await response.write(json.dumps({"line": line}).encode() + b"\n")
+            if request.query.get("follow") != "true" or build.is_final:
+                break
+            await build.changed.wait()
+        if self.broken_log:
+            await response.write(self.broken_log.encode() + b"\n")
+        await response.write_eof()
+        return response
+
+    async def _health(self, request: web.Request) -> web.Response:
+        status = "OK" if self.healthy else "ERROR"
+        answer = {"status": status, "messages": {}}
+        return web.json_response(answer, status=200 if self.healthy else 503)
+
+    async def _counts(self, request: web.Request) -> web.Response:
+        return web.json_response(self.started)
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport:
+        request.transport.abort()
+
+
+def _refusal(status: int, words: str) -> web.Response:
+    return web.json_response({"error": [words]}, status=status)
+
+
+def main() -> None:
+    """Serve on loopback until told to stop."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--kept", type=int, default=5, help="ended builds of a tool that are kept")
+    parser.add_argument("--seconds", type=float, default=2.0, help="how long a build takes")
+    parser.add_argument("--latency", type=float, default=0.0, help="at most, before an answer")
+    parser.add_argument("--fail", type=float, default=0.0, help="how often 503 is answered")
+    parser.add_argument("--cut", type=float, default=0.0, help="how often a connection is cut")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    random = Random(options.seed)
+    service = BuildsService(options.slots, options.kept, options.seconds)
+    service.latency = lambda: random.uniform(0, options.latency)
+
+    def fault() -> int | str | None:
+        which = random.random()
+        if which < options.cut:
+            return random.choice(["before", "after"])
+        return 503 if which < options.cut + options.fail else None
+
+    service.fault = fault
+    web.run_app(service.app(), host="127.0.0.1", port=options.port, access_log=None)
+
+
+if __name__ == "__main__":
+    main()

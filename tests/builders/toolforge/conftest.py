@@ -1,0 +1,57 @@
+"""The toolforge builder and a builds service that keeps to its interface."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeAlias
+
+import pytest
+from aiohttp.test_utils import TestServer
+from pytest_aiohttp.plugin import AiohttpServer
+from yarl import URL
+
+from backends.builders.toolforge import ToolforgeBuilder
+from tests.builders.toolforge.builds_service import BuildsService
+from tests.builders.toolforge.interface import Interface
+
+Serve: TypeAlias = Callable[[BuildsService], Awaitable[ToolforgeBuilder]]
+
+
+@pytest.fixture
+def interface() -> Interface:
+    return Interface()
+
+
+@pytest.fixture
+def servers() -> list[TestServer]:
+    return []
+
+
+@pytest.fixture
+async def serve(
+    aiohttp_server: AiohttpServer, interface: Interface, servers: list[TestServer]
+) -> AsyncIterator[Serve]:
+    """Start a service and return a builder that uses it; all that is said is checked."""
+    builders = []
+
+    async def start(service: BuildsService) -> ToolforgeBuilder:
+        app = service.app()
+        app.middlewares.append(interface.middleware)
+        servers.append(await aiohttp_server(app))
+        builder = ToolforgeBuilder(URL(str(servers[-1].make_url("/builds"))), within=1)
+        builders.append(builder)
+        await builder.open()
+        return builder
+
+    yield start
+    for builder in builders:
+        await builder.close()
+    assert interface.violations == []
+
+
+@pytest.fixture
+def service() -> BuildsService:
+    return BuildsService()
+
+
+@pytest.fixture
+async def builder(serve: Serve, service: BuildsService) -> ToolforgeBuilder:
+    return await serve(service)

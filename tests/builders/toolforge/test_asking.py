@@ -1,0 +1,128 @@
+"""What the builds service says of builds, and what it has forgotten."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable, BuildNotFound, BuildStatus
+from backends.builders.toolforge import LOST, ToolforgeBuilder
+from backends.builders.toolforge_answers import news_of, time_of
+from tests.builders.toolforge.builds_service import BuildsService
+from tests.factories import TOOL, build_request
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("BUILD_PENDING", BuildStatus.PENDING),
+        ("BUILD_RUNNING", BuildStatus.RUNNING),
+        ("BUILD_SUCCESS", BuildStatus.FINISHED),
+        ("BUILD_FAILURE", BuildStatus.ERROR),
+        ("BUILD_TIMEOUT", BuildStatus.ERROR),
+        ("BUILD_CANCELLED", BuildStatus.CANCELLED),
+    ],
+)
+def test_each_status_has_its_meaning(theirs: str, ours: BuildStatus) -> None:
+    state = news_of({"build_id": "b", "status": theirs})
+    assert state is not None
+    assert state.status is ours
+
+
+@pytest.mark.parametrize("status", ["BUILD_UNKNOWN", "BUILD_SOMETHING_NEW", None])
+def test_a_status_that_says_nothing_is_no_news(status: str | None) -> None:
+    assert news_of({"build_id": "b", "status": status}) is None
+
+
+def test_the_message_tells_how_to_see_the_log() -> None:
+    state = news_of({"build_id": "b-1", "status": "BUILD_FAILURE", "message": "step failed"})
+    assert state is not None
+    assert state.message == "step failed; its log: toolforge build logs b-1"
+
+
+@pytest.mark.parametrize(
+    ("text", "time"),
+    [
+        ("2024-04-04T12:00:00Z", datetime(2024, 4, 4, 12, tzinfo=UTC)),
+        ("2024-04-04T12:00:00", datetime(2024, 4, 4, 12, tzinfo=UTC)),
+        ("2024-04-04T14:00:00+02:00", datetime(2024, 4, 4, 12, tzinfo=UTC)),
+        ("", None),
+        ("yesterday", None),
+        (None, None),
+    ],
+)
+def test_times_are_read_as_the_service_writes_them(text: str | None, time: datetime | None) -> None:
+    assert time_of(text) == time
+
+
+async def test_any_number_of_builds_is_one_question(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    ids = [(await builder.start(build_request(f"c{n}", f"k{n}"))).id for n in range(4)]
+    service.requests.clear()
+    states = await builder.get(TOOL, ids)
+    assert {state.status for state in states.values() if state} == {BuildStatus.RUNNING}
+    assert service.requests == [("GET", f"/builds/v1/tool/{TOOL}/builds")]
+
+
+async def test_a_build_that_is_no_longer_listed_is_asked_for_once_by_its_id(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    build_id = (await builder.start(build_request())).id
+    service.builds.clear()
+    service.requests.clear()
+    state = (await builder.get(TOOL, [build_id]))[build_id]
+    assert state is not None
+    assert (state.status, state.message) == (BuildStatus.ERROR, LOST)
+    assert service.requests[1:] == [("GET", f"/builds/v1/tool/{TOOL}/builds/{build_id}")]
+
+
+async def test_a_build_that_cannot_be_asked_for_now_is_no_news(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    listed = (await builder.start(build_request())).id
+    service.faults = [0, 503]  # the first is no fault
+    states = await builder.get(TOOL, [listed, "another"])
+    assert states["another"] is None
+    assert states[listed] is not None
+
+
+async def test_a_service_that_does_not_answer_is_unavailable_without_its_address(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    service.fault = lambda: "before"
+    with pytest.raises(BuilderUnavailable) as caught:
+        await builder.get(TOOL, ["x"])
+    assert "the builds service does not answer" in str(caught.value)
+    assert "127.0.0.1" not in str(caught.value)
+
+
+async def test_a_log_comes_without_its_wrapping(builder: ToolforgeBuilder) -> None:
+    build_id = (await builder.start(build_request())).id
+    lines = [line async for line in builder.log(TOOL, build_id)]
+    assert lines == ["[step-clone] cloning"]
+
+
+async def test_an_error_in_the_middle_of_a_log_is_told(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    build_id = (await builder.start(build_request())).id
+    service.builds[0].lines.append("last")
+    service.broken_log = json.dumps({"error": ["the pod is gone"]})
+    lines = builder.log(TOOL, build_id)
+    assert [await anext(lines), await anext(lines)] == ["[step-clone] cloning", "last"]
+    with pytest.raises(BuilderUnavailable, match="the pod is gone"):
+        await anext(lines)
+
+
+async def test_a_log_of_nothing_is_not_found(builder: ToolforgeBuilder) -> None:
+    with pytest.raises(BuildNotFound, match="no longer knows"):
+        await anext(builder.log(TOOL, "../../other/builds/x"))
+
+
+async def test_a_sick_service_is_told_by_ping(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    service.healthy = False
+    with pytest.raises(BuilderUnavailable, match="answered 503"):
+        await builder.ping()

@@ -1,0 +1,122 @@
+"""How the builder gets to the service: settings, certificates, and what it does not follow."""
+
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from aiohttp import web
+from environs import Env, EnvError
+from pytest_aiohttp.plugin import AiohttpServer
+from yarl import URL
+
+from backends.builders.base import BuilderUnavailable
+from backends.builders.toolforge import ToolforgeBuilder
+from backends.builders.toolforge_api import ClientFiles
+from tests.builders.toolforge.builds_service import BuildsService
+from tests.factories import TOOL
+
+
+@pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "https://u:p@example.org"])
+async def test_a_url_that_cannot_be_one_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", url)
+    with pytest.raises(EnvError, match="COMPONENTS_TOOLFORGE_URL: must be the http or https URL"):
+        await ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_")).open()
+
+
+async def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", "https://api.example.org:30003")
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_CERT", "tls.crt")
+    with pytest.raises(EnvError, match="_CERT and _KEY go together"):
+        await ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_")).open()
+
+
+async def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", "https://api.example.org:30003")
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_CA", "/nowhere/ca.crt")
+    builder = ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_"))
+    with pytest.raises(EnvError, match=r"/nowhere/ca\.crt cannot be used: No such file"):
+        await builder.open()
+
+
+class Files:
+    """The files of a client, signed by an authority that a test may change."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.server_ca = trustme.CA()
+        self.server_ca.cert_pem.write_to_path(directory / "ca.crt")
+
+    def sign(self, by: trustme.CA) -> ClientFiles:
+        leaf = by.issue_cert(common_name="components-api")
+        leaf.cert_chain_pems[0].write_to_path(self.directory / "tls.crt")
+        leaf.private_key_pem.write_to_path(self.directory / "tls.key")
+        return ClientFiles(*(str(self.directory / f) for f in ("tls.crt", "tls.key", "ca.crt")))
+
+    def server(self, clients: trustme.CA) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.server_ca.issue_cert("127.0.0.1").configure_cert(context)
+        clients.configure_trust(context)
+        context.verify_mode = ssl.CERT_REQUIRED
+        return context
+
+
+async def test_the_client_certificate_is_used_and_taken_up_when_it_is_renewed(
+    aiohttp_server: AiohttpServer, tmp_path: Path
+) -> None:
+    files, clients, strangers = Files(tmp_path), trustme.CA(), trustme.CA()
+    server = await aiohttp_server(BuildsService().app(), ssl=files.server(clients))
+    url = URL(f"https://127.0.0.1:{server.port}/builds")
+    builder = ToolforgeBuilder(url, files.sign(strangers))
+    await builder.open()
+    try:
+        with pytest.raises(BuilderUnavailable):
+            await builder.ping()
+        files.sign(clients)
+        await builder.ping()
+    finally:
+        await builder.close()
+
+
+async def test_a_service_with_a_strange_certificate_is_not_spoken_to(
+    aiohttp_server: AiohttpServer, tmp_path: Path
+) -> None:
+    files, clients = Files(tmp_path), trustme.CA()
+    server = await aiohttp_server(BuildsService().app(), ssl=files.server(clients))
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.crt")
+    url = URL(f"https://127.0.0.1:{server.port}/builds")
+    builder = ToolforgeBuilder(url, files.sign(clients))
+    await builder.open()
+    try:
+        with pytest.raises(BuilderUnavailable) as caught:
+            await builder.ping()
+        assert "not one that we accept" in str(caught.value)
+    finally:
+        await builder.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        web.Response(status=302, headers={"Location": "https://elsewhere.example.org/"}),
+        web.Response(text="<html>"),
+        web.json_response([]),
+        web.json_response({"builds": "none"}),
+    ],
+    ids=["redirect", "html", "list", "shape"],
+)
+async def test_what_is_not_the_builds_service_is_told(
+    aiohttp_server: AiohttpServer, answer: web.Response
+) -> None:
+    async def answers(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answers)
+    builder = ToolforgeBuilder(URL(str((await aiohttp_server(app)).make_url("/builds"))), within=1)
+    await builder.open()
+    try:
+        with pytest.raises(BuilderUnavailable, match="the builds service"):
+            await builder.get(TOOL, ["x"])
+    finally:
+        await builder.close()

@@ -1,0 +1,56 @@
+"""The toolforge builder keeps the contract of builders that have a backend."""
+
+from dataclasses import replace
+
+import pytest
+from aiohttp.test_utils import TestServer
+
+from backends.builders.base import Builder, BuildRequest, BuildState
+from tests.builders.contract import BackedBuilderContract
+from tests.builders.toolforge.builds_service import REFUSED_REF, BuildsService
+from tests.builders.toolforge.conftest import Serve
+from tests.factories import TOOL, build_request
+
+
+class TestToolforgeBuilder(BackedBuilderContract):
+    @pytest.fixture
+    def service(self) -> BuildsService:
+        return BuildsService(slots=100)
+
+    @pytest.fixture
+    async def builder(
+        self, serve: Serve, service: BuildsService, servers: list[TestServer]
+    ) -> Builder:
+        self.stand_in, self.servers = service, servers
+        return await serve(service)
+
+    @pytest.fixture
+    async def narrow(self, serve: Serve) -> Builder:
+        self.stand_in = BuildsService(slots=1)
+        return await serve(self.stand_in)
+
+    def bad_request(self) -> BuildRequest:
+        return build_request("bad", "bad", ref=REFUSED_REF)
+
+    async def until_final(self, builder: Builder, build_id: str) -> BuildState:
+        for build in self.stand_in.builds:
+            if build.id == build_id and not build.is_final:
+                build.end("BUILD_SUCCESS")
+        state = (await builder.get(TOOL, [build_id]))[build_id]
+        assert state is not None
+        return state
+
+    async def running(self, builder: Builder) -> str:
+        return (await builder.start(self.request_for())).id
+
+    async def lose(self, builder: Builder, build_id: str) -> None:
+        self.stand_in.builds.clear()
+
+    async def cut_off(self, builder: Builder) -> None:
+        await self.servers[0].close()
+
+    async def test_another_key_gives_another_build(self, builder: Builder) -> None:
+        # The service knows no keys: only a start that may be a second one looks for the first.
+        first = await builder.start(replace(self.request_for(key="one"), repeated=False))
+        second = await builder.start(replace(self.request_for(key="two"), repeated=False))
+        assert first.id != second.id

@@ -1,0 +1,38 @@
+"""Deployments on the builds service, through our own API."""
+
+import asyncio
+from pathlib import Path
+
+from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpClient
+
+from backends.builders.toolforge import ToolforgeBuilder
+from backends.stores.memory import MemoryStore
+from components.http.app import create_app
+from components.settings import Settings
+from tests.builders.toolforge.builds_service import BuildsService
+from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
+
+EIGHT = Path(__file__).parents[2] / "data/configs/cluebotng-monitoring.yaml"
+
+
+async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes(
+    aiohttp_client: AiohttpClient, builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    app: web.Application = create_app(Settings(), MemoryStore(), builder)
+    client = await aiohttp_client(app, headers=SUBJECT)
+    body = EIGHT.read_bytes()
+    yaml = {"Content-Type": "application/yaml"}
+    await answered(await client.post(CONFIG, data=body, headers=yaml))
+    shown = await answered(await client.post(DEPLOY), 201)
+    own = {b["build-id"] for b in shown["builds"].values() if b["build-id"]}
+    assert len(own) == 4
+    async with asyncio.timeout(30):
+        while shown["status"] == "RUNNING":
+            for build in service.builds:
+                if not build.is_final:
+                    build.end("BUILD_SUCCESS")
+            shown = await answered(await client.get(f"{DEPLOY}/latest"))
+    assert shown["status"] == "FINISHED"
+    assert set(service.started.values()) == {1}
+    assert len(service.started) == len({b["build-id"] for b in shown["builds"].values()})
