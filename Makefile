@@ -34,8 +34,8 @@ run: install ## Run the service on 127.0.0.1:8000: memory store, simulated build
 	COMPONENTS_HOST=127.0.0.1 COMPONENTS_PORT=8000 COMPONENTS_STORE=memory \
 	  COMPONENTS_BUILDER=simulated $(BIN)/components serve
 
-demo: install ## Deploy a real tool's configuration, and watch it
-	@$(BIN)/python examples/demo.py
+demo: install ## Deploy a sample, and watch it: built for real where an engine is there
+	@$(BIN)/python -m examples.demo
 
 test: install ## Run all tests that need nothing else, with coverage
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/cluster $(COVERAGE)

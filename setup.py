@@ -66,6 +66,7 @@ setup(
         ],
         "components.builders": [
             "toolforge = backends.builders.toolforge:ToolforgeBuilder.from_env",
+            "local = backends.builders.local.builder:LocalBuilder.from_env",
             "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
         ],
     },

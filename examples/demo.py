@@ -1,6 +1,8 @@
-"""Starts the service, deploys the configuration of a real tool, and stops the service again.
+"""Starts the service, deploys something, shows it to its end, and stops the service again.
 
-`make demo` runs it. Everything happens on this machine, in memory, and builds are simulated.
+`make demo` runs it. Everything happens on this machine and in memory. Where buildah, podman or
+docker builds here, a repository that is made on the spot becomes two images; where none does, the
+configuration of a real tool is deployed, and its builds are simulated.
 """
 
 import asyncio
@@ -10,7 +12,11 @@ import shlex
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from examples.sample import engine_environment, sample
 
 CONFIGURATION = os.path.relpath(
     Path(__file__).parents[1] / "tests/data/configs/cluebotng-monitoring.yaml"
@@ -21,26 +27,53 @@ STOP_SECONDS = 15
 
 async def main() -> int:
     """Run the demonstration; return the exit code of the deployment."""
+    # So that the service is stopped too when somebody stops this.
+    if task := asyncio.current_task():
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with TemporaryDirectory(prefix="components-demo-", ignore_cleanup_errors=True) as name:
+        directory = Path(name)
+        engine = await asyncio.to_thread(engine_environment, directory)
+        if engine is None:
+            print("no buildah, podman or docker builds images here, so builds are simulated\n")
+            environ = {"COMPONENTS_BUILDER": "simulated", "COMPONENTS_TOOL": "cluebotng-monitoring"}
+            return await demonstrate(environ, CONFIGURATION)
+        print(f"{engine['COMPONENTS_LOCAL_ENGINE']} builds images here\n")
+        environ = {"COMPONENTS_BUILDER": "local", "COMPONENTS_TOOL": "sample", **engine}
+        async with sample(directory) as configuration:
+            code = await demonstrate(environ, str(configuration), "worker")
+            await images({**os.environ, **engine})
+            return code
+
+
+async def demonstrate(more: Mapping[str, str], configuration: str, logs: str = "") -> int:
+    """Deploy a configuration to a service of its own; return the exit code of the deployment."""
     environ = os.environ | {
         "COMPONENTS_HOST": "127.0.0.1",
         "COMPONENTS_PORT": "0",  # whichever is free
         "COMPONENTS_STORE": "memory",
-        "COMPONENTS_BUILDER": "simulated",
         "COMPONENTS_LOG_FORMAT": "text",
         "COMPONENTS_LOG_LEVEL": "INFO",
-        "COMPONENTS_TOOL": "cluebotng-monitoring",
+        **more,
     }
-    # So that the service is stopped too when somebody stops this.
-    if task := asyncio.current_task():
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     service = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
     try:
         environ["COMPONENTS_URL"] = await address_of(service)
         print(f"the service runs at {environ['COMPONENTS_URL']}\n", flush=True)
-        code = await run(environ, "config", "set", CONFIGURATION)
-        return code or await run(environ, "deploy", "--follow")
+        code = await run(environ, "config", "set", configuration)
+        code = code or await run(environ, "deploy", "--follow")
+        if logs:
+            code = code or await run(environ, "logs", logs)
+        return code
     finally:
         await stop(service)
+
+
+async def images(environ: Mapping[str, str]) -> None:
+    """Show the images that were made."""
+    engine = environ["COMPONENTS_LOCAL_ENGINE"]
+    print(f"$ {engine} images", flush=True)
+    listing = await asyncio.create_subprocess_exec(engine, "images", env=environ)
+    await listing.wait()
 
 
 async def address_of(service: Process) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import sys
@@ -58,14 +59,41 @@ def test_there_are_commands_to_test() -> None:
     assert sum("components deploy" in block for block in BLOCKS) == 1
 
 
-async def test_the_quick_start_shows_a_deployment_to_its_end() -> None:
+def test_the_quick_start_is_a_demo_and_the_tests() -> None:
     (block,) = (block for block in BLOCKS if "make demo" in block)
     commands = [line.split("#")[0].strip() for line in block.splitlines()]
     assert commands == ["make demo", "make test"]
-    output = await shell("make demo")
+
+
+def programs(directory: Path, *names: str) -> str:
+    """A PATH with these programs of this machine only, and the interpreter of these tests."""
+    for name in names:
+        found = shutil.which(name)
+        assert found, f"{name} is needed"
+        (directory / name).symlink_to(found)
+    return f"{Path(sys.prefix) / 'bin'}:{directory}"
+
+
+async def test_the_demo_without_an_engine_says_that_builds_are_simulated(tmp_path: Path) -> None:
+    path = programs(tmp_path, "make", "bash", "sh", "git", "touch")
+    output = await shell("make demo", PATH=path)
+    assert "no buildah, podman or docker builds images here, so builds are simulated" in output
     assert output.rstrip().endswith("FINISHED")
     for name in ("prometheus", "checker", "monitoring-toolforge"):
         assert re.search(rf"^{name} +FINISHED", output, flags=re.MULTILINE)
+
+
+async def test_the_demo_with_an_engine_makes_images_of_a_repository() -> None:
+    if shutil.which("buildah") is None:
+        assert not os.environ.get("COMPONENTS_TEST_ENGINE"), "buildah is not installed"
+        pytest.skip("buildah is needed to build for real")
+    output = await shell("make demo")
+    assert "buildah builds images here" in output
+    for name in ("web", "worker", "nightly"):
+        assert re.search(rf"^{name} +FINISHED", output, flags=re.MULTILINE)
+    assert re.search(r"^nightly +FINISHED.*reuses the build of 'web'", output, flags=re.MULTILINE)
+    for name in ("web", "worker"):
+        assert re.search(rf"^localhost/sample/{name} +[0-9a-f]{{12}} ", output, flags=re.MULTILINE)
 
 
 async def test_the_tour_of_the_command_line_works_as_it_is_written(tmp_path: Path) -> None:

@@ -114,10 +114,10 @@ class BuildsService:
         if delay := self.latency():
             await asyncio.sleep(delay)
         if isinstance(fault, int) and fault:
-            response = _refusal(fault, "injected")
+            refusal = _refusal(fault, "injected")
             if self.retry_after is not None:
-                response.headers["Retry-After"] = self.retry_after
-            return response
+                refusal.headers["Retry-After"] = self.retry_after
+            return refusal
         if fault == "never":
             await asyncio.Event().wait()
         if fault == "before":

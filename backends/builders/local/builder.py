@@ -1,0 +1,271 @@
+"""The builder on this machine. What it builds, and its logs, end with the process."""
+
+import asyncio
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import IO, Self
+
+from environs import Env, EnvError
+
+from backends.builders.base import (
+    Builder,
+    BuilderUnavailable,
+    BuildNotFound,
+    BuildRequest,
+    BuildState,
+    BuildStatus,
+    NoFreeSlot,
+    Source,
+)
+from backends.builders.local.checks import check_request, check_source
+from backends.builders.local.engine import BuildFailed, Engine, EngineName, answers
+from backends.builders.local.fetch import FetchFailed, TooLarge, fetch, resolve
+from backends.builders.local.log import BuildLog
+from backends.builders.local.settings import Settings
+from backends.clock import Clock, utc_now
+
+logger = logging.getLogger(__name__)
+
+KEPT_BUILDS = 200
+"""How many builds that have ended are remembered, with their logs."""
+
+ANSWER_SECONDS = 10.0
+"""How long an engine, or a repository that is only asked, may take to answer."""
+
+
+@dataclass(slots=True)
+class LocalBuild:
+    """One build of this process."""
+
+    request: BuildRequest
+    state: BuildState
+    log: BuildLog
+    directory: Path
+    task: asyncio.Task[str] | None = None
+
+
+class LocalBuilder(Builder):
+    """Builds with the first engine that answers, or the one that is named."""
+
+    def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
+        self._settings = settings
+        self._slots = settings.max_builds or os.cpu_count() or 1
+        self._clock = clock
+        self._builds: dict[str, LocalBuild] = {}
+        self._directory = Path(settings.directory)
+        self._lock: IO[str] | None = None
+        self._engine: Engine | None = None
+
+    @classmethod
+    def from_env(cls, env: Env) -> Self:
+        """Return a builder as `LOCAL_ENGINE`, `_DIR`, `_REGISTRY` and the others say."""
+        return cls(Settings.from_env(env))
+
+    async def open(self) -> None:
+        """See `Builder.open`. Refuses any store but memory: see the README on whom it trusts."""
+        if self._settings.store != "memory":
+            raise EnvError(
+                "COMPONENTS_BUILDER: `local` runs the code of repositories on this machine, so it "
+                "works on one's own only, with COMPONENTS_STORE=memory and not with "
+                f"{self._settings.store!r}"
+            )
+        self._engine = await self._choose_engine()
+        try:
+            self._take_directory()
+        except OSError as error:
+            raise EnvError(
+                f"COMPONENTS_LOCAL_DIR: {self._directory} cannot be used: {error.strerror}"
+            ) from None
+
+    async def _choose_engine(self) -> Engine:
+        wanted = self._settings.engine
+        for name in [EngineName(wanted)] if wanted else EngineName:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    if await answers(name):
+                        return Engine(name, self._settings.pack_builder)
+            except (TimeoutError, OSError):
+                continue
+        names = wanted or "buildah, podman or docker"
+        raise EnvError(f"COMPONENTS_LOCAL_ENGINE: no {names} answers on this machine")
+
+    def _take_directory(self) -> None:
+        """Have the directory for this process alone, and nothing in it that others have left."""
+        if not self._settings.directory:
+            self._directory = Path(tempfile.mkdtemp(prefix="components-builds-"))
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = (self._directory / "lock").open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            raise EnvError(
+                f"COMPONENTS_LOCAL_DIR: {self._directory} is used by another instance"
+            ) from None
+        self._lock = lock
+        for name in ("work", "logs"):
+            if (self._directory / name).exists():
+                shutil.rmtree(self._directory / name)
+            (self._directory / name).mkdir(mode=0o700)
+
+    async def start(self, request: BuildRequest) -> BuildState:
+        """See `Builder.start`. What the repository lacks is found out by the build itself."""
+        check_request(request)
+        build_id = _id_of(request)
+        if build_id in self._builds:
+            return self._builds[build_id].state
+        running = [each for each in self._builds.values() if not each.state.status.is_final]
+        if len(running) >= self._slots:
+            raise NoFreeSlot(f"{self._slots} builds run on this machine, and more may not")
+        directory = self._directory / "work" / build_id
+        try:
+            directory.mkdir(mode=0o700)
+            log = BuildLog(self._directory / "logs" / f"{build_id}.log")
+        except OSError as error:
+            raise BuilderUnavailable(
+                f"the directory of the local builder cannot be used: {error.strerror}"
+            ) from None
+        state = BuildState(build_id, BuildStatus.RUNNING, started=self._clock())
+        build = self._builds[build_id] = LocalBuild(request, state, log, directory)
+        build.task = asyncio.create_task(self._run(build), name=f"build {build_id}")
+        build.task.add_done_callback(partial(self._settle, build))
+        self._forget_old()
+        return state
+
+    async def find(self, request: BuildRequest) -> BuildState | None:
+        """See `Builder.find`."""
+        build = self._builds.get(_id_of(request))
+        return build.state if build else None
+
+    async def _run(self, build: LocalBuild) -> str:
+        """Bring a build to its end; return why it failed, empty where it did not."""
+        build.log.say(f"building {build.request.component} of {build.request.source.repository}")
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                await self._build(build)
+        except TimeoutError:
+            return f"the build took longer than {self._settings.timeout:g} s, and was ended"
+        except TooLarge:
+            return f"the repository has more than {self._settings.max_bytes} bytes"
+        except (FetchFailed, BuildFailed) as error:
+            return str(error) or build.log.reason() or "it failed without a word"
+        except OSError as error:
+            return f"the build cannot be made here: {error.strerror or error}"
+        finally:
+            await asyncio.to_thread(shutil.rmtree, build.directory, ignore_errors=True)
+        return ""
+
+    def _settle(self, build: LocalBuild, task: asyncio.Task[str]) -> None:
+        """Note how a build has ended, also where it was cancelled before it began."""
+        if task.cancelled():
+            status, message = BuildStatus.CANCELLED, "cancelled"
+        elif error := task.exception():
+            logger.error("building %s failed", build.state.id, exc_info=error)
+            status, message = BuildStatus.ERROR, "the builder failed: the service's log says how"
+        else:
+            message = task.result()
+            status = BuildStatus.ERROR if message else BuildStatus.FINISHED
+        build.log.say(f"{status.lower()}{f': {message}' if message else ''}")
+        build.state = replace(build.state, status=status, message=message, ended=self._clock())
+        build.log.close()
+
+    async def _build(self, build: LocalBuild) -> None:
+        request, settings = build.request, self._settings
+        commit = await fetch(request.source, build.directory, settings.max_bytes, build.log)
+        build.log.say(f"commit {commit}")
+        build.state = replace(build.state, commit=commit)
+        tag = f"{settings.registry}/{request.tool}/{request.component}:{commit[:12]}"
+        digest = await self._running_engine.build(build.directory / "source", tag, build.log)
+        build.state = replace(build.state, image=tag, digest=digest)
+
+    async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
+        """See `Builder.get`."""
+        lost = "this build is not known here: the service was started anew, or it is long ago"
+        states: dict[str, BuildState | None] = {}
+        for build_id in ids:
+            build = self._find(tool, build_id)
+            states[build_id] = build.state if build else BuildState(
+                build_id, BuildStatus.ERROR, lost
+            )  # fmt: skip
+        return states
+
+    async def cancel(self, tool: str, build_id: str) -> None:
+        """See `Builder.cancel`."""
+        build = self._find(tool, build_id)
+        if build:
+            _end(build)
+
+    async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
+        """See `Builder.log`."""
+        build = self._find(tool, build_id)
+        if build is None:
+            raise BuildNotFound("there is no log of this build here")
+        try:
+            async for line in build.log.lines(follow=follow):
+                yield line
+        except FileNotFoundError:
+            raise BuildNotFound("the log of this build was removed") from None
+
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """See `Builder.resolve`."""
+        check_source(source)
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await resolve(source, self._directory)
+        except TimeoutError:
+            raise BuilderUnavailable("the repository does not answer in time") from None
+        except OSError as error:
+            raise BuilderUnavailable(f"git cannot be run: {error.strerror}") from None
+
+    async def ping(self) -> None:
+        """See `Builder.ping`."""
+        if not os.access(self._directory / "work", os.W_OK):
+            raise BuilderUnavailable("the directory of the local builder cannot be used")
+        if not await self._running_engine.ping():
+            raise BuilderUnavailable(f"{self._running_engine.name} does not answer")
+
+    async def close(self) -> None:
+        """See `Builder.close`. Ends every build, with all that it has started."""
+        for build in self._builds.values():
+            _end(build)
+        tasks = [build.task for build in self._builds.values() if build.task]
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._lock is not None:
+            self._lock.close()
+            if not self._settings.directory:
+                shutil.rmtree(self._directory, ignore_errors=True)
+
+    @property
+    def _running_engine(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the builder has not been opened")
+        return self._engine
+
+    def _find(self, tool: str, build_id: str) -> LocalBuild | None:
+        build = self._builds.get(build_id)
+        return build if build and build.request.tool == tool else None
+
+    def _forget_old(self) -> None:
+        ended = [key for key, each in self._builds.items() if each.state.status.is_final]
+        for build_id in ended[: max(0, len(ended) - KEPT_BUILDS)]:
+            self._builds.pop(build_id).log.path.unlink(missing_ok=True)
+
+
+def _end(build: LocalBuild) -> None:
+    # Once is enough, and twice would break off the ending of what it has started.
+    if build.task and not build.task.cancelling():
+        build.task.cancel()
+
+
+def _id_of(request: BuildRequest) -> str:
+    """Return the id of a request's build: the same key, the same id."""
+    digest = hashlib.sha256(f"{request.tool}\0{request.key}".encode()).hexdigest()
+    return f"{request.component}-{digest[:16]}"
