@@ -10,7 +10,7 @@ PYTEST_ARGS ?= -n 3 --dist worksteal
 
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 # What only `make test-cluster` can reach; `make coverage` counts it.
-IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py
+IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
 
 .DEFAULT_GOAL := help
 .PHONY: help install run demo test test-cluster coverage lint format openapi chart image lock clean

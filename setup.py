@@ -11,7 +11,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["components*", "backends*"]),
-    package_data={"components": ["py.typed", "http/*.html"], "backends": ["py.typed"]},
+    package_data={
+        "components": ["py.typed", "http/*.html"],
+        "backends": ["py.typed", "builders/tekton/templates/*.yaml"],
+    },
     install_requires=[
         "aiohttp>=3.14",
         "aiohttp-apigami>=0.9",
@@ -67,6 +70,7 @@ setup(
         "components.builders": [
             "toolforge = backends.builders.toolforge:ToolforgeBuilder.from_env",
             "local = backends.builders.local.builder:LocalBuilder.from_env",
+            "tekton = backends.builders.tekton.builder:TektonBuilder.from_env",
             "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
         ],
     },

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -24,6 +24,8 @@ TOTAL_SECONDS = 10.0
 
 OPEN_SECONDS = 30.0
 """How long reading the configuration may take."""
+
+_UNBOUNDED = aiohttp.ClientTimeout(sock_connect=CALL_SECONDS)
 
 Operation = Callable[..., Awaitable[Any]]
 
@@ -115,6 +117,27 @@ class KubeConnection:
 
         return await attempts(within=TOTAL_SECONDS)(attempt)
 
+    async def stream(
+        self, operation: Operation, *args: Any, **kwargs: Any
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield what a function of the library's APIs is answered, as it comes, for any time.
+
+        It is not repeated. Raises `KubeError`.
+        """
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                response = await operation(
+                    *args, _preload_content=False, _request_timeout=_UNBOUNDED, **kwargs
+                )
+                if response.status >= HTTPStatus.BAD_REQUEST:
+                    async with response:
+                        raise error_of(response.status, await response.read())
+            async with response:
+                async for chunk in response.content.iter_any():
+                    yield chunk
+        except (aiohttp.ClientError, OSError) as error:
+            raise _unanswered(error) from None
+
     async def _once(
         self, operation: Operation, left: float, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
@@ -125,8 +148,7 @@ class KubeConnection:
                 async with response:
                     body = await response.read()
         except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-            reason = str(error) or "no answer in time"
-            raise KubeUnavailable(f"the Kubernetes API server does not answer: {reason}") from None
+            raise _unanswered(error) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
             # Perhaps not the API server's own, so its date is not looked at.
             raise error_of(response.status, body, _retry_after(response.headers))
@@ -137,6 +159,11 @@ class KubeConnection:
             raise KubeUnavailable("what answers is not the Kubernetes API server") from None
         self.clock.observe(response.headers.get("Date", ""), sent, self.clock.elapsed())
         return decoded
+
+
+def _unanswered(error: Exception) -> KubeUnavailable:
+    reason = str(error) or "no answer in time"
+    return KubeUnavailable(f"the Kubernetes API server does not answer: {reason}")
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -144,6 +144,36 @@ def test_its_rights_are_five_verbs_on_secrets_and_nothing_else() -> None:
     assert rendered({}, "Role") == []
 
 
+BUILDS = [
+    {
+        "apiGroups": ["tekton.dev"],
+        "resources": ["pipelineruns"],
+        "verbs": ["get", "list", "create", "patch"],
+    },
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+]
+
+
+def test_tekton_adds_rights_only_where_it_is_chosen() -> None:
+    roles = rendered({"settings": {"builder": "tekton"}}, "ClusterRole")
+    assert [role["rules"] for role in roles][1:] == [BUILDS]
+    in_one = {"settings": {"builder": "tekton", "tektonNamespace": "builds"}}
+    (role,) = rendered(in_one, "Role")
+    assert (role["metadata"]["namespace"], role["rules"]) == ("builds", BUILDS)
+    assert len(rendered(in_one, "ClusterRole")) == 1
+    limited = {"settings": {"builder": "tekton"}, "rbac": {"namespaces": ["tool-a", "tool-b"]}}
+    found = [r["metadata"]["namespace"] for r in rendered(limited, "Role") if r["rules"] == BUILDS]
+    assert found == ["tool-a", "tool-b"]
+
+
+def test_a_template_of_tekton_is_mounted_and_named() -> None:
+    values = {"tekton": {"template": "image: x"}}
+    assert environment(values)["COMPONENTS_TEKTON_TEMPLATE"] == "/tekton/template.yaml"
+    (mapping,) = rendered(values, "ConfigMap")
+    assert mapping["data"] == {"template.yaml": "image: x"}
+
+
 def test_limited_to_namespaces_it_has_rights_there_only() -> None:
     values = {"rbac": {"namespaces": ["tool-a", "tool-b"]}}
     assert rendered(values, "ClusterRole") == rendered(values, "ClusterRoleBinding") == []
@@ -169,4 +199,4 @@ def test_the_notes_warn_of_what_leaves_the_api_open_or_shut() -> None:
 
 
 def test_there_are_values_to_test() -> None:
-    assert len(VALUES) == 5
+    assert len(VALUES) == 6
