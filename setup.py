@@ -18,7 +18,9 @@ setup(
     install_requires=[
         "aiohttp>=3.14",
         "aiohttp-apigami>=0.9",
+        "aiojobs>=1.4",
         "apispec>=6.10",
+        "async-lru>=2.0.5",
         "click>=8.3",
         "cronsim>=2.7",
         "cryptography>=46",
@@ -66,6 +68,10 @@ setup(
         "components.stores": [
             "kubernetes = backends.stores.kubernetes:KubernetesStore.from_env",
             "memory = backends.stores.memory:MemoryStore.from_env",
+        ],
+        "components.members": [
+            "kubernetes = backends.members.kubernetes:KubernetesMembers.from_env",
+            "single = backends.members.single:SingleMember.from_env",
         ],
         "components.builders": [
             "toolforge = backends.builders.toolforge:ToolforgeBuilder.from_env",

@@ -10,11 +10,13 @@ from typing import Any
 from environs import Env, EnvError
 
 from backends.builders.base import Builder
+from backends.members.base import Members
 from backends.stores.base import Store
 from components.settings import PREFIX, SettingsError, one_line
 
 STORES = "components.stores"
 BUILDERS = "components.builders"
+MEMBERS = "components.members"
 
 
 async def open_store(name: str, env: Env) -> Store:
@@ -27,6 +29,12 @@ async def open_builder(name: str, env: Env) -> Builder:
     """Return the builder that an entry point provides under `name`. Raises `SettingsError`."""
     builder: Builder = await _open(BUILDERS, "BUILDER", name, env)
     return builder
+
+
+async def open_members(name: str, env: Env) -> Members:
+    """Return the members that an entry point provides under `name`. Raises `SettingsError`."""
+    members: Members = await _open(MEMBERS, "MEMBERS", name, env)
+    return members
 
 
 async def _open(group: str, setting: str, name: str, env: Env) -> Any:

@@ -27,10 +27,14 @@ class Settings:
     port: int = 8000
     store: str = "memory"
     builder: str = "simulated"
+    members: str = "single"
     deployments_kept: int = 10
     auth_header: str = "ssl-client-subject-dn"
     auth_organization: str = "toolforge"
     request_timeout: float = 30.0
+    launch_timeout: float = 60.0
+    build_timeout: float = 1800.0
+    deployment_timeout: float = 3600.0
     log_level: str = "INFO"
     log_format: str = "text"
     tls_cert: str = ""
@@ -58,6 +62,7 @@ class Settings:
             port=env.int("PORT", cls.port, validate=validate.Range(0, 65535)),
             store=env.str("STORE", cls.store),
             builder=env.str("BUILDER", cls.builder),
+            members=env.str("MEMBERS", cls.members),
             deployments_kept=env.int(
                 "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 400)
             ),
@@ -67,6 +72,15 @@ class Settings:
             ),
             request_timeout=env.float(
                 "REQUEST_TIMEOUT", cls.request_timeout, validate=validate.Range(0.1, 3600)
+            ),
+            launch_timeout=env.float(
+                "LAUNCH_TIMEOUT", cls.launch_timeout, validate=validate.Range(1, 3600)
+            ),
+            build_timeout=env.float(
+                "BUILD_TIMEOUT", cls.build_timeout, validate=validate.Range(1, 7 * 86400)
+            ),
+            deployment_timeout=env.float(
+                "DEPLOYMENT_TIMEOUT", cls.deployment_timeout, validate=validate.Range(1, 7 * 86400)
             ),
             log_level=env.str("LOG_LEVEL", cls.log_level, validate=validate.OneOf(LOG_LEVELS)),
             log_format=env.str("LOG_FORMAT", cls.log_format, validate=validate.OneOf(LOG_FORMATS)),

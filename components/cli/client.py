@@ -6,7 +6,7 @@ import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -42,6 +42,7 @@ class Reply:
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
     date: datetime
+    tag: str = ""
 
 
 class ServiceError(Exception):
@@ -72,6 +73,23 @@ class Client:
             async with self.session.request(
                 method, self._url(path), data=body, headers=headers
             ) as response:
+                reply = await _reply(response)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise self._unreachable(error) from None
+        if response.status >= HTTPStatus.BAD_REQUEST:
+            raise _refusal(response, reply)
+        return reply
+
+    async def changed(self, path: str, known: Reply, seconds: float) -> Reply:
+        """Return what is at `path` once it is not what is `known`, or that after some seconds.
+
+        Raises `ServiceError`.
+        """
+        query, headers = {"wait": f"{seconds:g}"}, {"If-None-Match": known.tag}
+        try:
+            async with self.session.get(self._url(path), params=query, headers=headers) as response:
+                if response.status == HTTPStatus.NOT_MODIFIED:
+                    return replace(known, date=_date(response))
                 reply = await _reply(response)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
@@ -136,11 +154,16 @@ async def _reply(response: aiohttp.ClientResponse) -> Reply:
             tuple(messages["info"]),
             tuple(messages["warning"]),
             tuple(messages["error"]),
-            parsedate_to_datetime(response.headers["Date"]),
+            _date(response),
+            response.headers.get("ETag", ""),
         )
     except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError):
         message = f"{response.url} answered {response.status}, and not as this service does"
         raise ServiceError((message,), passing=response.status >= HTTPStatus.BAD_GATEWAY) from None
+
+
+def _date(response: aiohttp.ClientResponse) -> datetime:
+    return parsedate_to_datetime(response.headers["Date"])
 
 
 def _refusal(response: aiohttp.ClientResponse, reply: Reply) -> ServiceError:

@@ -25,7 +25,7 @@ async def deploy(client: Client, output: Output, following: bool) -> int:
 
 @click.group()
 def deployment() -> None:
-    """List and show the tool's deployments."""
+    """List, show, cancel and delete the tool's deployments."""
 
 
 @deployment.command("list")
@@ -51,6 +51,29 @@ async def show(client: Client, output: Output, deploy_id: str, following: bool) 
     output.reply(reply)
     code = await _show(client, output, reply, following)
     return code if following else 0
+
+
+@deployment.command("cancel")
+@click.argument("deploy_id", metavar="[ID]", default="latest")
+@_follow
+@with_client
+async def cancel(client: Client, output: Output, deploy_id: str, following: bool) -> int:
+    """Cancel a deployment, the latest one if no ID is given."""
+    reply = await client.request("PUT", f"deploy/{deploy_id}/cancel")
+    output.reply(reply)
+    await _show(client, output, reply, following)
+    return 0
+
+
+@deployment.command("delete")
+@click.argument("deploy_id", metavar="ID")
+@with_client
+async def delete(client: Client, output: Output, deploy_id: str) -> None:
+    """Remove a deployment that has ended."""
+    reply = await client.request("DELETE", f"deploy/{deploy_id}")
+    output.reply(reply)
+    if not output.data(reply.data):
+        output.line(f"deleted deployment {reply.data['deploy-id']}")
 
 
 async def _show(client: Client, output: Output, reply: Reply, following: bool) -> int:

@@ -1,29 +1,35 @@
-"""What can be done with deployments: create, list, show."""
+"""What can be done with deployments: create, list, show, cancel, delete."""
 
+from functools import partial
 from typing import TypeVar
 
 from backends.stores.base import AlreadyExists, Document, NotFound, StoreError
 from components.configuration.validation import validate
-from components.engine.advance import advance, carry_out, claims_end
+from components.engine.advance import carry_out, claims_end
 from components.engine.configurations import get_configuration
 from components.engine.context import Answer, Engine
 from components.engine.documents import (
     DEPLOYMENT,
     deployment_data,
+    deployment_of,
     deployment_state,
     deployments_in,
 )
 from components.engine.errors import (
+    AlreadyFinal,
     Contended,
     DeploymentSuperseded,
     NoDeployment,
     NoSuchTool,
+    NotFinal,
 )
-from components.engine.finding import find
+from components.engine.finding import LATEST, find
+from components.engine.merge import Change, merged
 from components.engine.model import Deployment, new_deployment
 from components.engine.plan import Plan, plan
-from components.engine.progress import MAX_ATTEMPTS
+from components.engine.progress import MAX_ATTEMPTS, store_change
 from components.engine.prune import prune
+from components.engine.refresh import Refresher, Which
 
 T = TypeVar("T")
 
@@ -55,17 +61,56 @@ async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment
     return _with_warnings(engine, Answer(deployments), corrupt)
 
 
-async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[Deployment]:
+async def show_deployment(
+    engine: Engine, refresher: Refresher, tool: str, deploy_id: str
+) -> Answer[Deployment]:
     """Return a deployment, brought up to date unless it is final. `LATEST` is the newest one.
 
     Raises `NoDeployment`, `Corrupt`, `Contended`.
     """
+    if deploy_id == LATEST:
+        document = await find(engine, tool, deploy_id)
+        which = Which(tool, document.name, document)
+    else:
+        which = Which(tool, deploy_id)
+    return _with_warnings(engine, await refresher.refresh(which), ())
+
+
+async def cancel_deployment(
+    engine: Engine, refresher: Refresher, tool: str, deploy_id: str
+) -> Answer[Deployment]:
+    """Cancel a deployment: what was not started never is, what runs is told to end.
+
+    Whoever advances it next goes on with that; this does so at once. To cancel again changes
+    nothing more. Raises `NoDeployment`, `AlreadyFinal`, `Contended`.
+    """
     document = await find(engine, tool, deploy_id)
     try:
-        answer = await advance(engine, document)
+        cancelled = await store_change(
+            engine, document, partial(merged, change=Change(cancel=True))
+        )
     except NotFound:
         raise NoDeployment(tool, deploy_id) from None
-    return _with_warnings(engine, answer, ())
+    if not cancelled.cancel_requested:
+        raise AlreadyFinal(cancelled.id, cancelled.status)
+    refresher.forget(tool, document.name)
+    return await show_deployment(engine, refresher, tool, document.name)
+
+
+async def delete_deployment(
+    engine: Engine, refresher: Refresher, tool: str, deploy_id: str
+) -> Answer[Deployment]:
+    """Remove a deployment that is final, and return it. Raises `NoDeployment`, `NotFinal`."""
+    document = await find(engine, tool, deploy_id)
+    deployment = deployment_of(document)
+    if not deployment.status.is_final:
+        raise NotFinal(deployment.id, deployment.status)
+    try:
+        await engine.store.delete(tool, DEPLOYMENT, document.name, document.version)
+    except NotFound:
+        raise NoDeployment(tool, deploy_id) from None
+    refresher.forget(tool, document.name)
+    return _with_warnings(engine, Answer(deployment), ())
 
 
 async def _store_planned(engine: Engine, tool: str, configuration: object) -> tuple[Document, Plan]:

@@ -6,6 +6,8 @@
     ├── NoDeployment           the tool has none of this id, or none at all
     ├── NoComponent            the deployment has none of this name
     ├── NoLog                  the build was not started, so there is none
+    ├── AlreadyFinal           the deployment has ended, and cannot be cancelled
+    ├── NotFinal               the deployment has not ended, and cannot be deleted
     ├── DeploymentSuperseded   removed, in favour of newer ones, while it was being launched
     └── Contended              others kept changing the same document; worth another try
 
@@ -65,6 +67,22 @@ class NoLog(EngineError):
     def __init__(self, component: str, message: str) -> None:
         why = f": {message}" if message else ""
         super().__init__(f"the build of {component!r} has no log, since it was not started{why}")
+
+
+class AlreadyFinal(EngineError):
+    """The deployment has ended."""
+
+    def __init__(self, deploy_id: str, status: str) -> None:
+        super().__init__(f"deployment {deploy_id!r} has ended: it is {status} and stays so")
+
+
+class NotFinal(EngineError):
+    """The deployment has not ended."""
+
+    def __init__(self, deploy_id: str, status: str) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} has not ended: it is {status}. Cancel it first, or wait"
+        )
 
 
 class DeploymentSuperseded(EngineError):

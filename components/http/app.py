@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -10,27 +11,41 @@ from aiohttp_apigami import validation_middleware
 from cryptography.x509 import Name
 
 from backends.builders.base import Builder
+from backends.members.base import Members
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
-from components.engine.context import Engine
+from components.engine.background import Background
+from components.engine.context import Engine, Limits
+from components.engine.refresh import Refresher
 from components.http import config_routes, deploy_routes, health_routes, log_routes
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware, expect_continue
-from components.http.keys import CURRENT_TLS, ENGINE, GATEWAYS, SETTINGS, STOPPING
+from components.http.keys import (
+    BACKGROUND,
+    CURRENT_TLS,
+    ENGINE,
+    GATEWAYS,
+    REFRESHER,
+    SETTINGS,
+    STOPPING,
+)
 from components.http.limits import deadline_middleware, parameters_middleware
 from components.http.subject import parse_name
 from components.http.tls import CurrentTls
-from components.plugins import open_builder, open_store
+from components.plugins import open_builder, open_members, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 
 
 def create_app(
-    settings: Settings, store: Store | None = None, builder: Builder | None = None
+    settings: Settings,
+    store: Store | None = None,
+    builder: Builder | None = None,
+    members: Members | None = None,
 ) -> web.Application:
     """Return the application. What is not given is opened by its name in the settings.
 
-    A store or builder that is given stays its giver's to close. At startup the application
+    What is given stays its giver's to close. At startup the application
     raises `SettingsError` where a name or a backend's setting is bad.
     """
     app = _application(settings, access_middleware, parameters_middleware, validation_middleware)
@@ -39,20 +54,21 @@ def create_app(
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()
         async with AsyncExitStack() as stack:
-            used_store, used_builder = store, builder
+            used_store, used_builder, used_members = store, builder, members
             if used_store is None:
                 used_store = await open_store(settings.store, env)
                 stack.push_async_callback(used_store.close)
             if used_builder is None:
                 used_builder = await open_builder(settings.builder, env)
                 stack.push_async_callback(used_builder.close)
-            app[ENGINE] = Engine(
-                used_store,
-                used_builder,
-                deployments_kept=settings.deployments_kept,
-                # Half of a request's time, so that what the builder says can still be stored.
-                patience=settings.request_timeout / 2,
-            )
+            if used_members is None:
+                used_members = await open_members(settings.members, env)
+                stack.push_async_callback(used_members.close)
+            engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
+            refresher = app[REFRESHER] = Refresher(engine)
+            stack.push_async_callback(refresher.close)
+            background = app[BACKGROUND] = Background(engine, refresher, used_members)
+            stack.push_async_callback(_ended, asyncio.create_task(background.run()))
             yield
 
     app.cleanup_ctx.append(engine)
@@ -65,10 +81,33 @@ def create_app(
     return app
 
 
+def _engine(settings: Settings, store: Store, builder: Builder, members: Members) -> Engine:
+    launch = settings.launch_timeout
+    return Engine(
+        store,
+        builder,
+        deployments_kept=settings.deployments_kept,
+        # Half of a request's time, so that what the builder says can still be stored; and what is
+        # started late on a claim must have been answered before the claim is nobody's.
+        patience=min(settings.request_timeout / 2, launch / 3),
+        limits=Limits(
+            launch=timedelta(seconds=launch),
+            build=timedelta(seconds=settings.build_timeout),
+            deployment=timedelta(seconds=settings.deployment_timeout),
+        ),
+        instance=members.own,
+    )
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait((task,))
+
+
 def create_probe_app(app: web.Application) -> web.Application:
     """Return an application that answers the health checks of `app`, once that has started."""
     probe = _application(app[SETTINGS], parameters_middleware)
-    probe[ENGINE] = app[ENGINE]
+    probe[ENGINE], probe[BACKGROUND] = app[ENGINE], app[BACKGROUND]
     _add_routes(probe, health_routes.ROUTES)
     return probe
 

@@ -1,19 +1,27 @@
 """The routes of a tool's deployments."""
 
+import asyncio
+import re
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
+from aiohttp_apigami import querystring_schema
+from marshmallow import Schema, fields, validate
 
 from components.engine.context import Answer
 from components.engine.deployments import (
+    cancel_deployment,
     create_deployment,
+    delete_deployment,
     list_deployments,
     show_deployment,
 )
 from components.engine.model import Deployment
+from components.engine.waiting import tag, until_changed
 from components.http.documentation import DeploymentPath, ToolPath, operation
 from components.http.envelope import wrapped
-from components.http.keys import ENGINE
+from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.schemas import (
     DeploymentResponseSchema,
     DeploymentSchema,
@@ -25,9 +33,26 @@ _DEPLOYMENT = DeploymentSchema()
 _DEPLOYMENTS = DeploymentsSchema()
 
 
+MAX_WAIT_SECONDS = 60.0
+
+
+class WaitQuery(Schema):
+    """Whether to wait for a change."""
+
+    wait = fields.Float(
+        load_default=0.0,
+        validate=validate.Range(0, MAX_WAIT_SECONDS),
+        metadata={
+            "description": "For how many seconds to hold the answer until the deployment changes "
+            "or is final. With `If-None-Match`, until it is another than that one."
+        },
+    )
+
+
 def _answered(
     answer: Answer[Deployment], status: HTTPStatus = HTTPStatus.OK, **headers: str
 ) -> web.Response:
+    headers["ETag"] = f'W/"{tag(answer.value)}"'
     return wrapped(
         _DEPLOYMENT.dump(answer.value),
         warnings=answer.warnings,
@@ -77,12 +102,76 @@ async def get_deployments(request: web.Request) -> web.Response:
     HTTPStatus.NOT_FOUND,
     path=DeploymentPath,
     tags=["deployments"],
+    responses={HTTPStatus.NOT_MODIFIED: {"description": "It is as `If-None-Match` names it."}},
 )
-async def get_deployment(request: web.Request) -> web.Response:
-    """Answer one deployment as it is now."""
-    path = request.match_info
+@querystring_schema(WaitQuery)
+async def get_deployment(request: web.Request) -> web.StreamResponse:
+    """Answer one deployment as it is now, or, if it is waited for, once it has changed."""
+    path, seconds = request.match_info, request["querystring"]["wait"]
+    known = _known(request)
+    show = partial(
+        show_deployment,
+        request.app[ENGINE],
+        request.app[REFRESHER],
+        path["toolname"],
+        path["deploy_id"],
+    )
+    answer = await show()
+    if seconds:
+        loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
+        request[DEADLINE].reschedule(loop.time() + seconds + patience)
+        stopping = request.app[STOPPING]
+        answer = await until_changed(show, known or tag(answer.value), seconds, stopping)
+    if known == tag(answer.value):
+        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": f'W/"{known}"'})
+    return _answered(answer)
+
+
+def _known(request: web.Request) -> str:
+    """Return the tag that the client knows; empty where it names none."""
+    found = re.fullmatch(r'(?:W/)?"([0-9a-f]{16})"', request.headers.get("If-None-Match", ""))
+    return found[1] if found else ""
+
+
+@operation(
+    "cancelDeployment",
+    "Cancel a deployment: what was not started never is, what runs is told to end",
+    DeploymentResponseSchema,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    path=DeploymentPath,
+    tags=["deployments"],
+)
+async def put_cancel(request: web.Request) -> web.Response:
+    """Cancel a deployment and answer it."""
     return _answered(
-        await show_deployment(request.app[ENGINE], path["toolname"], path["deploy_id"])
+        await cancel_deployment(
+            request.app[ENGINE],
+            request.app[REFRESHER],
+            request.match_info["toolname"],
+            request.match_info["deploy_id"],
+        )
+    )
+
+
+@operation(
+    "deleteDeployment",
+    "Remove a deployment that is final, and return it",
+    DeploymentResponseSchema,
+    HTTPStatus.NOT_FOUND,
+    HTTPStatus.CONFLICT,
+    path=DeploymentPath,
+    tags=["deployments"],
+)
+async def delete_route(request: web.Request) -> web.Response:
+    """Remove a deployment and answer what it was."""
+    return _answered(
+        await delete_deployment(
+            request.app[ENGINE],
+            request.app[REFRESHER],
+            request.match_info["toolname"],
+            request.match_info["deploy_id"],
+        )
     )
 
 
@@ -90,4 +179,6 @@ ROUTES = (
     web.post("/api/v1/tool/{toolname}/deploy", post_deploy),
     web.get("/api/v1/tool/{toolname}/deploy", get_deployments),
     web.get("/api/v1/tool/{toolname}/deploy/{deploy_id}", get_deployment, name="deployment"),
+    web.delete("/api/v1/tool/{toolname}/deploy/{deploy_id}", delete_route),
+    web.put("/api/v1/tool/{toolname}/deploy/{deploy_id}/cancel", put_cancel),
 )

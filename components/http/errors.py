@@ -28,6 +28,7 @@ from components.configuration.problems import (
     nearest,
 )
 from components.engine.errors import (
+    AlreadyFinal,
     Contended,
     DeploymentSuperseded,
     NoComponent,
@@ -35,6 +36,7 @@ from components.engine.errors import (
     NoDeployment,
     NoLog,
     NoSuchTool,
+    NotFinal,
 )
 from components.http.envelope import wrapped
 from components.http.tls import StaleConnection
@@ -111,7 +113,9 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     NoDeployment: HTTPStatus.NOT_FOUND,
     NoLog: HTTPStatus.NOT_FOUND,
     NoSuchTool: HTTPStatus.NOT_FOUND,
+    AlreadyFinal: HTTPStatus.CONFLICT,
     DeploymentSuperseded: HTTPStatus.CONFLICT,
+    NotFinal: HTTPStatus.CONFLICT,
     Rejected: HTTPStatus.CONFLICT,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,

@@ -7,7 +7,7 @@ from aiohttp import web
 from components.engine.health import check_health
 from components.http.documentation import operation
 from components.http.envelope import wrapped
-from components.http.keys import ENGINE
+from components.http.keys import BACKGROUND, ENGINE
 from components.http.schemas import HealthResponseSchema, ReadinessResponseSchema
 
 
@@ -25,9 +25,14 @@ async def healthz(request: web.Request) -> web.Response:
     tags=["health"],
 )
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether the store answers; an outage of the builder is told and does not fail."""
+    """Answer whether the store answers; the builder and the background loop are only told of."""
     builder = await check_health(request.app[ENGINE])
-    return wrapped({"status": "ready", "store": "answers", "builder": builder})
+    age = request.app[BACKGROUND].since_last_round
+    loop = "goes round" if age < STALLED_SECONDS else f"has completed no round for {age:.0f} s"
+    return wrapped({"status": "ready", "store": "answers", "builder": builder, "background": loop})
 
+
+STALLED_SECONDS = 60.0
+"""After how long without a round it is said that the background loop stands still."""
 
 ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz))

@@ -5,12 +5,16 @@ import asyncio
 from aiohttp import web
 from cryptography.x509 import Name
 
+from components.engine.background import Background
 from components.engine.context import Engine
+from components.engine.refresh import Refresher
 from components.http.tls import CurrentTls
 from components.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", Engine)
+REFRESHER = web.AppKey("refresher", Refresher)
+BACKGROUND = web.AppKey("background", Background)
 GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
 """The names of the gateways whose subject header is believed."""
 

@@ -96,6 +96,7 @@ class ReadinessSchema(Schema):
     status = fields.String(required=True)
     store = fields.String(required=True)
     builder = fields.String(required=True)
+    background = fields.String(required=True)
 
 
 class MessagesSchema(Schema):

@@ -197,3 +197,25 @@ async def test_messages_of_the_builder_are_warnings(
     result = await configured("deployment", "show")
     assert result.exit_code == 0
     assert "warning: the builder does not answer" in result.stderr
+
+
+async def test_a_deployment_can_be_cancelled(configured: Run, builder: ScriptedBuilder) -> None:
+    await configured("deploy")
+    result = await configured("deployment", "cancel")
+    assert result.exit_code == 0
+    assert "is being cancelled" in result.stdout
+    assert set(builder.cancelled) == {"build-1", "build-2"}
+
+
+async def test_only_a_deployment_that_has_ended_is_deleted(
+    configured: Run, builder: ScriptedBuilder
+) -> None:
+    await configured("deploy")
+    result = await configured("deployment", "delete", "latest")
+    assert result.exit_code == 2
+    assert "Cancel it first" in result.stderr
+    builder.becomes(BuildStatus.FINISHED)
+    await configured("deployment", "show", "--follow")
+    result = await configured("deployment", "delete", "latest")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("deleted deployment mytool-deploy-")

@@ -14,12 +14,13 @@ from backends.stores.base import DocumentState
 from backends.stores.kubernetes import KubernetesStore
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, list_deployments, show_deployment
+from components.engine.deployments import create_deployment, list_deployments
 from components.engine.documents import deployment_data
 from components.engine.model import Build, new_deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
 from tests.conftest import NOON
+from tests.engine.conftest import show_deployment
 from tests.factories import configuration
 
 TOOLS, DEPLOYMENTS = 1000, 10

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from components.engine import deployments
 from components.engine.configurations import set_configuration
 from components.engine.context import Answer, Engine
 from components.engine.deployments import create_deployment
 from components.engine.model import Deployment
+from components.engine.refresh import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
@@ -28,3 +30,12 @@ async def deployed(
     return await create_deployment(
         engine if kept is None else replace(engine, deployments_kept=kept), TOOL
     )
+
+
+async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[Deployment]:
+    """Show a deployment as somebody does who has not asked within the last second."""
+    refresher = Refresher(engine)
+    try:
+        return await deployments.show_deployment(engine, refresher, tool, deploy_id)
+    finally:
+        await refresher.close()

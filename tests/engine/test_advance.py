@@ -7,12 +7,11 @@ import pytest
 from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
 from backends.stores.base import DocumentState
 from components.engine.context import Engine
-from components.engine.deployments import show_deployment
 from components.engine.documents import DEPLOYMENT, deployment_data, deployment_of
 from components.engine.errors import Contended, NoDeployment
 from components.engine.model import DeploymentStatus
 from tests.builders.scripted import ScriptedBuilder
-from tests.engine.conftest import deployed
+from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 

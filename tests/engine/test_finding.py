@@ -5,12 +5,12 @@ import pytest
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, DocumentState
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, list_deployments, show_deployment
+from components.engine.deployments import create_deployment, list_deployments
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import NoDeployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
-from tests.engine.conftest import deployed
+from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from components.engine.context import Answer, Engine
-from components.engine.deployments import create_deployment, list_deployments, show_deployment
+from components.engine.deployments import create_deployment, list_deployments
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import DeploymentSuperseded
 from components.engine.model import Build, Deployment
 from components.engine.prune import superseded
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock
-from tests.engine.conftest import deployed
+from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
 

@@ -19,12 +19,13 @@ from backends.builders.base import (
 from backends.stores.base import DocumentState
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, show_deployment
+from components.engine.deployments import create_deployment
 from components.engine.documents import DEPLOYMENT, deployment_of
 from components.engine.errors import DeploymentSuperseded, NoDeployment
 from components.engine.model import Build, Deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
+from tests.engine.conftest import show_deployment
 from tests.factories import TOOL, configuration, reusing
 from tests.stores.counting import CountingStore
 

@@ -137,11 +137,16 @@ def test_its_health_is_asked_for_at_the_port_that_serves_nothing_else() -> None:
     assert found["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "probe"}
 
 
-def test_its_rights_are_five_verbs_on_secrets_and_nothing_else() -> None:
+def test_its_rights_are_five_verbs_on_secrets_and_leases_of_its_own() -> None:
     (role,) = rendered({}, "ClusterRole")
     verbs = ["get", "list", "create", "update", "delete"]
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
-    assert rendered({}, "Role") == []
+    (members,) = rendered({}, "Role")
+    assert members["metadata"]["namespace"] == "components"
+    verbs = ["list", "create", "patch", "delete"]
+    leases = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs}
+    assert members["rules"] == [leases]
+    assert rendered({"settings": {"members": "single"}}, "Role") == []
 
 
 BUILDS = [
@@ -159,7 +164,7 @@ def test_tekton_adds_rights_only_where_it_is_chosen() -> None:
     roles = rendered({"settings": {"builder": "tekton"}}, "ClusterRole")
     assert [role["rules"] for role in roles][1:] == [BUILDS]
     in_one = {"settings": {"builder": "tekton", "tektonNamespace": "builds"}}
-    (role,) = rendered(in_one, "Role")
+    role = next(each for each in rendered(in_one, "Role") if each["rules"] == BUILDS)
     assert (role["metadata"]["namespace"], role["rules"]) == ("builds", BUILDS)
     assert len(rendered(in_one, "ClusterRole")) == 1
     limited = {"settings": {"builder": "tekton"}, "rbac": {"namespaces": ["tool-a", "tool-b"]}}
@@ -179,7 +184,7 @@ def test_limited_to_namespaces_it_has_rights_there_only() -> None:
     assert rendered(values, "ClusterRole") == rendered(values, "ClusterRoleBinding") == []
     for kind in ("Role", "RoleBinding"):
         found = [each["metadata"]["namespace"] for each in rendered(values, kind)]
-        assert found == ["tool-a", "tool-b"]
+        assert found == ["components", "tool-a", "tool-b"]
 
 
 def test_an_account_that_is_not_made_must_be_named() -> None:

@@ -28,7 +28,7 @@ async def test_a_wrong_method_is_told_with_those_that_are_right(client: Client) 
     assert error == "PUT is not for this path: it takes DELETE, GET, HEAD, POST"
 
 
-@pytest.mark.parametrize("path", [CONFIG, DEPLOY, f"{DEPLOY}/latest", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", [CONFIG, DEPLOY, "/healthz", "/readyz"])
 async def test_a_query_parameter_that_the_route_does_not_have_is_told(
     client: Client, path: str
 ) -> None:

@@ -18,7 +18,12 @@ async def test_it_is_alive_without_asking_anyone(client: Client, store: Counting
 
 async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
     data = await answered(await client.get("/readyz"))
-    assert data == {"status": "ready", "store": "answers", "builder": "answers"}
+    assert data == {
+        "status": "ready",
+        "store": "answers",
+        "builder": "answers",
+        "background": "goes round",
+    }
 
 
 async def test_it_is_not_ready_when_the_store_does_not_answer(

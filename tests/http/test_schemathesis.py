@@ -40,4 +40,4 @@ async def test_no_answer_is_outside_the_document(
     )
     output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
-    assert "9 passed" in output.decode()
+    assert "11 passed" in output.decode()

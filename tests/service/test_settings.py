@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.plugins import BUILDERS, STORES, open_builder
+from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
 
 README = Path(__file__).parents[2] / "README.md"
@@ -24,7 +24,7 @@ def environment_names() -> set[str]:
     """The names of all variables that the service and its backends read."""
     env = environment()
     Settings.from_env(env)
-    for group in (STORES, BUILDERS):
+    for group in (STORES, BUILDERS, MEMBERS):
         for each in entry_points(group=group):
             each.load()(env)
     return {f"{PREFIX}{name.removeprefix(PREFIX)}" for name in env.dump()}

@@ -8,11 +8,14 @@ from backends.stores.memory import MemoryStore
 
 
 class CountingStore(MemoryStore):
-    """A memory store; `before` may hold, for the name of a method, what happens before it once."""
+    """A memory store; `before` may hold, for the name of a method, what happens before it once;
+    during an `outage`, open documents cannot be listed.
+    """
 
     def __init__(self, *args: Callable[[], object]) -> None:
         super().__init__(*args)  # type: ignore[arg-type]
         self.calls: Counter[str] = Counter()
+        self.outage: Exception | None = None
         self.before: dict[str, Callable[[], Awaitable[object]]] = {}
 
     async def _count(self, name: str) -> None:
@@ -27,6 +30,11 @@ class CountingStore(MemoryStore):
     async def list(self, tool: str, kind: str) -> Listing:
         await self._count("list")
         return await super().list(tool, kind)
+
+    async def list_open(self, kind: str) -> Listing:
+        if self.outage:
+            raise self.outage
+        return await super().list_open(kind)
 
     async def create(
         self,

@@ -1,0 +1,104 @@
+"""An instance dies at any step of a deployment, and another brings it to the same end.
+
+The method is that of Sieve (Sun et al., OSDI 2022): end a controller at each of its steps in turn,
+and compare the outcome with that of a run that nothing disturbed.
+"""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from aiohttp.test_utils import TestServer
+from pytest_aiohttp.plugin import AiohttpServer
+from yarl import URL
+
+from backends.builders.base import BuildStatus
+from backends.builders.toolforge import ToolforgeBuilder
+from components.engine.advance import advance
+from components.engine.configurations import set_configuration
+from components.engine.context import Engine, Limits
+from components.engine.documents import DEPLOYMENT, deployments_in
+from components.engine.model import Deployment, DeploymentStatus
+from tests.builders.toolforge.builds_service import BuildsService
+from tests.cluster.apiserver import SERVICE
+from tests.cluster.conftest import Cluster, OpenStore
+from tests.cluster.dying import DIED
+from tests.conftest import unmeasured
+from tests.factories import configuration
+
+COMPONENTS = ("a", "b")
+STEPS = range(8)
+"""A write, two starts and a write; then questions until the builds have ended, and a last write."""
+
+
+@pytest.fixture
+def service() -> BuildsService:
+    return BuildsService(kept=100, seconds=0.5)
+
+
+@pytest.fixture
+async def server(aiohttp_server: AiohttpServer, service: BuildsService) -> TestServer:
+    server: TestServer = await aiohttp_server(service.app())
+    return server
+
+
+@pytest.fixture
+async def other(open_store: OpenStore, server: TestServer) -> AsyncIterator[Engine]:
+    """The instance that takes over, soon."""
+    builder = ToolforgeBuilder(URL(str(server.make_url("/builds"))))
+    await builder.open()
+    limits = Limits(launch=timedelta(seconds=1))
+    yield Engine(await open_store(), builder, limits=limits, instance="other")
+    await builder.close()
+
+
+async def die(cluster: Cluster, tool: str, server: TestServer, step: int, when: str) -> int:
+    """Let an instance deploy and die at a step; return its exit code."""
+    arguments = (str(cluster.kubeconfig(SERVICE)), tool, str(server.make_url("/builds")))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.cluster.dying", *arguments, str(step), when, env=unmeasured()
+    )
+    return await process.wait()
+
+
+async def finished(engine: Engine, tool: str) -> list[Deployment]:
+    """Bring all deployments of a tool to their end, and return them."""
+    async with asyncio.timeout(30):
+        while True:
+            found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+            going_on = [document for document, each in found if not each.status.is_final]
+            if not going_on:
+                return [each for _, each in found]
+            for document in going_on:
+                await advance(engine, document)
+            await asyncio.sleep(0.1)  # builds take a while
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+async def test_wherever_an_instance_dies_another_comes_to_the_same_end(
+    cluster: Cluster,
+    tools: tuple[str, str],
+    server: TestServer,
+    service: BuildsService,
+    other: Engine,
+    step: int,
+    when: str,
+) -> None:
+    tool = tools[0]
+    await set_configuration(other, tool, configuration(*COMPONENTS))
+    code = await die(cluster, tool, server, step, when)
+    assert code == DIED or step >= len(STEPS) - 2
+    deployments = await finished(other, tool)
+    if (step, when) == (0, "before"):
+        # It had not been stored, so nobody was told that it exists, and nothing was done for it.
+        assert deployments == []
+        assert not service.started
+        return
+    (deployment,) = deployments
+    assert deployment.status is DeploymentStatus.FINISHED
+    assert {each.status for each in deployment.builds.values()} == {BuildStatus.FINISHED}
+    assert all(build.claim is None for build in deployment.builds.values())
+    assert service.started == {f"{tool}/{name}": 1 for name in COMPONENTS}

@@ -1,0 +1,152 @@
+"""Members as Leases on a real API server, with the rights that the chart gives them."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+from uuid import uuid4
+
+import pytest
+from environs import Env, EnvError
+from kubernetes_asyncio import client
+
+from backends.kube.connection import KubeConnection
+from backends.members.base import Members
+from backends.members.kubernetes import KubernetesMembers
+from helm.check import rendered
+from tests.cluster.apiserver import SERVICE
+from tests.cluster.conftest import RBAC, Cluster, apply
+from tests.members.contract import MembersContract
+
+Join: TypeAlias = Callable[..., Awaitable[KubernetesMembers]]
+QUICK: dict[str, Any] = {"renew": 0.1, "live": 1.0, "forget": 2.0}
+
+
+@pytest.fixture
+async def namespace(admin: client.ApiClient) -> str:
+    """The service's own namespace, with the chart's rights in it."""
+    name = f"components-{uuid4().hex[:8]}"
+    await apply(admin, "/api/v1/namespaces", {"metadata": {"name": name}})
+    values = {"settings": {"membersNamespace": name}}
+    (role,) = rendered(values, "Role")
+    (binding,) = rendered(values, "RoleBinding")
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
+    await apply(admin, f"{RBAC}/namespaces/{name}/roles", role)
+    binding = {**binding, "subjects": [user]}
+    await apply(admin, f"{RBAC}/namespaces/{name}/rolebindings", binding)
+    return name
+
+
+@pytest.fixture
+async def join(cluster: Cluster, namespace: str) -> AsyncIterator[Join]:
+    """Let an instance join; all leave at the end."""
+    joined: list[KubernetesMembers] = []
+
+    async def another(**options: Any) -> KubernetesMembers:
+        connection = KubeConnection(str(cluster.kubeconfig(SERVICE)))
+        members = KubernetesMembers(connection, namespace, **{**QUICK, **options})
+        await members.open()
+        joined.append(members)
+        return members
+
+    yield another
+    for each in joined:
+        await each.close()
+
+
+async def until(members: KubernetesMembers, *names: str) -> None:
+    """Return once exactly these are live."""
+    async with asyncio.timeout(15):
+        while members.live() != set(names):
+            await members.looked()
+
+
+class TestKubernetesMembers(MembersContract):
+    @pytest.fixture
+    async def members(self, join: Join) -> Members:
+        return await join()
+
+    def another(self) -> Members:
+        return KubernetesMembers(KubeConnection(), "components")
+
+
+async def test_each_sees_the_others(join: Join) -> None:
+    one, two, three = await join(), await join(), await join()
+    for each in (one, two, three):
+        await until(each, one.own, two.own, three.own)
+
+
+async def test_one_that_leaves_is_gone_at_once(join: Join) -> None:
+    one, two = await join(live=60.0), await join(live=60.0)
+    await until(one, one.own, two.own)
+    await two.close()
+    await until(one, one.own)
+
+
+async def test_one_that_dies_is_gone_once_its_lease_does_not_change_any_more(join: Join) -> None:
+    one, two = await join(), await join(renew=600.0)
+    await until(one, one.own, two.own)
+    await until(one, one.own)
+
+
+async def test_what_time_a_lease_says_makes_no_difference(
+    join: Join, admin: client.ApiClient, namespace: str
+) -> None:
+    one, two = await join(live=60.0), await join(live=60.0)
+    api = client.CoordinationV1Api(admin)
+    lease = await api.read_namespaced_lease(two.own, namespace)
+    lease.spec.renew_time = lease.spec.renew_time.replace(year=2020)
+    await api.replace_namespaced_lease(two.own, namespace, lease)
+    await one.looked()
+    await until(one, one.own, two.own)
+
+
+async def test_a_lease_that_somebody_removed_is_made_again(
+    join: Join, admin: client.ApiClient, namespace: str
+) -> None:
+    one, two = await join(), await join()
+    await until(one, one.own, two.own)
+    await client.CoordinationV1Api(admin).delete_namespaced_lease(two.own, namespace)
+    await two.looked()
+    await two.looked()
+    await until(one, one.own, two.own)
+
+
+async def test_the_lease_of_one_that_is_dead_is_removed(
+    join: Join, admin: client.ApiClient, namespace: str
+) -> None:
+    one, dead = await join(), await join(renew=600.0)
+    api = client.CoordinationV1Api(admin)
+    async with asyncio.timeout(15):
+        while dead.own in {
+            each.metadata.name for each in (await api.list_namespaced_lease(namespace)).items
+        }:
+            await one.looked()
+    assert one.own in one.live()
+
+
+async def test_without_the_api_server_it_goes_on_and_is_itself_live(
+    join: Join, cluster: Cluster
+) -> None:
+    if cluster.server is None:
+        pytest.skip("only an API server of our own can be stopped")
+    one = await join()
+    cluster.server.signal(signal.SIGSTOP)
+    try:
+        await one.looked()
+        assert one.live() == {one.own}
+    finally:
+        cluster.server.signal(signal.SIGCONT)
+    await one.looked()
+    await until(one, one.own)
+
+
+async def test_outside_of_a_pod_the_namespace_must_be_named(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(SERVICE)))
+    members = KubernetesMembers.from_env(Env(prefix="COMPONENTS_"))
+    assert not Path("/var/run/secrets/kubernetes.io").exists()
+    with pytest.raises(EnvError, match="COMPONENTS_MEMBERS_NAMESPACE: it is needed outside"):
+        await members.open()
