@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 IMAGE ?= components-api:0.1.0
 CLUSTER_ARGS ?=
+CHAOS_ARGS ?= --minutes 10
+SOAK_ARGS ?= --minutes 60
 PYTEST_ARGS ?= -n 3 --dist worksteal
 
 COVERAGE := --cov --cov-report= --cov-fail-under=0
@@ -13,7 +15,7 @@ COVERAGE := --cov --cov-report= --cov-fail-under=0
 IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-cluster coverage lint format openapi chart image lock clean
+.PHONY: help install run demo test test-cluster chaos soak coverage lint format openapi chart image lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +50,12 @@ test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS,
 	  echo "etcd and kube-apiserver (setup-envtest fetches them), or KUBECONFIG to a cluster of" >&2; \
 	  echo "its own and COMPONENTS_TEST_CLUSTER=1 to say that they may use it." >&2; exit 1; }
 	$(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
+
+chaos: install ## Kill, suspend and cut while 50 tools deploy (KUBEBUILDER_ASSETS; CHAOS_ARGS)
+	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+
+soak: install ## Deploy for an hour, and see that nothing grows (SOAK_ARGS)
+	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
 coverage: ## Report the coverage of `make test` and, after it, `make test-cluster` together
 	$(BIN)/coverage report

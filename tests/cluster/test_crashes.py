@@ -101,4 +101,4 @@ async def test_wherever_an_instance_dies_another_comes_to_the_same_end(
     assert deployment.status is DeploymentStatus.FINISHED
     assert {each.status for each in deployment.builds.values()} == {BuildStatus.FINISHED}
     assert all(build.claim is None for build in deployment.builds.values())
-    assert service.started == {f"{tool}/{name}": 1 for name in COMPONENTS}
+    assert service.started == {f"{tool}/{name}@main": 1 for name in COMPONENTS}

@@ -149,7 +149,7 @@ class BuildsService:
         if sum(not each.is_final for each in self.of(tool)) >= self.slots:
             return _refusal(409, "You already have 4 builds running, wait for them to end")
         self._number += 1
-        self.started[f"{tool}/{parameters.get('image_name')}"] += 1
+        self.started[_what(tool, parameters)] += 1
         now = asyncio.get_running_loop().time()
         build = Build(
             f"{tool}-buildpacks-pipelinerun-{self._number:05}",
@@ -213,6 +213,11 @@ class BuildsService:
 
     async def _counts(self, request: web.Request) -> web.Response:
         return web.json_response(self.started)
+
+
+def _what(tool: str, parameters: dict[str, Any]) -> str:
+    ref = parameters.get("ref")
+    return f"{tool}/{parameters.get('image_name')}" + (f"@{ref}" if ref else "")
 
 
 def _cut(request: web.Request) -> None:
