@@ -178,6 +178,18 @@ class BackedBuilderContract(BuilderContract):
         second = await narrow.start(self.request_for("another", "another"))
         assert second.id != first
 
+    async def test_what_was_started_is_found(self, builder: Builder) -> None:
+        started = await builder.start(self.request_for())
+        found = await builder.find(self.request_for())
+        assert found is not None
+        assert found.id == started.id
+
+    async def test_what_was_never_started_is_not_found_and_not_started(
+        self, builder: Builder
+    ) -> None:
+        assert await builder.find(self.request_for("never", "never")) is None
+        assert await builder.find(self.request_for("never", "never")) is None
+
     async def test_what_can_never_be_built_is_rejected(self, builder: Builder) -> None:
         with pytest.raises(BuildRejected) as caught:
             await builder.start(self.bad_request())

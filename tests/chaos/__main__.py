@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from pathlib import Path
 from random import Random
@@ -51,6 +52,8 @@ async def main(minutes: float, number: int, seed: int, directory: Path) -> int:
 
 
 if __name__ == "__main__":
+    # Connections of what is killed end in the middle of things; that is what this is about.
+    logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":", 1)[0])
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--tools", type=int, default=50)

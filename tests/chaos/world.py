@@ -115,7 +115,7 @@ class World:
             sys.executable, "-m", "tests.builders.toolforge.builds_service",
             f"--port={self.builds_port}", f"--seconds={BUILD_SECONDS}", "--latency=0.1",
             "--fail=0.02", "--cut=0.02", "--kept=100000", f"--seed={self.random.randrange(2**31)}",
-            stdout=DEVNULL,
+            stdout=DEVNULL, stderr=DEVNULL,
         )  # fmt: skip
         self.stack.push_async_callback(_stop, process)
 

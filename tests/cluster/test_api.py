@@ -11,11 +11,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
-from backends.builders.base import BuildStatus
+from backends.builders.base import BuildStatus, NoFreeSlot
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
-from tests.cluster.conftest import OpenStore, Requests
+from tests.cluster.conftest import Idle, OpenStore, Requests
 from tests.factories import component, configuration, reusing
 from tests.http.conftest import HEADER, answered, refused
 
@@ -35,7 +35,7 @@ def instance(
     """Start another instance of the service, asked by the tool."""
 
     async def start() -> Client:
-        app = create_app(Settings(deployments_kept=3), await open_store(), builder)
+        app = create_app(Settings(deployments_kept=3), await open_store(), builder, Idle())
         return await aiohttp_client(app, headers={HEADER: f"CN={tool},O=toolforge"})
 
     return start
@@ -82,7 +82,7 @@ async def test_a_real_configuration_comes_back_equal(
 async def test_a_tool_without_a_namespace_is_told(
     aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder
 ) -> None:
-    app = create_app(Settings(), await open_store(), builder)
+    app = create_app(Settings(), await open_store(), builder, Idle())
     client = await aiohttp_client(app, headers={HEADER: "CN=nobody,O=toolforge"})
     path = "/api/v1/tool/nobody/config"
     (error,) = await refused(await client.get(path), 404)
@@ -121,32 +121,43 @@ async def test_every_request_keeps_to_its_budget_of_calls(
     config: str,
     deploy: str,
 ) -> None:
-    client = await instance()
-    await client.get(config)  # tells the server's time
-    requests.since()
+    async def fresh() -> Client:
+        """An instance that has not looked within the last second, and knows the server's time."""
+        client = await instance()
+        await client.get(config)
+        requests.since()
+        return client
 
+    client = await fresh()
     await answered(await client.post(config, json=configuration()))
     assert len(requests.since()) <= 2
     await answered(await client.post(config, json=configuration()))
     assert len(requests.since()) <= 2
     await answered(await client.get(config))
     assert len(requests.since()) == 1
+    builder.refusals["web"] = NoFreeSlot("full")
     created = await answered(await client.post(deploy), 201)
     assert len(requests.since()) <= 4
     path = f"{deploy}/{created['deploy-id']}"
-    builder.becomes(BuildStatus.RUNNING)
+    builder.refusals.clear()
+    client = await fresh()
     await answered(await client.get(path))
-    assert len(requests.since()) <= 2
-    builder.becomes(BuildStatus.FINISHED)
-    await answered(await client.get(path))
-    assert len(requests.since()) <= 2
+    assert len(requests.since()) <= 3, "a GET that launches"
+    for status in (BuildStatus.RUNNING, BuildStatus.FINISHED):
+        builder.becomes(status)
+        client = await fresh()
+        await answered(await client.get(path))
+        assert len(requests.since()) <= 2
+    client = await fresh()
     await answered(await client.get(path))
     assert len(requests.since()) == 1
+    await answered(await client.get(path))
+    assert len(requests.since()) == 0, "within a second, what is known"
     for _ in range(2):
         await answered(await client.post(deploy), 201)
     requests.since()
     await answered(await client.post(deploy), 201)
-    assert len(requests.since()) <= 4 + 1
+    assert len(requests.since()) <= 5, "one more than are kept"
 
 
 async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:

@@ -166,6 +166,9 @@ class _For(Builder):
     async def start(self, request: BuildRequest) -> BuildState:
         return await self.inner.start(replace(request, tool=self._of(request.tool)))
 
+    async def find(self, request: BuildRequest) -> BuildState | None:
+        return await self.inner.find(replace(request, tool=self._of(request.tool)))
+
     async def get(self, tool: str, ids: Any) -> Any:
         return await self.inner.get(self._of(tool), ids)
 
