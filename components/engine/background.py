@@ -27,6 +27,9 @@ MAX_PAUSE_SECONDS = 10.0
 """How long a deployment is left alone: short after a change, longer each time without one."""
 
 ROUND_LIMIT_SECONDS = 30.0
+LEAVE_SECONDS = 2.0
+"""How long what is under way may take when the loop is told to end."""
+
 CONCURRENCY = 20
 """How many deployments are moved on at a time."""
 
@@ -72,7 +75,8 @@ class Background:
                     self._completed = asyncio.get_running_loop().time()
                 await asyncio.sleep(self._jittered(ROUND_SECONDS))
         finally:
-            await scheduler.close()
+            # What is broken off leaves claims that others must wait for.
+            await scheduler.wait_and_close(LEAVE_SECONDS)
 
     async def _round(self, scheduler: Scheduler) -> None:
         """Move on every deployment that is this instance's and due."""

@@ -10,10 +10,12 @@ from aiohttp_apigami import querystring_schema
 from marshmallow import Schema, fields
 
 from backends.builders.base import BuilderError
+from backends.stores.base import StoreError
+from components.engine.errors import EngineError
 from components.engine.logs import build_log
 from components.http.documentation import BuildPath, operation
 from components.http.errors import Stopping
-from components.http.keys import DEADLINE, ENGINE, SETTINGS, STOPPING
+from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +42,12 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     """Stream a log. An error before the first line is answered as errors are; later ones cut it."""
     path, follow = request.match_info, request["querystring"]["follow"]
     lines = await build_log(
-        request.app[ENGINE], path["toolname"], path["deploy_id"], path["component"], follow=follow
+        request.app[ENGINE],
+        request.app[REFRESHER],
+        path["toolname"],
+        path["deploy_id"],
+        path["component"],
+        follow=follow,
     )
     response = web.StreamResponse()
     response.content_type, response.charset = "text/plain", "utf-8"
@@ -78,7 +85,7 @@ async def _stream(
             async with asyncio.timeout(patience):
                 await response.write(line.encode("utf-8", "replace") + b"\n")
             line = await anext(lines, None)
-    except (BuilderError, TimeoutError, ConnectionError) as error:
+    except (BuilderError, EngineError, StoreError, TimeoutError, ConnectionError) as error:
         if not response.prepared:
             raise
         logger.warning("the log %s broke off: %s", request.path, str(error) or "its reader is gone")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from aiohttp import ClientPayloadError
 
-from backends.builders.base import BuilderUnavailable, BuildRejected
+from backends.builders.base import BuilderUnavailable, BuildRejected, NoFreeSlot
 from components.http.keys import STOPPING
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration, reusing
@@ -108,6 +108,34 @@ async def test_a_build_that_was_never_started_has_no_log(
     assert error == (
         "the build of 'web' has no log, since it was not started: cannot find ref 'mian'"
     )
+
+
+async def test_a_followed_log_of_a_build_that_waits_begins_once_it_is_started(
+    client: Client, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["web"] = NoFreeSlot("full")
+    builder.logs["build-1"] = ["fetching"]
+    await client.post(CONFIG, json=configuration("web"))
+    await answered(await client.post(DEPLOY), 201)
+    await refused(await client.get(LOG), 404)
+    asking = asyncio.create_task(client.session.get(client.make_url(f"{LOG}?follow=true")))
+    builder.refusals.clear()
+    builder.ended.set()
+    async with asyncio.timeout(10):
+        assert await (await asking).text() == "fetching\nended\n"
+
+
+async def test_a_followed_log_of_a_build_that_is_never_started_is_told(
+    client: Client, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["web"] = NoFreeSlot("full")
+    await client.post(CONFIG, json=configuration("web"))
+    await answered(await client.post(DEPLOY), 201)
+    asking = asyncio.create_task(client.session.get(client.make_url(f"{LOG}?follow=true")))
+    await answered(await client.put(f"{DEPLOY}/latest/cancel"))
+    async with asyncio.timeout(10):
+        (error,) = await refused(await asking, 404)
+    assert "cancelled before it was started" in error
 
 
 async def test_a_builder_that_does_not_answer_is_told_in_the_envelope(
