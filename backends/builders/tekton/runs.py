@@ -71,7 +71,7 @@ def state_of(run: Json, results: Mapping[str, str]) -> BuildState:
     status = run.get("status") or {}
     condition = _succeeded(status)
     state, message = _outcome(condition, status)
-    if run["spec"].get("status") and not state.is_final:
+    if (run.get("spec") or {}).get("status") and not state.is_final:
         message = "is being cancelled"
     known = {
         each["name"]: str(each["value"]).strip()
