@@ -173,7 +173,9 @@ class LocalBuilder(Builder):
         else:
             message = task.result()
             status = BuildStatus.ERROR if message else BuildStatus.FINISHED
-        build.log.say(f"{status.lower()}{f': {message}' if message else ''}")
+        # What the log has said already is not said again.
+        told = not message or message == build.log.reason()
+        build.log.say(status.lower() if told else f"{status.lower()}: {message}")
         build.state = replace(build.state, status=status, message=message, ended=self._clock())
         build.log.close()
 

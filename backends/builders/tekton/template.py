@@ -99,6 +99,8 @@ def read_template(name: str) -> Template:
 
     Raises `BadTemplate`.
     """
+    if not name:
+        raise BadTemplate(f"no template is named: a file, or {' or '.join(SHIPPED)}")
     try:
         if name in SHIPPED:
             folder = files("backends.builders.tekton") / "templates"

@@ -94,6 +94,9 @@ async def test_a_build_that_fails_says_why(builder: LocalBuilder, make: Make) ->
     assert state.status is BuildStatus.ERROR
     assert "missing" in state.message
     assert "no such file or directory" in state.message
+    log = await log_of(builder, state.id)
+    assert log.count(state.message.splitlines()[-1]) == 1
+    assert log.endswith("\nerror")
 
 
 async def test_a_ref_that_is_not_there_is_named(builder: LocalBuilder, make: Make) -> None:

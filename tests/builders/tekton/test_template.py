@@ -99,6 +99,11 @@ def test_what_is_wrong_is_named_by_its_path(text: str, message: str) -> None:
         parse_template(text)
 
 
+def test_without_a_name_it_is_told_what_could_be_named() -> None:
+    with pytest.raises(BadTemplate, match="no template is named: a file, or toolforge-buildpacks"):
+        read_template("")
+
+
 @pytest.mark.parametrize("name", SHIPPED)
 def test_what_is_shipped_can_be_read(name: str) -> None:
     assert read_template(name).image
