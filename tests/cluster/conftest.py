@@ -137,13 +137,20 @@ class Requests:
 
     def since(self) -> list[str]:
         """Return the verbs of the requests since the last time."""
+        return [each["verb"] for each in self._events()]
+
+    def since_of_tools(self) -> list[str]:
+        """Return those in namespaces only: the background loop looks over all by itself."""
+        return [
+            each["verb"] for each in self._events() if each.get("objectRef", {}).get("namespace")
+        ]
+
+    def _events(self) -> list[dict[str, Any]]:
         with self._log.open() as log:
             log.seek(self._read_to)
             lines = log.readlines()
             self._read_to = log.tell()
-        events = [json.loads(line) for line in lines]
-        # The background loop looks over all namespaces, whatever is asked.
-        return [each["verb"] for each in events if each["objectRef"].get("namespace")]
+        return [json.loads(line) for line in lines]
 
 
 @pytest.fixture

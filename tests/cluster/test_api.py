@@ -125,39 +125,39 @@ async def test_every_request_keeps_to_its_budget_of_calls(
         """An instance that has not looked within the last second, and knows the server's time."""
         client = await instance()
         await client.get(config)
-        requests.since()
+        requests.since_of_tools()
         return client
 
     client = await fresh()
     await answered(await client.post(config, json=configuration()))
-    assert len(requests.since()) <= 2
+    assert len(requests.since_of_tools()) <= 2
     await answered(await client.post(config, json=configuration()))
-    assert len(requests.since()) <= 2
+    assert len(requests.since_of_tools()) <= 2
     await answered(await client.get(config))
-    assert len(requests.since()) == 1
+    assert len(requests.since_of_tools()) == 1
     builder.refusals["web"] = NoFreeSlot("full")
     created = await answered(await client.post(deploy), 201)
-    assert len(requests.since()) <= 4
+    assert len(requests.since_of_tools()) <= 4
     path = f"{deploy}/{created['deploy-id']}"
     builder.refusals.clear()
     client = await fresh()
     await answered(await client.get(path))
-    assert len(requests.since()) <= 3, "a GET that launches"
+    assert len(requests.since_of_tools()) <= 3, "a GET that launches"
     for status in (BuildStatus.RUNNING, BuildStatus.FINISHED):
         builder.becomes(status)
         client = await fresh()
         await answered(await client.get(path))
-        assert len(requests.since()) <= 2
+        assert len(requests.since_of_tools()) <= 2
     client = await fresh()
     await answered(await client.get(path))
-    assert len(requests.since()) == 1
+    assert len(requests.since_of_tools()) == 1
     await answered(await client.get(path))
-    assert len(requests.since()) == 0, "within a second, what is known"
+    assert len(requests.since_of_tools()) == 0, "within a second, what is known"
     for _ in range(2):
         await answered(await client.post(deploy), 201)
-    requests.since()
+    requests.since_of_tools()
     await answered(await client.post(deploy), 201)
-    assert len(requests.since()) <= 5, "one more than are kept"
+    assert len(requests.since_of_tools()) <= 5, "one more than are kept"
 
 
 async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:
