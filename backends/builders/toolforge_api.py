@@ -11,11 +11,11 @@ ApiError
 import asyncio
 import json
 import logging
-import os
 import ssl
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -78,10 +78,10 @@ class ClientFiles:
     key: str = ""
     authority: str = ""
 
-    def changed(self) -> tuple[float, ...]:
-        """Return when they were changed. Raises `OSError` where one cannot be read."""
+    def contents(self) -> tuple[bytes, ...]:
+        """Return what is in them; times are too coarse to tell that. Raises `OSError`."""
         named = filter(None, (self.certificate, self.key, self.authority))
-        return tuple(os.stat(each).st_mtime for each in named)
+        return tuple(Path(each).read_bytes() for each in named)
 
     def context(self) -> ssl.SSLContext:
         """Return a context with them. Raises `OSError` (`ssl.SSLError` is one)."""
@@ -99,11 +99,11 @@ class BuildsApi:
     files: ClientFiles
     _session: aiohttp.ClientSession | None = None
     _context: ssl.SSLContext | None = None
-    _changed: tuple[float, ...] = field(default=())
+    _contents: tuple[bytes, ...] = field(default=(), repr=False)
 
     async def open(self) -> None:
         """Read the files, and make the session. Raises `OSError` for a bad file."""
-        self._changed = self.files.changed()
+        self._contents = self.files.contents()
         self._context = self.files.context() if self.url.scheme == "https" else None
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS),
@@ -174,9 +174,9 @@ class BuildsApi:
     def _take_up_files(self) -> None:
         """Use files that have changed for new connections; bad ones, once they are not."""
         try:
-            changed = self.files.changed()
-            if self._context is not None and changed != self._changed:
-                self._context, self._changed = self.files.context(), changed
+            contents = self.files.contents()
+            if self._context is not None and contents != self._contents:
+                self._context, self._contents = self.files.context(), contents
         except OSError as error:
             logger.warning("the certificate for the builds service cannot be renewed: %s", error)
 
