@@ -48,7 +48,7 @@ class Files:
         self.server_ca.cert_pem.write_to_path(directory / "ca.crt")
 
     def sign(self, by: trustme.CA) -> ClientFiles:
-        leaf = by.issue_cert(common_name="components-api")
+        leaf = by.issue_cert("components-api.example.org", common_name="components-api")
         leaf.cert_chain_pems[0].write_to_path(self.directory / "tls.crt")
         leaf.private_key_pem.write_to_path(self.directory / "tls.key")
         return ClientFiles(*(str(self.directory / f) for f in ("tls.crt", "tls.key", "ca.crt")))
