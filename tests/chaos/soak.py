@@ -1,8 +1,8 @@
 """Deploys for an hour, and sees that nothing grows: `python -m tests.chaos.soak --minutes 60`.
 
 One instance, on the memory store, with a builds service that neither fails nor is slow. Memory and
-file descriptors are what the system says of the process; they are compared between the second
-quarter of the run, when everything has been used once, and the last.
+file descriptors are what the system says of the process, tasks what its event loop says; they are
+compared between the second quarter of the run, when everything has been used once, and the last.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import asyncio
 import os
 import statistics
 import sys
+import tempfile
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,6 @@ from aiohttp import web
 
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.chaos.workload import Tool
-from tests.chaos.world import COMPONENTS
 from tests.cluster.apiserver import free_port
 
 SAMPLE_SECONDS = 1.0
@@ -26,8 +26,8 @@ GROWTH = 1.1
 """How much the last quarter may be above the second: measurements vary by a few per cent."""
 
 
-def sample(pid: int) -> dict[str, float]:
-    """Return what a process uses now."""
+def sample(pid: int, tasks: Path) -> dict[str, float]:
+    """Return what a process uses now; it writes the number of its tasks to a file."""
     process = Path(f"/proc/{pid}")
     fields = dict(
         line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line
@@ -36,6 +36,7 @@ def sample(pid: int) -> dict[str, float]:
         "memory in KiB": float(fields["VmRSS"].split()[0]),
         "file descriptors": float(len(list((process / "fd").iterdir()))),
         "threads": float(fields["Threads"]),
+        "tasks": float(tasks.read_text()),
     }
 
 
@@ -53,7 +54,11 @@ async def main(minutes: float) -> int:
         "COMPONENTS_TOOLFORGE_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
         "COMPONENTS_LOG_LEVEL": "WARNING",
     }
-    process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=env)
+    counted = Path(tempfile.mkstemp(prefix="components-soak-")[1])
+    counted.write_text(f"{0:6}")
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.chaos.counted", str(counted), env=env
+    )
     stop = asyncio.Event()
     tools = [Tool(f"soak-{n}", [f"http://127.0.0.1:{port}"], Random(n)) for n in range(TOOLS)]
     try:
@@ -61,12 +66,13 @@ async def main(minutes: float) -> int:
         samples = []
         for _ in range(round(minutes * 60 / SAMPLE_SECONDS)):
             await asyncio.sleep(SAMPLE_SECONDS)
-            samples.append(sample(process.pid))
+            samples.append(sample(process.pid, counted))
         stop.set()
         await asyncio.gather(*working)
     finally:
         process.terminate()
         await process.wait()
+        counted.unlink()
         await runner.cleanup()
     print(f"deployments: {sum(len(tool.acknowledged) for tool in tools)}")
     wrong = [each for tool in tools for each in tool.wrong]
