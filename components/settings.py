@@ -29,6 +29,10 @@ class Settings:
     builder: str = "simulated"
     members: str = "single"
     deployments_kept: int = 10
+    configs_kept: int = 10
+    max_running: int = 0
+    max_queued: int = 5
+    writes_per_minute: int = 60
     auth_header: str = "ssl-client-subject-dn"
     auth_organization: str = "toolforge"
     request_timeout: float = 30.0
@@ -65,6 +69,12 @@ class Settings:
             members=env.str("MEMBERS", cls.members),
             deployments_kept=env.int(
                 "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 400)
+            ),
+            configs_kept=env.int("CONFIGS_KEPT", cls.configs_kept, validate=validate.Range(1, 400)),
+            max_running=env.int("MAX_RUNNING", cls.max_running, validate=validate.Range(0, 1000)),
+            max_queued=env.int("MAX_QUEUED", cls.max_queued, validate=validate.Range(0, 1000)),
+            writes_per_minute=env.int(
+                "WRITES_PER_MINUTE", cls.writes_per_minute, validate=validate.Range(0, 1_000_000)
             ),
             auth_header=env.str("AUTH_HEADER", cls.auth_header, validate=not_empty),
             auth_organization=env.str(

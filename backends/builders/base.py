@@ -162,6 +162,10 @@ class Builder(ABC):
         """
         return None
 
+    async def has_image(self, tool: str, image: str) -> bool | None:
+        """Return whether an image that was built is still there; None where that is not known."""
+        return None
+
     @abstractmethod
     async def ping(self) -> None:
         """Return if the backend answers. Raises `BuilderUnavailable`."""

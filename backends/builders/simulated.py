@@ -7,6 +7,7 @@ answer for any build, and a cancelled one simply runs to its end.
 
 import asyncio
 import hashlib
+import re
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from backends.builders.base import (
     BuildRequest,
     BuildState,
     BuildStatus,
+    Source,
 )
 from backends.clock import Clock, utc_now
 
@@ -94,6 +96,16 @@ class SimulatedBuilder(Builder):
             await asyncio.sleep(remaining.total_seconds())
         if self._state(tool, build_id).status.is_final:
             yield f"simulated build of {build.component}: finished, nothing was built"
+
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """Return a commit that follows from the repository and the ref: nothing ever changes there.
+
+        A ref that is a commit already is that one.
+        """
+        if source.ref and re.fullmatch("[0-9a-f]{40}", source.ref):
+            return source.ref
+        text = f"{source.repository}\0{source.ref or ''}"
+        return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def ping(self) -> None:
         """Return: a clock always answers."""

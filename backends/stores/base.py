@@ -118,8 +118,11 @@ class Store(ABC):
         """Return the document. Raises `NotFound`, `Corrupt`."""
 
     @abstractmethod
-    async def list(self, tool: str, kind: str) -> Listing:
-        """Return all documents of one kind of a tool, in no particular order; none is no error."""
+    async def list(self, tool: str, *kinds: str) -> Listing:
+        """Return all documents of these kinds of a tool, in no particular order; none is no error.
+
+        They are as they were at one moment.
+        """
 
     @abstractmethod
     async def list_open(self, kind: str) -> Listing:

@@ -34,6 +34,7 @@ from backends.stores.base import (
 )
 from backends.stores.kubernetes_errors import store_errors
 from backends.stores.secret_documents import (
+    KIND,
     Namespaces,
     document_of,
     secret_name,
@@ -90,11 +91,11 @@ class KubernetesStore(Store):
             )
         return document_of(tool, kind, answer.body)
 
-    async def list(self, tool: str, kind: str) -> Listing:
-        """See `Store.list`. One call for each page."""
-        with store_errors(tool, kind, "*"):
-            items = await self._all_pages(self._namespaces.of(tool), selector(kind))
-        return self._listing(kind, items)
+    async def list(self, tool: str, *kinds: str) -> Listing:
+        """See `Store.list`. One call for each page, whatever the number of kinds."""
+        with store_errors(tool, " or ".join(kinds), "*"):
+            items = await self._all_pages(self._namespaces.of(tool), selector(*kinds))
+        return self._listing(items)
 
     async def list_open(self, kind: str) -> Listing:
         """See `Store.list_open`. One call, or one for each namespace that may be listed.
@@ -108,7 +109,7 @@ class KubernetesStore(Store):
                 if self._listed
                 else [self._cached(None, selector(kind, open_only=True))]
             )
-        return self._listing(kind, [item for each in lists for item in each])
+        return self._listing([item for each in lists for item in each])
 
     async def create(
         self,
@@ -244,14 +245,14 @@ class KubernetesStore(Store):
             self._seen = max(self._seen, int(document.version))
         return document
 
-    def _listing(self, kind: str, items: Items) -> Listing:
+    def _listing(self, items: Items) -> Listing:
         documents, corrupt = [], []
         for item in items:
             tool = self._namespaces.tool(item["metadata"]["namespace"])
             if tool is None:
                 continue
             try:
-                documents.append(document_of(tool, kind, item))
+                documents.append(document_of(tool, item["metadata"]["labels"][KIND], item))
             except Corrupt as error:
                 corrupt.append(error)
         return Listing(tuple(documents), tuple(corrupt))

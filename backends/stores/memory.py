@@ -53,10 +53,15 @@ class MemoryStore(Store):
         """See `Store.get`."""
         return _document(tool, kind, name, self._find(tool, kind, name))
 
-    async def list(self, tool: str, kind: str) -> Listing:
+    async def list(self, tool: str, *kinds: str) -> Listing:
         """See `Store.list`."""
-        found = self._documents.get((tool, kind), {})
-        return Listing(tuple(_document(tool, kind, name, stored) for name, stored in found.items()))
+        return Listing(
+            tuple(
+                _document(tool, kind, name, stored)
+                for kind in kinds
+                for name, stored in self._documents.get((tool, kind), {}).items()
+            )
+        )
 
     async def list_open(self, kind: str) -> Listing:
         """See `Store.list_open`."""

@@ -53,10 +53,11 @@ def document_name(kind: str, secret: str) -> str:
     return own.removeprefix("-") or kind
 
 
-def selector(kind: str, *, open_only: bool = False) -> str:
-    """Return the label selector of all documents of a kind, or of the open ones."""
-    labels = {MANAGED_BY: MANAGER, KIND: kind} | ({OPEN: "true"} if open_only else {})
-    return ",".join(f"{name}={value}" for name, value in labels.items())
+def selector(*kinds: str, open_only: bool = False) -> str:
+    """Return the label selector of all documents of some kinds, or of the open ones."""
+    which = f"{KIND}={kinds[0]}" if len(kinds) == 1 else f"{KIND} in ({','.join(kinds)})"
+    parts = [f"{MANAGED_BY}={MANAGER}", which]
+    return ",".join([*parts, f"{OPEN}=true"] if open_only else parts)
 
 
 def secret_of(

@@ -1,6 +1,6 @@
 """What a configuration asks to be built: the source of each component, or whose it reuses."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from backends.builders.base import Source
@@ -25,6 +25,14 @@ def reuses(configuration: Mapping[str, Any]) -> dict[str, str]:
     return {
         name: build["reuse_from"] for name, build in _builds(configuration) if "reuse_from" in build
     }
+
+
+def selected(configuration: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """Return a configuration with some of its components only, and with those that they reuse."""
+    reused = reuses(configuration)
+    kept = {*names, *(reused[name] for name in names if name in reused)}
+    components = {name: each for name, each in configuration["components"].items() if name in kept}
+    return {**configuration, "components": components}
 
 
 def _builds(configuration: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -24,6 +24,7 @@ from components.engine.merge import Change, merged
 from components.engine.model import Build, Deployment
 from components.engine.plan import Plan, plan
 from components.engine.progress import MAX_ATTEMPTS, store_change
+from components.engine.queueing import admit
 from components.engine.stopping import cancel_builds, seek_planned, stop_planned
 
 logger = logging.getLogger(__name__)
@@ -32,15 +33,18 @@ logger = logging.getLogger(__name__)
 async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
     """Return the deployment in `document` as it is now, having stored what changed.
 
-    What is going to be done is stored first; builds are then started, sought, ended and asked for,
-    all at once. A final deployment asks nothing and writes nothing. A builder that does not answer
-    gives what is stored, and a warning. Raises `NotFound` where the deployment was removed
-    meanwhile; what this call had started is then cancelled. Raises `Contended`.
+    One that waits is let in once it is its turn. What is going to be done is stored first; builds
+    are then started, sought, ended and asked for, all at once. A final deployment asks nothing and
+    writes nothing. A builder that does not answer gives what is stored, and a warning. Raises
+    `NotFound` where the deployment was removed meanwhile; what this call had started is then
+    cancelled. Raises `Contended`.
     """
     for _ in range(MAX_ATTEMPTS):
         deployment = deployment_of(document)
         if deployment.status.is_final:
             return Answer(deployment)
+        if deployment.queued and not deployment.cancel_requested:
+            return await admit(engine, document, deployment)
         until = claims_end(engine)
         step = plan(deployment, await engine.store.now(), engine.instance, engine.limits)
         if step.deployment == deployment:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiojobs import Scheduler
@@ -12,7 +12,7 @@ from backends.members.base import Members
 from backends.members.rendezvous import responsible
 from backends.stores.base import Document, StoreError
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployment_of
+from components.engine.documents import DEPLOYMENT, deployment_of, is_cancelled
 from components.engine.errors import EngineError
 from components.engine.refresh import Refresher, Which
 from components.engine.waiting import shown
@@ -26,6 +26,9 @@ FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 10.0
 """How long a deployment is left alone: short after a change, longer each time without one."""
 
+WAITING_PAUSE_SECONDS = 2.0
+"""The longest for one that waits for its turn, which another instance may have made room for."""
+
 ROUND_LIMIT_SECONDS = 30.0
 LEAVE_SECONDS = 2.0
 """How long what is under way may take when the loop is told to end."""
@@ -36,10 +39,14 @@ CONCURRENCY = 20
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """When a deployment is due next, by the loop's clock, and how long it was left alone."""
+    """When a deployment is due next, by the loop's clock, and how long it was left alone.
+
+    `cancelled` is whether somebody had cancelled it by then.
+    """
 
     due: float
     pause: float
+    cancelled: bool = False
 
 
 class Background:
@@ -93,27 +100,47 @@ class Background:
         fresh = Pace(now, 0)
         self._paces = {key: self._paces.get(key, fresh) for key in mine}
         for key, document in mine.items():
-            if self._paces[key].due <= now and key not in self._busy:
+            pace = self._paces[key]
+            newly_cancelled = is_cancelled(document) and not pace.cancelled
+            if (pace.due <= now or newly_cancelled) and key not in self._busy:
                 self._busy.add(key)
                 await scheduler.spawn(self._move(key, document))
 
     async def _move(self, key: tuple[str, str], document: Document) -> None:
-        changed = False
+        changed = waiting = False
         try:
             before = deployment_of(document)
+            if before.cancel_requested:
+                self._refresher.forget(*key)
             answer = await self._refresher.refresh(Which(*key, document))
+            if before.queued and not answer.value.queued and not answer.value.status.is_final:
+                # It has just been let in, and has done nothing else yet.
+                self._refresher.forget(*key)
+                answer = await self._refresher.refresh(Which(*key))
             changed = shown(answer.value) != shown(before)
+            waiting = answer.value.queued
+            if answer.value.status.is_final:
+                self._hurry(key[0])
         except (StoreError, EngineError) as error:
             logger.warning("deployment %s could not be moved on: %s", key[1], error)
         finally:
             self._busy.discard(key)
             if key in self._paces:
-                self._paces = {**self._paces, key: self._next(self._paces[key], changed)}
+                pace = self._next(self._paces[key], changed, waiting)
+                self._paces = {**self._paces, key: replace(pace, cancelled=is_cancelled(document))}
 
-    def _next(self, pace: Pace, changed: bool) -> Pace:
+    def _hurry(self, tool: str) -> None:
+        """Look at a tool's other deployments at once: one of them may be next."""
+        self._paces = {
+            key: replace(pace, due=0) if key[0] == tool else pace
+            for key, pace in self._paces.items()
+        }
+
+    def _next(self, pace: Pace, changed: bool, waiting: bool) -> Pace:
         pause = FIRST_PAUSE_SECONDS
         if not changed:
-            pause = min(max(pace.pause * 1.5, FIRST_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+            longest = WAITING_PAUSE_SECONDS if waiting else MAX_PAUSE_SECONDS
+            pause = min(max(pace.pause * 1.5, FIRST_PAUSE_SECONDS), longest)
         return Pace(asyncio.get_running_loop().time() + self._jittered(pause), pause)
 
     def _jittered(self, seconds: float) -> float:

@@ -1,16 +1,85 @@
-"""What can be done with a tool's one configuration: get, set, delete."""
+"""What can be done with a tool's one configuration: get, set, delete, and look at earlier ones.
 
+Before one takes the place of another, that is copied to a document of its own, whose name follows
+from it; so whoever is broken off between the two, or does it twice, leaves nothing wrong.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from backends.stores.base import AlreadyExists, Conflict, DocumentState, NotFound
+from backends.stores.base import (
+    AlreadyExists,
+    Conflict,
+    Corrupt,
+    Document,
+    DocumentState,
+    NotFound,
+    StoreError,
+)
 from components.configuration.validation import ineffective, validate
+from components.engine.configuration_documents import (
+    CONFIGURATION,
+    EARLIER,
+    Configuration,
+    configuration_data,
+    configuration_of,
+    earlier_name,
+)
 from components.engine.context import Answer, Engine
-from components.engine.documents import CONFIGURATION, configuration_data, configuration_of
-from components.engine.errors import Contended, NoConfiguration, NoSuchTool
+from components.engine.errors import ConfigurationChanged, Contended, NoConfiguration, NoSuchTool
 from components.engine.progress import MAX_ATTEMPTS
+from components.engine.queueing import cancel_waiting
+
+ANY = "*"
+"""Stands for the tag of any configuration, as in HTTP."""
 
 
-async def get_configuration(engine: Engine, tool: str) -> Any:
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What must be stored for a write to be carried out.
+
+    `tags` are those of which one must be that of the stored configuration, or `ANY`; `absent` asks
+    that there be none. Without either, anything may be.
+    """
+
+    tags: frozenset[str] | None = None
+    absent: bool = False
+
+    def check(self, current: Configuration | None) -> None:
+        """Raise `ConfigurationChanged` where `current` is not what is asked for."""
+        tag = current.tag if current else None
+        wanted = self.tags is None or (tag is not None and bool(self.tags & {tag, ANY}))
+        if not wanted or (self.absent and current):
+            raise ConfigurationChanged(tag)
+
+
+ALWAYS = Condition()
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A configuration that is kept, and whether it is the stored one."""
+
+    value: Any
+    stored: datetime | None
+    tag: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A tool's configuration documents, the earlier ones newest first."""
+
+    current: Document | None
+    earlier: tuple[Document, ...]
+    warnings: tuple[str, ...]
+
+
+async def get_configuration(engine: Engine, tool: str) -> Configuration:
     """Return a tool's configuration exactly as it was given. Raises `NoConfiguration`."""
     try:
         return configuration_of(await engine.store.get(tool, CONFIGURATION, CONFIGURATION))
@@ -18,47 +87,135 @@ async def get_configuration(engine: Engine, tool: str) -> Any:
         raise NoConfiguration(tool) from None
 
 
-async def set_configuration(engine: Engine, tool: str, configuration: Any) -> Answer[Any]:
+async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[Kept, ...]]:
+    """Return the configurations of a tool that are kept, newest first; the stored one is first."""
+    stored = await _read(engine, tool)
+    current = configuration_of(stored.current) if stored.current else None
+    earlier, warnings = [], list(stored.warnings)
+    for document in stored.earlier:
+        try:
+            found = configuration_of(document)
+        except Corrupt as error:
+            warnings.append(str(error))
+        else:
+            # What was copied and then not replaced is there twice.
+            earlier += [found] if found != current else []
+    kept = [Kept(each.value, each.stored, each.tag, current=False) for each in earlier]
+    if current:
+        kept.insert(0, Kept(current.value, current.stored, current.tag, current=True))
+    return Answer(tuple(kept), tuple(warnings))
+
+
+async def set_configuration(
+    engine: Engine, tool: str, value: Any, condition: Condition = ALWAYS
+) -> Answer[Configuration]:
     """Store a configuration in the place of the one before; return it, with what has no effect.
 
-    Raises `InvalidConfiguration`, `NoSuchTool`, `Contended` and what the store raises.
+    To store what is stored already changes nothing. Raises `InvalidConfiguration`,
+    `ConfigurationChanged`, `NoSuchTool`, `Contended` and what the store raises.
     """
-    validate(configuration)
-    await _store(engine, tool, configuration)
-    return Answer(configuration, tuple(map(str, ineffective(configuration))))
-
-
-async def _store(engine: Engine, tool: str, configuration: Any) -> None:
-    data = configuration_data(configuration)
+    validate(value)
+    told = tuple(map(str, ineffective(value)))
     for _ in range(MAX_ATTEMPTS):
+        stored = await _read(engine, tool)
+        current = configuration_of(stored.current) if stored.current else None
+        condition.check(current)
+        new = Configuration(value, _later_than(current, await engine.store.now()))
+        if current and current.tag == new.tag:
+            return Answer(current, told)
         try:
-            document = await engine.store.get(tool, CONFIGURATION, CONFIGURATION)
+            await _put(engine, tool, stored.current, new)
+        except (Conflict, AlreadyExists):
+            continue
         except NotFound:
-            try:
-                await engine.store.create(tool, CONFIGURATION, CONFIGURATION, data)
-            except AlreadyExists:
+            if stored.current:
                 continue
-            except NotFound:
-                raise NoSuchTool(tool) from None
-            return
+            raise NoSuchTool(tool) from None
+        newer = 2 if stored.current else 1
+        return Answer(new, (*told, *await _prune(engine, tool, stored, newer)))
+    raise Contended(f"the configuration of tool {tool!r}")
+
+
+async def delete_configuration(
+    engine: Engine, tool: str, condition: Condition = ALWAYS
+) -> Answer[Configuration]:
+    """Remove a tool's configuration and return it. What waits to be deployed is cancelled.
+
+    Raises `NoConfiguration`, `ConfigurationChanged`, `Contended` and what the store raises.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        stored = await _read(engine, tool)
+        if stored.current is None:
+            condition.check(None)
+            raise NoConfiguration(tool)
+        current = configuration_of(stored.current)
+        condition.check(current)
         try:
-            await engine.store.replace(document, data, DocumentState.PLAIN)
+            await _keep(engine, tool, current)
+            await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, stored.current.version)
         except (Conflict, NotFound):
             continue
-        return
+        warnings = (
+            *await _prune(engine, tool, stored, newer=1),
+            *await cancel_waiting(engine, tool, "the configuration was deleted"),
+        )
+        return Answer(current, warnings)
     raise Contended(f"the configuration of tool {tool!r}")
 
 
-async def delete_configuration(engine: Engine, tool: str) -> Any:
-    """Remove a tool's configuration and return it. Raises `NoConfiguration`, `Contended`."""
-    for _ in range(MAX_ATTEMPTS):
-        try:
-            document = await engine.store.get(tool, CONFIGURATION, CONFIGURATION)
-            configuration = configuration_of(document)
-            await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, document.version)
-        except Conflict:
-            continue
-        except NotFound:
-            raise NoConfiguration(tool) from None
-        return configuration
-    raise Contended(f"the configuration of tool {tool!r}")
+def _later_than(current: Configuration | None, now: datetime) -> datetime:
+    if current is None or current.stored is None:
+        return now
+    return max(now, current.stored + timedelta(microseconds=1))
+
+
+async def _read(engine: Engine, tool: str) -> _Stored:
+    listing = await engine.store.list(tool, CONFIGURATION, EARLIER)
+    for error in listing.corrupt:
+        if error.kind == CONFIGURATION:
+            raise error
+    current = [each for each in listing.documents if each.kind == CONFIGURATION]
+    earlier = [each for each in listing.documents if each.kind == EARLIER]
+    earlier.sort(key=lambda each: each.name, reverse=True)
+    return _Stored(
+        current[0] if current else None, tuple(earlier), tuple(map(str, listing.corrupt))
+    )
+
+
+async def _put(engine: Engine, tool: str, read: Document | None, new: Configuration) -> None:
+    data = configuration_data(new)
+    if read is None:
+        await engine.store.create(tool, CONFIGURATION, CONFIGURATION, data)
+    else:
+        if engine.configs_kept > 1:
+            await _keep(engine, tool, configuration_of(read))
+        await engine.store.replace(read, data, DocumentState.PLAIN)
+
+
+async def _keep(engine: Engine, tool: str, configuration: Configuration) -> None:
+    """Copy a configuration that is about to go, unless that was done already."""
+    with suppress(AlreadyExists):
+        await engine.store.create(
+            tool,
+            EARLIER,
+            earlier_name(configuration),
+            configuration_data(configuration),
+            DocumentState.SEALED,
+        )
+
+
+async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:
+    """Remove the oldest of the earlier configurations, of which `newer` came since these were read.
+
+    Return warnings: what was stored stands whether or not old ones can go.
+    """
+    excess = read.earlier[max(engine.configs_kept - newer, 0) :]
+    outcomes = await asyncio.gather(
+        *(engine.store.delete(tool, EARLIER, each.name, each.version) for each in excess),
+        return_exceptions=True,
+    )
+    failures = [each for each in outcomes if each and not isinstance(each, NotFound)]
+    for failure in failures:
+        if not isinstance(failure, StoreError):
+            raise failure
+    return [f"an earlier configuration could not be removed: {each}" for each in failures]

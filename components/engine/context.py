@@ -42,16 +42,25 @@ class Engine:
 
     `patience` is how long, in seconds, a builder's answer to a launch or to a question is waited
     for; what is cancelled has half as long. `instance` is what this process signs its claims with.
+    Of one tool, `max_running` deployments run at a time (0: all of them) and `max_queued` wait.
     """
 
     store: Store
     builder: Builder
     deployments_kept: int = 10
+    configs_kept: int = 10
+    max_running: int = 0
+    max_queued: int = 5
     patience: float = 15.0
     limits: Limits = Limits()
     instance: str = "single"
     random: Random = field(default_factory=SystemRandom)
     stamps: Stamps = field(default_factory=Stamps)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What every answer about a deployment warns of."""
+        return (self.builder.notice,) if self.builder.notice else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +70,4 @@ class Answer(Generic[T]):
     value: T
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()

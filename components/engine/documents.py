@@ -1,4 +1,4 @@
-"""Configurations and deployments as stored documents, and back.
+"""Deployments as stored documents, and back.
 
 The stored form is an interface too: a later version must read what an earlier one has written.
 """
@@ -10,9 +10,6 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, Document, DocumentState, JsonObject, Listing
 from components.engine.model import Build, Claim, Deployment, Stop, StopReason
-
-CONFIGURATION = "config"
-"""The kind, and the name, of a tool's one configuration."""
 
 DEPLOYMENT = "deployment"
 """The kind of a deployment; its name is its id."""
@@ -58,6 +55,7 @@ class _StoredBuild(_Stored):
     uncertain = fields.AwareDateTime(data_key="uncertain-since", load_default=None, allow_none=True)
     stop = fields.Nested(_StoredStop, load_default=None, allow_none=True)
     seen = fields.AwareDateTime(data_key="seen-time", load_default=None, allow_none=True)
+    reused = fields.String(data_key="reused-from", load_default=None, allow_none=True)
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Build:
@@ -70,6 +68,12 @@ class _StoredDeployment(_Stored):
     cancel_requested = fields.Boolean(data_key="cancel-requested", required=True)
     builds = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredBuild), required=True)
     configuration = fields.Dict(data_key="config", required=True)
+    # Not in the documents of version 0.1.
+    reason = fields.String(data_key="cancel-reason", load_default="")
+    queued = fields.Boolean(load_default=False)
+    admitted = fields.AwareDateTime(data_key="admitted-time", load_default=None, allow_none=True)
+    supersedes = fields.Boolean(load_default=False)
+    description = fields.String(load_default="")
 
 
 _DEPLOYMENT_SCHEMA = _StoredDeployment()
@@ -98,6 +102,11 @@ def deployment_of(document: Document) -> Deployment:
     return deployment
 
 
+def is_cancelled(document: Document) -> bool:
+    """Return whether a deployment's document says that it was cancelled, without reading it all."""
+    return bool(document.data.get("cancel-requested"))
+
+
 def deployments_in(
     listing: Listing,
 ) -> tuple[list[tuple[Document, Deployment]], tuple[str, ...]]:
@@ -111,17 +120,3 @@ def deployments_in(
             corrupt.append(error)
     found.sort(key=lambda each: (each[1].created, each[1].id), reverse=True)
     return found, tuple(map(str, corrupt))
-
-
-def configuration_data(configuration: Any) -> JsonObject:
-    """Return a configuration as a document's data, with nothing added and nothing taken."""
-    return {"config": configuration}
-
-
-def configuration_of(document: Document) -> Any:
-    """Return the configuration in a document. Raises `Corrupt` where there is none."""
-    try:
-        return document.data["config"]
-    except KeyError:
-        reason = "is not a configuration"
-        raise Corrupt(document.tool, document.kind, document.name, reason) from None

@@ -2,12 +2,20 @@
 
     EngineError
     ├── NoConfiguration        the tool has none
+    ├── ConfigurationChanged   it is not the one that the request is meant for
     ├── NoSuchTool             there is no such tool on this platform
     ├── NoDeployment           the tool has none of this id, or none at all
     ├── NoComponent            the deployment has none of this name
+    ├── UnknownComponents      the configuration has none of these names
     ├── NoLog                  the build was not started, so there is none
     ├── AlreadyFinal           the deployment has ended, and cannot be cancelled
     ├── NotFinal               the deployment has not ended, and cannot be deleted
+    ├── NothingToRetry         the deployment has finished
+    ├── NotDeployable          the deployment did not finish, and cannot be rolled back to
+    ├── ImagesGone             what the deployment has built is not there any more
+    ├── Busy                   as many deployments run as may, and nobody wants to wait
+    ├── QueueFull              as many wait as may
+    ├── KeyReused              the key of a repeatable request was used for another request
     ├── DeploymentSuperseded   removed, in favour of newer ones, while it was being launched
     └── Contended              others kept changing the same document; worth another try
 
@@ -61,6 +69,31 @@ class NoComponent(EngineError):
         super().__init__(f"deployment {deploy_id!r} has no component {component!r}: {hint}")
 
 
+class ConfigurationChanged(EngineError):
+    """The stored configuration is not one that the write is meant for; `tag` is its own."""
+
+    def __init__(self, tag: str | None) -> None:
+        now = f'it is now "{tag}"' if tag else "there is none now"
+        super().__init__(
+            f"the configuration is not the one that this was meant for: {now}. Read it, and see "
+            "what has changed"
+        )
+        self.tag = tag
+
+
+class UnknownComponents(EngineError):
+    """The configuration has no such components."""
+
+    def __init__(self, components: Iterable[str], known: Iterable[str]) -> None:
+        names = tuple(known)
+        parts = []
+        for each in components:
+            near = nearest(each, names)
+            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names)}"
+            parts.append(f"components: the configuration has no component {each!r}: {hint}")
+        super().__init__("; ".join(parts))
+
+
 class NoLog(EngineError):
     """No builder has accepted the build, so nothing has been written."""
 
@@ -82,6 +115,65 @@ class NotFinal(EngineError):
     def __init__(self, deploy_id: str, status: str) -> None:
         super().__init__(
             f"deployment {deploy_id!r} has not ended: it is {status}. Cancel it first, or wait"
+        )
+
+
+class NothingToRetry(EngineError):
+    """The deployment finished."""
+
+    def __init__(self, deploy_id: str) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} has finished, so there is nothing to retry: a rollback "
+            "deploys what it has built again"
+        )
+
+
+class NotDeployable(EngineError):
+    """The deployment has ended without finishing."""
+
+    def __init__(self, deploy_id: str, status: str) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} is {status}: only to one that is FINISHED can be rolled back"
+        )
+
+
+class ImagesGone(EngineError):
+    """The builder knows that images of the deployment are not there any more."""
+
+    def __init__(self, deploy_id: str, components: Iterable[str]) -> None:
+        super().__init__(
+            f"the images of deployment {deploy_id!r} are gone: {', '.join(components)}. Deploy its "
+            "configuration anew"
+        )
+
+
+class Busy(EngineError):
+    """As many deployments run as may, and the caller does not want to wait."""
+
+    def __init__(self, running: str) -> None:
+        super().__init__(
+            f"deployment {running!r} is under way: wait for its end, cancel it, or deploy with "
+            "when-busy queue or supersede"
+        )
+
+
+class QueueFull(EngineError):
+    """As many deployments wait as may."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(
+            f"the queue is full, {waiting} deployments wait: wait for one to start, cancel one, or "
+            "deploy with when-busy supersede, which cancels them all"
+        )
+
+
+class KeyReused(EngineError):
+    """A key that stands for one request came with another."""
+
+    def __init__(self, deploy_id: str) -> None:
+        super().__init__(
+            f"this Idempotency-Key was used for another request, which made {deploy_id!r}: give "
+            "every request a key of its own"
         )
 
 

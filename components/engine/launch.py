@@ -28,10 +28,14 @@ def request_for(deployment: Deployment, component: str) -> BuildRequest:
     """
     build = deployment.builds[component]
     since = build.uncertain or (build.claim.at if build.claim else deployment.created)
+    source = deployment.sources[component]
+    if build.commit:
+        # What was found out before is what is built, whatever the ref means by now.
+        source = replace(source, ref=build.commit)
     return BuildRequest(
         tool=deployment.tool,
         component=component,
-        source=deployment.sources[component],
+        source=source,
         key=f"{deployment.id}/{component}",
         first_attempt=since,
         repeated=build.uncertain is not None,

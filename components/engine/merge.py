@@ -6,7 +6,8 @@ as long as they bring no two different final states for one build. That follows 
 (`_rank`): of two things known of a build, the one that is further on is the one that is kept.
 
 - A final build never changes, and neither does a deployment whose builds are all final.
-- A cancellation, once there, stays; so does the decision to stop a build.
+- A cancellation, once there, stays; so does the decision to stop a build, and that a deployment
+  need not wait any more.
 - A build that has an id keeps it, and news that are not of that id say nothing about it.
 - Accepted is further on than waiting, running than pending, a later attempt than an earlier one, an
   attempt that has ended than one that is under way; then, what was seen later.
@@ -28,10 +29,12 @@ _EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """News of builds, by component, and whether the deployment is to be cancelled."""
+    """News of builds, by component; whether to cancel the deployment, and why; its admission."""
 
     builds: Mapping[str, Build] = field(default_factory=dict)
     cancel: bool = False
+    reason: str = ""
+    admitted: datetime | None = None
 
 
 def merged(stored: Deployment, change: Change) -> Deployment:
@@ -43,10 +46,20 @@ def merged(stored: Deployment, change: Change) -> Deployment:
         name: _merged_build(build, change.builds[name], longest) if name in change.builds else build
         for name, build in stored.builds.items()
     }
-    cancel = stored.cancel_requested or change.cancel
-    if builds == stored.builds and cancel == stored.cancel_requested:
-        return stored
-    return replace(stored, builds=builds, cancel_requested=cancel)
+    changed = replace(
+        stored,
+        builds=builds,
+        cancel_requested=stored.cancel_requested or change.cancel,
+        # Of two reasons everybody takes the same.
+        reason=max(stored.reason, change.reason),
+        queued=stored.queued and change.admitted is None,
+        admitted=_earlier(stored.admitted, change.admitted),
+    )
+    return stored if changed == stored else changed
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    return min(one, other) if one and other else one or other
 
 
 def _merged_build(stored: Build, new: Build, longest: int) -> Build:

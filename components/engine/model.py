@@ -56,7 +56,8 @@ class Build:
 
     `attempt` counts the claims. `uncertain` is when the first attempt was made of those whose
     outcome nobody knows: any of them may have started the build. `seen` is the store's time at
-    which this was what the builder said.
+    which this was what the builder said. `commit` is also what is to be built, where it is known
+    before; `reused` is the id of the deployment for which it was built, where that is another.
     """
 
     status: BuildStatus = BuildStatus.PENDING
@@ -72,6 +73,7 @@ class Build:
     uncertain: datetime | None = None
     stop: Stop | None = None
     seen: datetime | None = None
+    reused: str | None = None
 
     @property
     def awaits_launch(self) -> bool:
@@ -81,7 +83,12 @@ class Build:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One deployment of a tool. `builds` holds the components that have a source of their own."""
+    """One deployment of a tool. `builds` holds the components that have a source of their own.
+
+    While it is `queued` it starts nothing; `admitted` is when it no longer was, by the store's
+    clock, and None where it never had to wait. One that `supersedes` ends those that it waits for.
+    `reason` says why it was cancelled.
+    """
 
     tool: str
     id: str
@@ -89,10 +96,17 @@ class Deployment:
     configuration: Mapping[str, Any]
     builds: Mapping[str, Build]
     cancel_requested: bool = False
+    reason: str = ""
+    queued: bool = False
+    admitted: datetime | None = None
+    supersedes: bool = False
+    description: str = ""
 
     @property
     def status(self) -> DeploymentStatus:
-        """The status that follows from the builds."""
+        """The status that follows from the builds, once it may start them."""
+        if self.queued and not self.cancel_requested:
+            return DeploymentStatus.PENDING
         statuses = {build.status for build in self.builds.values()}
         if not all(status.is_final for status in statuses):
             launched = any(build.build_id is not None for build in self.builds.values())
@@ -104,6 +118,13 @@ class Deployment:
         if BuildStatus.CANCELLED in statuses:
             return DeploymentStatus.CANCELLED
         return DeploymentStatus.FINISHED
+
+    @property
+    def message(self) -> str:
+        """What it waits for or why it was cancelled, for people; empty where there is nothing."""
+        if self.cancel_requested:
+            return self.reason or "cancelled"
+        return "waits for its turn" if self.queued else ""
 
     @property
     def sources(self) -> Mapping[str, Source]:
@@ -122,9 +143,3 @@ class Deployment:
             else self.builds[name]
             for name in self.configuration["components"]
         }
-
-
-def new_deployment(tool: str, deploy_id: str, created: datetime, configuration: Any) -> Deployment:
-    """Return a new deployment of a valid configuration, with nothing started yet."""
-    builds = {name: Build() for name in sources(configuration)}
-    return Deployment(tool, deploy_id, created, configuration, builds)

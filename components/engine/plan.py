@@ -42,6 +42,8 @@ def plan(deployment: Deployment, now: datetime, by: str, limits: Limits) -> Plan
     }
     going_on = {name: build for name, build in builds.items() if not build.status.is_final}
     has_id = {name for name, build in going_on.items() if build.build_id is not None}
+    if deployment.queued and not deployment.cancel_requested:
+        return Plan(deployment, now)
     unclaimed = going_on.keys() - has_id - {n for n, build in going_on.items() if build.claim}
     claimed_now = [
         name for name, build in going_on.items() if build.attempt > deployment.builds[name].attempt
@@ -63,7 +65,7 @@ def _planned(deployment: Deployment, build: Build, now: datetime, by: str, limit
         build = replace(build, claim=None, uncertain=build.uncertain or build.claim.at)
     stop = build.stop or _stop(deployment, build, now, limits)
     if stop is None:
-        if build.build_id is not None or build.claim:
+        if build.build_id is not None or build.claim or deployment.queued:
             return build
         return replace(build, claim=Claim(by, now), attempt=build.attempt + 1)
     return _stopped(replace(build, stop=stop), stop, now, limits)
@@ -73,21 +75,29 @@ def _stopped(build: Build, stop: Stop, now: datetime, limits: Limits) -> Build:
     if build.claim:
         return build  # whoever starts it says what became of that
     if build.build_id is None and build.uncertain is None:
-        return final(replace(build, status=BuildStatus.CANCELLED, message=NEVER_STARTED), stop)
+        return final(
+            replace(build, status=BuildStatus.CANCELLED, message=never_started(stop)), stop
+        )
     if now >= stop.since + limits.launch:
         # Nobody waits for ever for a builder to say that what it was told to end has ended.
         return final(replace(build, status=BuildStatus.CANCELLED, message=stop.message), stop)
     return replace(build, message=ENDING)
 
 
-NEVER_STARTED = "cancelled before it was started"
 ENDING = "is being cancelled"
+
+
+def never_started(stop: Stop) -> str:
+    """Return what people are told of a build that was stopped before anybody started it."""
+    return f"{stop.message} before it was started"
 
 
 def _stop(deployment: Deployment, build: Build, now: datetime, limits: Limits) -> Stop | None:
     if deployment.cancel_requested:
-        return Stop(StopReason.CANCELLED, now, "cancelled")
-    if now >= deployment.created + limits.deployment:
+        return Stop(StopReason.CANCELLED, now, deployment.message)
+    # Its time begins when it may start: how long it waits before is up to others.
+    since = deployment.admitted or deployment.created
+    if not deployment.queued and now >= since + limits.deployment:
         message = f"the deployment took longer than {duration(limits.deployment)}: cancelled"
         return Stop(StopReason.DEPLOYMENT_TIMEOUT, now, message)
     if build.started is not None and now >= build.started + limits.build:

@@ -9,6 +9,7 @@ from components.engine.documents import DEPLOYMENT, deployment_of, deployments_i
 from components.engine.errors import DeploymentSuperseded
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
+from components.engine.queueing import end
 from components.engine.stopping import cancel_all
 
 
@@ -52,6 +53,10 @@ async def _remove(engine: Engine, document: Document) -> bool:
     """Cancel what a deployment runs and remove it; return False where it has to stay."""
     for _ in range(MAX_ATTEMPTS):
         deployment = deployment_of(document)
+        if deployment.queued and not deployment.status.is_final:
+            # It says first how it ended, and goes when the next one is made.
+            await end(engine, document, "pushed out by newer deployments")
+            return True
         if not await cancel_all(engine, deployment):
             return False
         try:

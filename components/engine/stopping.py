@@ -9,7 +9,7 @@ from components.engine.context import Engine
 from components.engine.launch import observed, request_for
 from components.engine.merge import final
 from components.engine.model import Build, Deployment, StopReason
-from components.engine.plan import NEVER_STARTED, Plan
+from components.engine.plan import Plan, never_started
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,8 @@ async def seek_planned(engine: Engine, plan: Plan) -> Mapping[str, Build]:
     for name, state in found.items():
         build = plan.deployment.builds[name]
         if state is None:
-            news[name] = final(_ended(build, NEVER_STARTED), build.stop)
+            message = never_started(build.stop) if build.stop else "never started"
+            news[name] = final(_ended(build, message), build.stop)
         else:
             news[name] = observed(build, state, plan.now)
     await cancel_builds(

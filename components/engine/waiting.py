@@ -17,7 +17,7 @@ def shown(deployment: Deployment) -> tuple[object, ...]:
         (name, b.status, b.message, b.build_id, b.image, b.digest, b.commit, b.started, b.ended)
         for name, b in deployment.builds.items()
     )
-    return (deployment.id, deployment.status, builds)
+    return (deployment.id, deployment.status, deployment.message, builds)
 
 
 def tag(deployment: Deployment) -> str:

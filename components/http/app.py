@@ -17,7 +17,14 @@ from components.configuration.json_values import MAX_BYTES
 from components.engine.background import Background
 from components.engine.context import Engine, Limits
 from components.engine.refresh import Refresher
-from components.http import config_routes, deploy_routes, health_routes, log_routes
+from components.http import (
+    again_routes,
+    config_routes,
+    deploy_routes,
+    event_routes,
+    health_routes,
+    log_routes,
+)
 from components.http.access import access_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware, expect_continue
@@ -30,7 +37,7 @@ from components.http.keys import (
     SETTINGS,
     STOPPING,
 )
-from components.http.limits import deadline_middleware, parameters_middleware
+from components.http.limits import deadline_middleware, parameters_middleware, writes_middleware
 from components.http.subject import parse_name
 from components.http.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_store
@@ -48,7 +55,13 @@ def create_app(
     What is given stays its giver's to close. At startup the application
     raises `SettingsError` where a name or a backend's setting is bad.
     """
-    app = _application(settings, access_middleware, parameters_middleware, validation_middleware)
+    app = _application(
+        settings,
+        access_middleware,
+        parameters_middleware,
+        validation_middleware,
+        writes_middleware(settings.writes_per_minute),
+    )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
@@ -74,6 +87,8 @@ def create_app(
     app.cleanup_ctx.append(engine)
     _add_routes(app, config_routes.ROUTES)
     _add_routes(app, deploy_routes.ROUTES)
+    _add_routes(app, again_routes.ROUTES)
+    _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
@@ -87,6 +102,9 @@ def _engine(settings: Settings, store: Store, builder: Builder, members: Members
         store,
         builder,
         deployments_kept=settings.deployments_kept,
+        configs_kept=settings.configs_kept,
+        max_running=settings.max_running,
+        max_queued=settings.max_queued,
         # Half of a request's time, so that what the builder says can still be stored; and what is
         # started late on a claim must have been answered before the claim is nobody's.
         patience=min(settings.request_timeout / 2, launch / 3),

@@ -1,20 +1,31 @@
 """The routes of a tool's configuration."""
 
 from http import HTTPStatus
+from typing import Any
 
-from aiohttp import web
+from aiohttp import ETag, web
 
 from components.configuration.schemas import ConfigurationSchema
+from components.engine.configuration_documents import Configuration
 from components.engine.configurations import (
     delete_configuration,
     get_configuration,
+    list_configurations,
     set_configuration,
 )
+from components.engine.context import Answer
 from components.http.body import read_configuration
 from components.http.documentation import ToolPath, operation
 from components.http.envelope import wrapped
 from components.http.keys import ENGINE
-from components.http.schemas import ConfigurationResponseSchema
+from components.http.schemas import (
+    ConfigurationResponseSchema,
+    HistoryResponseSchema,
+    HistorySchema,
+)
+from components.http.tags import condition_of, is_known, not_modified
+
+_HISTORY = HistorySchema()
 
 _BODY = {
     "required": True,
@@ -25,6 +36,24 @@ _BODY = {
 }
 
 
+_CONDITIONS: list[dict[str, Any]] = [
+    {
+        "in": "header",
+        "name": "If-Match",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "Only if the stored configuration has this `ETag`; `*` is any.",
+    },
+    {
+        "in": "header",
+        "name": "If-None-Match",
+        "required": False,
+        "schema": {"type": "string"},
+        "description": "`*`: only if there is no configuration yet.",
+    },
+]
+
+
 @operation(
     "getConfig",
     "The stored configuration, exactly as it was given",
@@ -32,10 +61,27 @@ _BODY = {
     HTTPStatus.NOT_FOUND,
     path=ToolPath,
     tags=["configuration"],
+    responses={HTTPStatus.NOT_MODIFIED: {"description": "It is as `If-None-Match` names it."}},
 )
 async def get_config(request: web.Request) -> web.Response:
-    """Answer the stored configuration."""
-    return wrapped(await get_configuration(request.app[ENGINE], request.match_info["toolname"]))
+    """Answer the stored configuration, with its tag."""
+    found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
+    if is_known(request, found.tag):
+        return not_modified(ETag(found.tag))
+    return _answered(Answer(found))
+
+
+@operation(
+    "listConfigs",
+    "The configurations that are kept, newest first",
+    HistoryResponseSchema,
+    path=ToolPath,
+    tags=["configuration"],
+)
+async def get_history(request: web.Request) -> web.Response:
+    """Answer the stored configuration and those before it."""
+    answer = await list_configurations(request.app[ENGINE], request.match_info["toolname"])
+    return wrapped(_HISTORY.dump({"configurations": answer.value}), warnings=answer.warnings)
 
 
 @operation(
@@ -44,20 +90,27 @@ async def get_config(request: web.Request) -> web.Response:
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
+    HTTPStatus.PRECONDITION_FAILED,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["configuration"],
+    writes=True,
     requestBody=_BODY,
+    parameters=_CONDITIONS,
 )
 async def post_config(request: web.Request) -> web.Response:
     """Store the configuration in the body and answer it."""
     configuration = await read_configuration(request)
-    answer = await set_configuration(
-        request.app[ENGINE], request.match_info["toolname"], configuration
+    return _answered(
+        await set_configuration(
+            request.app[ENGINE],
+            request.match_info["toolname"],
+            configuration,
+            condition_of(request),
+        )
     )
-    return wrapped(answer.value, warnings=answer.warnings)
 
 
 @operation(
@@ -65,16 +118,27 @@ async def post_config(request: web.Request) -> web.Response:
     "Remove the configuration and return it",
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
+    HTTPStatus.PRECONDITION_FAILED,
     path=ToolPath,
     tags=["configuration"],
+    writes=True,
+    parameters=_CONDITIONS[:1],
 )
 async def delete_config(request: web.Request) -> web.Response:
-    """Remove the configuration and answer what it was."""
-    return wrapped(await delete_configuration(request.app[ENGINE], request.match_info["toolname"]))
+    """Remove the configuration and answer what it was. What waits to be deployed is cancelled."""
+    tool, condition = request.match_info["toolname"], condition_of(request)
+    return _answered(await delete_configuration(request.app[ENGINE], tool, condition))
+
+
+def _answered(answer: Answer[Configuration]) -> web.Response:
+    response = wrapped(answer.value.value, info=answer.info, warnings=answer.warnings)
+    response.etag = answer.value.tag
+    return response
 
 
 ROUTES = (
     web.get("/api/v1/tool/{toolname}/config", get_config),
+    web.get("/api/v1/tool/{toolname}/config/history", get_history),
     web.post("/api/v1/tool/{toolname}/config", post_config),
     web.delete("/api/v1/tool/{toolname}/config", delete_config),
 )

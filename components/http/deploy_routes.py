@@ -1,35 +1,37 @@
 """The routes of a tool's deployments."""
 
 import asyncio
-import re
 from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
-from aiohttp_apigami import querystring_schema
+from aiohttp_apigami import querystring_schema, response_schema
 from marshmallow import Schema, fields, validate
 
-from components.engine.context import Answer
+from components.engine.creation import create_deployment, preview_deployment
 from components.engine.deployments import (
     cancel_deployment,
-    create_deployment,
     delete_deployment,
     list_deployments,
     show_deployment,
 )
-from components.engine.model import Deployment
+from components.engine.finding import LATEST
 from components.engine.waiting import tag, until_changed
+from components.http.deployment_answers import FOR_EVER, answered, created, etag
 from components.http.documentation import DeploymentPath, ToolPath, operation
 from components.http.envelope import wrapped
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.schemas import (
     DeploymentResponseSchema,
-    DeploymentSchema,
     DeploymentsResponseSchema,
     DeploymentsSchema,
+    PreviewResponseSchema,
+    PreviewSchema,
 )
+from components.http.tags import is_known, not_modified
+from components.http.wishes import KEY_PARAMETER, DeploySchema, body_of, key_of, read_wish
 
-_DEPLOYMENT = DeploymentSchema()
+_PREVIEW = PreviewSchema()
 _DEPLOYMENTS = DeploymentsSchema()
 
 
@@ -49,36 +51,32 @@ class WaitQuery(Schema):
     )
 
 
-def _answered(
-    answer: Answer[Deployment], status: HTTPStatus = HTTPStatus.OK, **headers: str
-) -> web.Response:
-    headers["ETag"] = f'W/"{tag(answer.value)}"'
-    return wrapped(
-        _DEPLOYMENT.dump(answer.value),
-        warnings=answer.warnings,
-        errors=answer.errors,
-        status=status,
-        headers=headers,
-    )
-
-
 @operation(
     "createDeployment",
     "Deploy the stored configuration: launch all its builds at once",
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["deployments"],
     status=HTTPStatus.CREATED,
+    writes=True,
+    requestBody=body_of("Deploy"),
+    parameters=[KEY_PARAMETER],
 )
+@response_schema(PreviewResponseSchema, HTTPStatus.OK, description="What `dry-run` asked for.")
 async def post_deploy(request: web.Request) -> web.Response:
-    """Create a deployment and answer it, with its location."""
-    tool = request.match_info["toolname"]
-    answer = await create_deployment(request.app[ENGINE], tool)
-    location = request.app.router["deployment"].url_for(toolname=tool, deploy_id=answer.value.id)
-    return _answered(answer, HTTPStatus.CREATED, Location=str(location))
+    """Create a deployment and answer it, with its location; or what it would be."""
+    tool, engine = request.match_info["toolname"], request.app[ENGINE]
+    wish, dry_run = await read_wish(request, DeploySchema)
+    if not dry_run:
+        return created(request, await create_deployment(engine, tool, wish, key_of(request)))
+    answer = await preview_deployment(engine, tool, wish)
+    data = _PREVIEW.dump({"builds": answer.value})
+    return wrapped(data, info=answer.info, warnings=answer.warnings)
 
 
 @operation(
@@ -108,7 +106,6 @@ async def get_deployments(request: web.Request) -> web.Response:
 async def get_deployment(request: web.Request) -> web.StreamResponse:
     """Answer one deployment as it is now, or, if it is waited for, once it has changed."""
     path, seconds = request.match_info, request["querystring"]["wait"]
-    known = _known(request)
     show = partial(
         show_deployment,
         request.app[ENGINE],
@@ -120,17 +117,16 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
     if seconds:
         loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
         request[DEADLINE].reschedule(loop.time() + seconds + patience)
-        stopping = request.app[STOPPING]
-        answer = await until_changed(show, known or tag(answer.value), seconds, stopping)
-    if known == tag(answer.value):
-        return web.Response(status=HTTPStatus.NOT_MODIFIED, headers={"ETag": f'W/"{known}"'})
-    return _answered(answer)
-
-
-def _known(request: web.Request) -> str:
-    """Return the tag that the client knows; empty where it names none."""
-    found = re.fullmatch(r'(?:W/)?"([0-9a-f]{16})"', request.headers.get("If-None-Match", ""))
-    return found[1] if found else ""
+        if is_known(request, tag(answer.value)) or not request.if_none_match:
+            stopping = request.app[STOPPING]
+            answer = await until_changed(show, tag(answer.value), seconds, stopping)
+    if is_known(request, tag(answer.value)):
+        response = not_modified(etag(answer.value))
+    else:
+        response = answered(answer)
+    if answer.value.status.is_final and path["deploy_id"] != LATEST:
+        response.headers["Cache-Control"] = FOR_EVER
+    return response
 
 
 @operation(
@@ -141,10 +137,11 @@ def _known(request: web.Request) -> str:
     HTTPStatus.CONFLICT,
     path=DeploymentPath,
     tags=["deployments"],
+    writes=True,
 )
 async def put_cancel(request: web.Request) -> web.Response:
     """Cancel a deployment and answer it."""
-    return _answered(
+    return answered(
         await cancel_deployment(
             request.app[ENGINE],
             request.app[REFRESHER],
@@ -162,10 +159,11 @@ async def put_cancel(request: web.Request) -> web.Response:
     HTTPStatus.CONFLICT,
     path=DeploymentPath,
     tags=["deployments"],
+    writes=True,
 )
 async def delete_route(request: web.Request) -> web.Response:
     """Remove a deployment and answer what it was."""
-    return _answered(
+    return answered(
         await delete_deployment(
             request.app[ENGINE],
             request.app[REFRESHER],

@@ -20,7 +20,9 @@ from components import __version__
 from components.configuration.json_schema import publish_component
 from components.http.examples import EXAMPLES
 from components.http.limits import refuse_parameters
+from components.http.links import add_links
 from components.http.schemas import ErrorResponseSchema
+from components.http.wishes import BODIES
 from components.tool_name import TOOL_NAME
 
 H = TypeVar("H", bound=Callable[..., Any])
@@ -38,6 +40,7 @@ _OF_A_TOOL = (
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
+_OF_A_WRITE = (HTTPStatus.TOO_MANY_REQUESTS,)
 
 
 _TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -72,13 +75,14 @@ def operation(
     *errors: HTTPStatus,
     path: type[ToolPath] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
+    writes: bool = False,
     **attributes: Any,
 ) -> Callable[[H], H]:
     """Document a handler: its answer, its path, and each status that an error of it may have.
 
-    An `answer` of None is plain text, not in an envelope.
+    An `answer` of None is plain text, not in an envelope, unless `responses` say something else.
     """
-    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
+    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ()), *(_OF_A_WRITE if writes else ())}
     security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if path else []
 
     def decorate(handler: H) -> H:
@@ -87,7 +91,7 @@ def operation(
         if answer:
             handler = response_schema(answer, status, description=status.phrase)(handler)
         else:
-            attributes["responses"] = {status: _TEXT | {"description": status.phrase}}
+            attributes.setdefault("responses", {status: _TEXT | {"description": status.phrase}})
         if path:
             handler = match_info_schema(path)(handler)
         return docs(operation_id=operation_id, summary=summary, security=security, **attributes)(
@@ -117,8 +121,11 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
+    for name, schema in BODIES.items():
+        api.spec.components.schema(name, schema=schema)
     api.register(app, in_place=True)
     _tidy(document_of(app))
+    add_links(document_of(app))
     app.router.add_get("/docs", _swagger_ui)
     app.router.add_get("/docs/static/{name}", _swagger_file)
 

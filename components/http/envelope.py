@@ -19,8 +19,20 @@ def wrapped(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Return a JSON response with `data` and the messages in the envelope."""
+    body = envelope(data, info=info, warnings=warnings, errors=errors)
+    return web.json_response(body, status=status, headers=headers)
+
+
+def envelope(
+    data: Any,
+    *,
+    info: Sequence[str] = (),
+    warnings: Sequence[str] = (),
+    errors: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return `data` and the messages in the envelope."""
     messages = {"info": _some(info), "warning": _some(warnings), "error": _some(errors)}
-    return web.json_response({"data": data, "messages": messages}, status=status, headers=headers)
+    return {"data": data, "messages": messages}
 
 
 def _some(messages: Sequence[str]) -> list[str]:

@@ -3,15 +3,18 @@
 RequestError
 ├── UnknownParameter      400   a query parameter that the route does not have
 ├── BadToolName           400   not a tool's name
-├── BadParameter          400   a path or query parameter with a bad value
+├── BadParameter          400   a path or query parameter, or a header, with a bad value
+├── BadBody               400   a body that says something else than it may
 ├── Unauthenticated       401   no usable subject
 ├── Forbidden             403   a subject that may not do this
 ├── UnsupportedFormat     415   a body in something else than JSON or YAML
+├── TooManyWrites         429   more writes for a tool than may be
 ├── Stopping              503   the service is told to stop
 └── DeadlineExceeded      504   the request took too long
 """
 
 import logging
+import math
 import uuid
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
@@ -29,14 +32,22 @@ from components.configuration.problems import (
 )
 from components.engine.errors import (
     AlreadyFinal,
+    Busy,
+    ConfigurationChanged,
     Contended,
     DeploymentSuperseded,
+    ImagesGone,
+    KeyReused,
     NoComponent,
     NoConfiguration,
     NoDeployment,
     NoLog,
     NoSuchTool,
+    NotDeployable,
     NotFinal,
+    NothingToRetry,
+    QueueFull,
+    UnknownComponents,
 )
 from components.http.envelope import wrapped
 from components.http.tls import StaleConnection
@@ -57,6 +68,14 @@ class BadToolName(RequestError):
 
 class BadParameter(RequestError):
     """A path or query parameter has a bad value."""
+
+
+class BadBody(RequestError):
+    """The body is JSON and not what this path takes; `errors` says what is wrong, one by one."""
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        super().__init__("; ".join(errors))
+        self.errors = tuple(errors)
 
 
 class UnknownParameter(RequestError):
@@ -91,6 +110,17 @@ class DeadlineExceeded(RequestError):
         )
 
 
+class TooManyWrites(RequestError):
+    """The tool has been written to as often as it may be."""
+
+    def __init__(self, per_minute: int) -> None:
+        super().__init__(
+            f"at most {per_minute} requests that change something are taken for a tool in a minute:"
+            " wait a little"
+        )
+        self.retry_after = math.ceil(60 / per_minute)
+
+
 class Stopping(RequestError):
     """The service has been told to stop while the request waited."""
 
@@ -99,6 +129,7 @@ class Stopping(RequestError):
 
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
+    BadBody: HTTPStatus.BAD_REQUEST,
     BadParameter: HTTPStatus.BAD_REQUEST,
     BadToolName: HTTPStatus.BAD_REQUEST,
     MalformedConfiguration: HTTPStatus.BAD_REQUEST,
@@ -114,11 +145,20 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     NoLog: HTTPStatus.NOT_FOUND,
     NoSuchTool: HTTPStatus.NOT_FOUND,
     AlreadyFinal: HTTPStatus.CONFLICT,
+    Busy: HTTPStatus.CONFLICT,
     DeploymentSuperseded: HTTPStatus.CONFLICT,
+    ImagesGone: HTTPStatus.CONFLICT,
+    NotDeployable: HTTPStatus.CONFLICT,
     NotFinal: HTTPStatus.CONFLICT,
+    NothingToRetry: HTTPStatus.CONFLICT,
+    QueueFull: HTTPStatus.CONFLICT,
     Rejected: HTTPStatus.CONFLICT,
+    ConfigurationChanged: HTTPStatus.PRECONDITION_FAILED,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
+    KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    UnknownComponents: HTTPStatus.UNPROCESSABLE_ENTITY,
+    TooManyWrites: HTTPStatus.TOO_MANY_REQUESTS,
     Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     BuilderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Contended: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -146,7 +186,11 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if isinstance(error, InvalidConfiguration):
             problems, hints = map(str, error.problems), map(str, error.hints)
             return _answer(status, list(problems), warnings=list(hints))
-        answer = _answer(status, [str(error)])
+        answer = _answer(status, error.errors if isinstance(error, BadBody) else [str(error)])
+        if isinstance(error, TooManyWrites):
+            answer.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, ConfigurationChanged) and error.tag:
+            answer.etag = error.tag
         if isinstance(error, StaleConnection):
             answer.force_close()
         return answer

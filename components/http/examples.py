@@ -25,20 +25,39 @@ _BUILD = {
     "commit": None,
     "start-time": "2024-04-04T12:00:01.000000Z",
     "end-time": None,
+    "reused-from": None,
 }
 
 _DEPLOYMENT = {
     "deploy-id": "mytool-deploy-20240404120000-4821",
     "creation-time": "2024-04-04T12:00:00.000000Z",
     "status": "RUNNING",
+    "message": "",
+    "description": "the fix for the broken link",
     "builds": {"web": _BUILD, "nightly": _BUILD | {"message": "reuses the build of 'web'"}},
 }
 
 _MESSAGES: dict[str, list[str]] = {"info": [], "warning": [], "error": []}
+
+_PREVIEW = {
+    "builds": {
+        "web": {
+            "action": "build",
+            "repository": "https://git.example.org/mytool.git",
+            "ref": "main",
+            "commit": "2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69",
+            "reused-from": None,
+            "reason": "no build of this commit is kept",
+        }
+    }
+}
 
 EXAMPLES: dict[str, Any] = {
     "Configuration": _CONFIGURATION,
     "Deployment": _DEPLOYMENT,
     "ErrorResponse": {"data": None, "messages": _MESSAGES | {"error": ["what is wrong"]}},
     "Messages": _MESSAGES,
+    "Deploy": {"description": "the fix for the broken link", "components": ["web"]},
+    "RepeatedDeploy": {"description": "once more"},
+    "Preview": _PREVIEW,
 }

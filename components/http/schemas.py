@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any
 
-from marshmallow import Schema, fields
+from marshmallow import Schema, fields, validate
 
 from backends.builders.base import BuildStatus
 from components.configuration.schemas import ConfigurationSchema
@@ -65,6 +65,12 @@ class BuildSchema(Schema):
         allow_none=True,
         metadata={"description": "When it ended."},
     )
+    reused = fields.String(
+        data_key="reused-from",
+        required=True,
+        allow_none=True,
+        metadata={"description": "The deployment for which it was built, if not for this one."},
+    )
 
 
 class DeploymentSchema(Schema):
@@ -73,6 +79,13 @@ class DeploymentSchema(Schema):
     id = fields.String(data_key="deploy-id", required=True)
     created = Time(data_key="creation-time", required=True)
     status = Status(DeploymentStatus)
+    message = fields.String(
+        required=True,
+        metadata={"description": "For people: what it waits for, or why it was cancelled."},
+    )
+    description = fields.String(
+        required=True, metadata={"description": "What whoever made it said of it."}
+    )
     all_builds = fields.Dict(
         data_key="builds", keys=fields.String(), values=fields.Nested(BuildSchema), required=True
     )
@@ -82,6 +95,58 @@ class DeploymentsSchema(Schema):
     """The deployments of a tool, newest first."""
 
     deployments = fields.List(fields.Nested(DeploymentSchema), required=True)
+
+
+class PlannedBuildSchema(Schema):
+    """What would become of the build of one component."""
+
+    action = fields.String(required=True, validate=validate.OneOf(("build", "reuse")))
+    repository = fields.String(required=True)
+    ref = fields.String(required=True, allow_none=True)
+    commit = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "What the ref means now, where the builder can tell."},
+    )
+    reused = fields.String(
+        data_key="reused-from",
+        required=True,
+        allow_none=True,
+        metadata={"description": "The deployment whose build would be used."},
+    )
+    reason = fields.String(required=True)
+
+
+class PreviewSchema(Schema):
+    """What a deployment would do."""
+
+    builds = fields.Dict(
+        keys=fields.String(), values=fields.Nested(PlannedBuildSchema), required=True
+    )
+
+
+class KeptConfigurationSchema(Schema):
+    """A configuration that a tool has, or had."""
+
+    tag = fields.String(
+        data_key="etag", required=True, metadata={"description": "As in `ETag`, without quotes."}
+    )
+    stored = Time(
+        data_key="stored-time",
+        required=True,
+        allow_none=True,
+        metadata={"description": "When it was stored."},
+    )
+    current = fields.Boolean(
+        required=True, metadata={"description": "Whether it is the stored one, and not earlier."}
+    )
+    value = fields.Raw(data_key="config", required=True)
+
+
+class HistorySchema(Schema):
+    """The configurations of a tool that are kept, newest first."""
+
+    configurations = fields.List(fields.Nested(KeptConfigurationSchema), required=True)
 
 
 class HealthSchema(Schema):
@@ -125,5 +190,7 @@ def _response(name: str, data: type[Schema]) -> type[Schema]:
 ConfigurationResponseSchema = _response("Configuration", ConfigurationSchema)
 DeploymentResponseSchema = _response("Deployment", DeploymentSchema)
 DeploymentsResponseSchema = _response("Deployments", DeploymentsSchema)
+HistoryResponseSchema = _response("History", HistorySchema)
+PreviewResponseSchema = _response("Preview", PreviewSchema)
 HealthResponseSchema = _response("Health", HealthSchema)
 ReadinessResponseSchema = _response("Readiness", ReadinessSchema)

@@ -123,6 +123,15 @@ class BuilderContract:
         with pytest.raises(BuildNotFound):
             await anext(builder.log(TOOL, UNKNOWN))
 
+    async def test_a_commit_is_resolved_to_itself_if_at_all(self, builder: Builder) -> None:
+        commit = "0123456789abcdef0123456789abcdef01234567"
+        assert await builder.resolve(TOOL, build_request(ref=commit).source) in (None, commit)
+
+    async def test_of_an_image_that_was_never_built_it_is_not_said_that_it_is_there(
+        self, builder: Builder
+    ) -> None:
+        assert not await builder.has_image(TOOL, "nowhere.invalid/mytool/web:1")
+
     async def test_it_answers(self, builder: Builder) -> None:
         await builder.ping()
 

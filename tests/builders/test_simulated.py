@@ -73,8 +73,12 @@ class TestSimulatedBuilder(BuilderContract):
         assert loop.time() == 2
         assert len(lines) == 2
 
-    async def test_it_cannot_tell_commits(self, builder: Builder) -> None:
-        assert await builder.resolve(TOOL, build_request().source) is None
+    async def test_the_same_source_is_always_the_same_commit(self, builder: Builder) -> None:
+        main, other = (build_request(ref=each).source for each in ("main", "other"))
+        commit = await builder.resolve(TOOL, main)
+        assert commit == await builder.resolve(TOOL, main)
+        assert commit != await builder.resolve(TOOL, other)
+        assert await builder.resolve(TOOL, build_request(ref=commit).source) == commit
 
     @pytest.mark.parametrize("build_id", ["web-x-1", "web", "", "web-99999999999999999999999-a"])
     async def test_an_id_of_another_form_is_unknown(self, builder: Builder, build_id: str) -> None:

@@ -20,7 +20,7 @@ from backends.kube.connection import KubeConnection
 from backends.stores.kubernetes import KubernetesStore
 from components.engine.advance import advance
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment
+from components.engine.creation import create_deployment
 from components.engine.finding import find
 from tests.cluster.conftest import PREFIX
 

@@ -3,7 +3,6 @@
 import asyncio
 import statistics
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -14,9 +13,10 @@ from backends.stores.base import DocumentState
 from backends.stores.kubernetes import KubernetesStore
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, list_deployments
+from components.engine.creation import create_deployment
+from components.engine.deployments import list_deployments
 from components.engine.documents import deployment_data
-from components.engine.model import Build, new_deployment
+from components.engine.model import Build, Deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
 from tests.conftest import NOON
@@ -60,9 +60,7 @@ async def fill(store: KubernetesStore, admin: client.ApiClient, tools: list[str]
             for n in range(DEPLOYMENTS):
                 deploy_id = f"{tool}-deploy-20240404120000-{n}"
                 done = Build(BuildStatus.FINISHED, f"build-{n}", image="registry/image:1")
-                deployment = replace(
-                    new_deployment(tool, deploy_id, NOON, configuration()), builds={"web": done}
-                )
+                deployment = Deployment(tool, deploy_id, NOON, configuration(), {"web": done})
                 data = deployment_data(deployment)
                 await store.create(tool, "deployment", deploy_id, data, DocumentState.SEALED)
 

@@ -9,7 +9,7 @@ import pytest
 from components.engine import deployments
 from components.engine.configurations import set_configuration
 from components.engine.context import Answer, Engine
-from components.engine.deployments import create_deployment
+from components.engine.creation import create_deployment
 from components.engine.model import Deployment
 from components.engine.refresh import Refresher
 from tests.builders.scripted import ScriptedBuilder

@@ -15,7 +15,8 @@ from backends.stores.memory import MemoryStore
 from components.engine.advance import advance
 from components.engine.configurations import set_configuration
 from components.engine.context import Answer, Engine
-from components.engine.deployments import cancel_deployment, create_deployment
+from components.engine.creation import create_deployment
+from components.engine.deployments import cancel_deployment
 from components.engine.documents import DEPLOYMENT, deployment_of
 from components.engine.errors import AlreadyFinal, NoDeployment
 from components.engine.model import Deployment, DeploymentStatus

@@ -9,7 +9,7 @@ from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
 from components.engine.advance import advance
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment
+from components.engine.creation import create_deployment
 from components.engine.documents import DEPLOYMENT, deployment_of
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock

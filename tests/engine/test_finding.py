@@ -5,7 +5,8 @@ import pytest
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, DocumentState
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment, list_deployments
+from components.engine.creation import create_deployment
+from components.engine.deployments import list_deployments
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import NoDeployment
 from tests.builders.scripted import ScriptedBuilder

@@ -19,7 +19,7 @@ from backends.builders.base import (
 from backends.stores.base import DocumentState
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine
-from components.engine.deployments import create_deployment
+from components.engine.creation import create_deployment
 from components.engine.documents import DEPLOYMENT, deployment_of
 from components.engine.errors import DeploymentSuperseded, NoDeployment
 from components.engine.model import Build, Deployment

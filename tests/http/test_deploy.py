@@ -40,11 +40,14 @@ async def test_a_deployment_is_created_with_its_location(configured: Client) -> 
         "commit": None,
         "start-time": None,
         "end-time": None,
+        "reused-from": None,
     }
     assert data == {
         "deploy-id": data["deploy-id"],
         "creation-time": "2024-04-04T12:00:00.000000Z",
         "status": "RUNNING",
+        "message": "",
+        "description": "",
         "builds": {"web": build, "nightly": build | {"message": "reuses the build of 'web'"}},
     }
     assert list(data["builds"]) == ["web", "nightly"]

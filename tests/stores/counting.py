@@ -27,9 +27,9 @@ class CountingStore(MemoryStore):
         await self._count("get")
         return await super().get(tool, kind, name)
 
-    async def list(self, tool: str, kind: str) -> Listing:
+    async def list(self, tool: str, *kinds: str) -> Listing:
         await self._count("list")
-        return await super().list(tool, kind)
+        return await super().list(tool, *kinds)
 
     async def list_open(self, kind: str) -> Listing:
         if self.outage:

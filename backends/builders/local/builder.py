@@ -227,6 +227,14 @@ class LocalBuilder(Builder):
         except OSError as error:
             raise BuilderUnavailable(f"git cannot be run: {error.strerror}") from None
 
+    async def has_image(self, tool: str, image: str) -> bool | None:
+        """See `Builder.has_image`."""
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await self._running_engine.has(image)
+        except (TimeoutError, OSError):
+            return None
+
     async def ping(self) -> None:
         """See `Builder.ping`."""
         if not os.access(self._directory / "work", os.W_OK):

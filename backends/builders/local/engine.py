@@ -67,6 +67,14 @@ class Engine:
             raise BuildFailed("the image was made and cannot be found again")
         return digest
 
+    async def has(self, tag: str) -> bool:
+        """Whether an image of this tag is there; also one that pack has left with docker."""
+        for name in {self.name, *([EngineName.DOCKER] if shutil.which("pack") else [])}:
+            code, digest = await answered((name, *_DIGEST[name], tag), environment())
+            if not code and digest:
+                return True
+        return False
+
     async def ping(self) -> bool:
         """Whether the engine answers."""
         return await answers(self.name)

@@ -38,6 +38,7 @@ async def test_an_image_has_the_repositorys_files_and_its_commit_as_tag(
     assert state.digest is not None
     assert state.digest.startswith("sha256:")
     assert await content(state.image, "hello", tmp_path) == "hello"
+    assert await builder.has_image(TOOL, state.image) is True
 
 
 @pytest.mark.parametrize("ref", ["other", "v1", "annotated", "commit"])

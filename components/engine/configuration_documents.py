@@ -1,0 +1,60 @@
+"""A tool's configuration, and the ones it had before, as stored documents and back."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from backends.stores.base import Corrupt, Document, JsonObject
+
+CONFIGURATION = "config"
+"""The kind, and the name, of a tool's one configuration."""
+
+EARLIER = "config-history"
+"""The kind of a configuration that another has taken the place of."""
+
+_BEFORE_TIMES = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A configuration exactly as it was given, and when it was stored, in UTC.
+
+    `stored` is None where version 0.1 has stored it, which did not note that.
+    """
+
+    value: Any
+    stored: datetime | None
+
+    @property
+    def tag(self) -> str:
+        """A short name of the value; equal for what is equal, order included."""
+        text = json.dumps(self.value, ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def earlier_name(configuration: Configuration) -> str:
+    """Return the name of a configuration's copy: in the order of time, and always the same."""
+    stored = configuration.stored or _BEFORE_TIMES
+    return f"{stored:%Y%m%d%H%M%S%f}-{configuration.tag}"
+
+
+def configuration_data(configuration: Configuration) -> JsonObject:
+    """Return a configuration as a document's data, with nothing added to it and nothing taken."""
+    stored = configuration.stored
+    return {
+        "config": configuration.value,
+        "stored-time": stored.astimezone(UTC).isoformat() if stored else None,
+    }
+
+
+def configuration_of(document: Document) -> Configuration:
+    """Return the configuration in a document. Raises `Corrupt` where there is none."""
+    try:
+        stored = document.data.get("stored-time")
+        time = datetime.fromisoformat(stored).astimezone(UTC) if stored else None
+        return Configuration(document.data["config"], time)
+    except (KeyError, TypeError, ValueError):
+        reason = "is not a configuration"
+        raise Corrupt(document.tool, document.kind, document.name, reason) from None

@@ -1,0 +1,76 @@
+"""Moving the queue on: who waits is let in when there is room, or told why it never will be."""
+
+from collections.abc import Iterable
+from functools import partial
+
+from backends.stores.base import Document, NotFound, StoreError
+from components.engine.context import Answer, Engine
+from components.engine.documents import DEPLOYMENT, deployments_in
+from components.engine.errors import Contended
+from components.engine.merge import Change, merged
+from components.engine.model import Deployment
+from components.engine.plan import plan
+from components.engine.progress import store_change
+from components.engine.queue import behind
+from components.engine.reservation import look
+
+
+async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
+    """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
+
+    Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
+    it. Raises `NotFound`, `Contended`.
+    """
+    snapshot = await look(engine, document.tool)
+    ahead = snapshot.scene.ahead_of(deployment.id)
+    if not engine.max_running or len(ahead) < engine.max_running:
+        admitted = Change(admitted=snapshot.scene.now)
+        return Answer(await store_change(engine, document, partial(merged, change=admitted)))
+    if deployment.supersedes:
+        documents = [snapshot.documents[each] for each in ahead if each in snapshot.documents]
+        await supersede(engine, documents, deployment.id)
+    return Answer(deployment, info=(behind(ahead, engine.max_running),))
+
+
+async def supersede(
+    engine: Engine, documents: Iterable[Document], by: str
+) -> tuple[Deployment, ...]:
+    """Cancel deployments in favour of another; return them. What runs ends at its next step."""
+    reason = f"superseded by {by!r}"
+    found = []
+    for document in documents:
+        try:
+            found.append(await end(engine, document, reason))
+        except NotFound:
+            continue  # it is gone, and in nobody's way
+    return tuple(found)
+
+
+async def end(engine: Engine, document: Document, reason: str) -> Deployment:
+    """Cancel a deployment for a reason; one that waits has thereby ended.
+
+    Raises `NotFound`, `Contended`.
+    """
+    now = await engine.store.now()
+
+    def ended(stored: Deployment) -> Deployment:
+        cancelled = merged(stored, Change(cancel=True, reason=reason))
+        if not stored.queued:
+            return cancelled
+        return plan(cancelled, now, engine.instance, engine.limits).deployment
+
+    return await store_change(engine, document, ended)
+
+
+async def cancel_waiting(engine: Engine, tool: str, reason: str) -> tuple[str, ...]:
+    """End what waits in a tool's queue; return warnings of what could not be ended."""
+    try:
+        found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+        for document, deployment in found:
+            if deployment.queued and not deployment.status.is_final:
+                await end(engine, document, reason)
+    except NotFound:
+        pass
+    except (StoreError, Contended) as error:
+        return (f"what waits to be deployed could not be cancelled: {error}",)
+    return ()
