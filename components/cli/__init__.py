@@ -19,7 +19,7 @@ def main() -> None:
 
     The service is found at COMPONENTS_URL, and the tool is COMPONENTS_TOOL. Exit codes: 0 all
     well, 1 ended otherwise (a deployment that did not finish, a file that is not valid), 2 the
-    command, the connection or the service.
+    command, the connection or the service, 3 still going on when --timeout ran out.
     """
 
 

@@ -4,7 +4,7 @@ import codecs
 import ipaddress
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -65,13 +65,18 @@ class Client:
     session: aiohttp.ClientSession
 
     async def request(
-        self, method: str, path: str, body: bytes | None = None, content_type: str | None = None
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """Return the reply to one request. Raises `ServiceError`."""
-        headers = {"Content-Type": content_type} if content_type else {}
         try:
             async with self.session.request(
-                method, self._url(path), data=body, headers=headers
+                method, self._url(path), data=body, json=json, headers=headers
             ) as response:
                 reply = await _reply(response)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -20,6 +20,9 @@ EXIT_OTHERWISE = 1
 EXIT_FAILED = 2
 """The command, the connection or the service."""
 
+EXIT_GOING_ON = 3
+"""It had not ended when the time ran out."""
+
 
 def _tool(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not is_tool_name(value):

@@ -1,8 +1,8 @@
 """Following a deployment until it is final: live on a terminal, line by line elsewhere."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,63 +28,92 @@ def is_final(deployment: Mapping[str, Any]) -> bool:
     return deployment["status"] in _FINAL
 
 
-async def follow(client: Client, output: Output, reply: Reply) -> Reply:
-    """Show a deployment until it is final; return the last reply. Raises `ServiceError`.
+async def follow(
+    client: Client,
+    output: Output,
+    reply: Reply,
+    seconds: float | None = None,
+    *,
+    quiet: bool = False,
+) -> Reply:
+    """Show a deployment until it is final, or for some seconds; return the last reply.
 
     The service answers when something has changed. Its messages are shown once each. A failure that
-    may pass is told and waited out.
+    may pass is told and waited out. If `quiet`, only messages are shown. Raises `ServiceError`.
     """
+    last = reply
+    with ExitStack() as stack:
+        show = _silent if quiet else _shown(output, stack, len(reply.data["builds"]))
+        try:
+            async with asyncio.timeout(seconds):
+                async with aclosing(_replies(client, output, reply)) as replies:
+                    async for last in replies:
+                        show(last)
+        except TimeoutError:
+            pass  # the last reply says how far it has come
+    return last
+
+
+def _silent(reply: Reply) -> None:
+    """Show nothing."""
+
+
+async def _replies(client: Client, output: Output, reply: Reply) -> AsyncGenerator[Reply, None]:
+    """Yield a reply for each change, and each second a newer date, until it is final."""
     told = {*reply.info, *reply.warnings, *reply.errors}
     loop = asyncio.get_running_loop()
     path = f"deploy/{reply.data['deploy-id']}"
-    with ExitStack() as stack:
-        show = _shown(output, stack, len(reply.data["builds"]))
-        show(reply)
-        pause, failing_since = FIRST_PAUSE_SECONDS, None
-        while not is_final(reply.data):
-            began = loop.time()
-            try:
-                reply = await _changed(client, path, reply, show)
-            except ServiceError as error:
-                failing_since = failing_since or loop.time()
-                if not error.passing or loop.time() - failing_since > PATIENCE_SECONDS:
-                    raise
-                _tell(output, told, error.warnings, error.errors)
-                await asyncio.sleep(pause)
-                pause = min(pause * 1.5, MAX_PAUSE_SECONDS)
-            else:
-                pause, failing_since = FIRST_PAUSE_SECONDS, None
-                _tell(output, told, (*reply.info, *reply.warnings), reply.errors)
-                show(reply)
-                if not is_final(reply.data) and loop.time() - began < FIRST_PAUSE_SECONDS:
-                    # Whatever makes a service answer at once each time, it is not asked in a rush.
-                    await asyncio.sleep(FIRST_PAUSE_SECONDS)
-    return reply
+    yield reply
+    pause, failing_since = FIRST_PAUSE_SECONDS, None
+    while not is_final(reply.data):
+        began = loop.time()
+        try:
+            async with aclosing(_changed(client, path, reply)) as news:
+                async for each in news:
+                    reply = each
+                    yield reply
+        except ServiceError as error:
+            failing_since = failing_since or loop.time()
+            if not error.passing or loop.time() - failing_since > PATIENCE_SECONDS:
+                raise
+            _tell(output, told, (), error.warnings, error.errors)
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, MAX_PAUSE_SECONDS)
+        else:
+            pause, failing_since = FIRST_PAUSE_SECONDS, None
+            _tell(output, told, reply.info, reply.warnings, reply.errors)
+            if not is_final(reply.data) and loop.time() - began < FIRST_PAUSE_SECONDS:
+                # Whatever makes a service answer at once each time, it is not asked in a rush.
+                await asyncio.sleep(FIRST_PAUSE_SECONDS)
 
 
-async def _changed(client: Client, path: str, reply: Reply, show: Callable[[Reply], None]) -> Reply:
-    """Wait for a change; meanwhile, show every second how time passes."""
+async def _changed(client: Client, path: str, reply: Reply) -> AsyncGenerator[Reply, None]:
+    """Wait for a change, and yield it last; meanwhile, every second, how time passes."""
     waiting = asyncio.create_task(client.changed(path, reply, WAIT_SECONDS))
-    shown = reply
     try:
         while not (await asyncio.wait((waiting,), timeout=1))[0]:
-            shown = replace(shown, date=shown.date + timedelta(seconds=1))
-            show(shown)
-        return waiting.result()
+            reply = replace(reply, date=reply.date + timedelta(seconds=1))
+            yield reply
+        yield waiting.result()
     finally:
         waiting.cancel()
         await asyncio.wait((waiting,))
 
 
 def _tell(
-    output: Output, told: set[str], warnings: tuple[str, ...], errors: tuple[str, ...]
+    output: Output,
+    told: set[str],
+    info: tuple[str, ...],
+    warnings: tuple[str, ...],
+    errors: tuple[str, ...],
 ) -> None:
     """Show the messages that have not been shown yet."""
     output.messages(
+        info=[each for each in info if each not in told],
         warnings=[each for each in warnings if each not in told],
         errors=[each for each in errors if each not in told],
     )
-    told |= {*warnings, *errors}
+    told |= {*info, *warnings, *errors}
 
 
 def _shown(output: Output, stack: ExitStack, lines: int) -> Callable[[Reply], None]:

@@ -121,6 +121,36 @@ def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def plan_table(builds: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return one line for each component: what would be done, of which commit, and why."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("COMPONENT", "ACTION", "COMMIT"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("WHY", no_wrap=True, overflow="ellipsis")
+    for name, each in builds.items():
+        style = "green" if each["action"] == "reuse" else "cyan"
+        commit = (each["commit"] or "")[:12]
+        table.add_row(Text(name), Text(each["action"], style), Text(commit), Text(each["reason"]))
+    return table
+
+
+def history_table(configurations: Iterable[Mapping[str, Any]]) -> Table:
+    """Return one line for each configuration: its tag, since when, how many components."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("ETAG", "STORED", "COMPONENTS", ""):
+        table.add_column(heading, no_wrap=True)
+    for each in configurations:
+        stored = each["stored-time"]
+        time = f"{datetime.fromisoformat(stored):%Y-%m-%d %H:%M:%S} UTC" if stored else "unknown"
+        table.add_row(
+            Text(each["etag"]),
+            Text(time),
+            Text(str(len(each["config"]["components"]))),
+            Text("current" if each["current"] else ""),
+        )
+    return table
+
+
 def elapsed(deployment: Mapping[str, Any], build: Mapping[str, Any], now: datetime) -> str:
     """Return how long a build has taken until it ended, or else until `now`; in whole seconds."""
     since = datetime.fromisoformat(build["start-time"] or deployment["creation-time"])
@@ -128,6 +158,11 @@ def elapsed(deployment: Mapping[str, Any], build: Mapping[str, Any], now: dateti
         now = datetime.fromisoformat(build["end-time"])
     elif build["status"] not in ("PENDING", "RUNNING"):
         return ""
-    seconds = max(0, (now - since) // timedelta(seconds=1))
+    return duration(now - since)
+
+
+def duration(time: timedelta) -> str:
+    """Return a length of time in whole seconds: `45s`, `1m05s`."""
+    seconds = max(0, time // timedelta(seconds=1))
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"

@@ -206,9 +206,10 @@ async def _store(
         f"{name}: {each.build.message}" for name, each in draft.decisions.items() if each.is_reuse
     )
     if new.supersedes:
-        ended = [snapshot.documents[each] for each in ahead if each in snapshot.documents]
-        await supersede(engine, ended, new.id)
-    if ahead:
+        await supersede(engine, snapshot.documents_of(ahead), new.id)
+    if new.supersedes:
+        info = (f"{new.id!r} starts once what it supersedes has ended", *info)
+    elif ahead:
         info = (f"{new.id!r} {behind(ahead, engine.max_running)}", *info)
     try:
         answer = await carry_out(engine, document, step, until)

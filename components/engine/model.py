@@ -121,9 +121,9 @@ class Deployment:
 
     @property
     def message(self) -> str:
-        """What it waits for or why it was cancelled, for people; empty where there is nothing."""
+        """What it waits for, or why it was cancelled where nobody asked for that; for people."""
         if self.cancel_requested:
-            return self.reason or "cancelled"
+            return self.reason
         return "waits for its turn" if self.queued else ""
 
     @property

@@ -94,7 +94,7 @@ def never_started(stop: Stop) -> str:
 
 def _stop(deployment: Deployment, build: Build, now: datetime, limits: Limits) -> Stop | None:
     if deployment.cancel_requested:
-        return Stop(StopReason.CANCELLED, now, deployment.message)
+        return Stop(StopReason.CANCELLED, now, deployment.reason or "cancelled")
     # Its time begins when it may start: how long it waits before is up to others.
     since = deployment.admitted or deployment.created
     if not deployment.queued and now >= since + limits.deployment:

@@ -1,6 +1,7 @@
 """Moving the queue on: who waits is let in when there is room, or told why it never will be."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 
 from backends.stores.base import Document, NotFound, StoreError
@@ -27,23 +28,16 @@ async def admit(engine: Engine, document: Document, deployment: Deployment) -> A
         admitted = Change(admitted=snapshot.scene.now)
         return Answer(await store_change(engine, document, partial(merged, change=admitted)))
     if deployment.supersedes:
-        documents = [snapshot.documents[each] for each in ahead if each in snapshot.documents]
-        await supersede(engine, documents, deployment.id)
-    return Answer(deployment, info=(behind(ahead, engine.max_running),))
+        await supersede(engine, snapshot.documents_of(ahead), deployment.id)
+        return Answer(deployment, info=("it starts once what it supersedes has ended",))
+    return Answer(deployment, info=(f"it {behind(ahead, engine.max_running)}",))
 
 
-async def supersede(
-    engine: Engine, documents: Iterable[Document], by: str
-) -> tuple[Deployment, ...]:
-    """Cancel deployments in favour of another; return them. What runs ends at its next step."""
-    reason = f"superseded by {by!r}"
-    found = []
+async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> None:
+    """Cancel deployments in favour of another. What runs is ended by its own next step."""
     for document in documents:
-        try:
-            found.append(await end(engine, document, reason))
-        except NotFound:
-            continue  # it is gone, and in nobody's way
-    return tuple(found)
+        with suppress(NotFound):  # what is gone is in nobody's way
+            await end(engine, document, f"superseded by {by!r}")
 
 
 async def end(engine: Engine, document: Document, reason: str) -> Deployment:

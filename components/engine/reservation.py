@@ -1,7 +1,7 @@
 """Taking a place in a tool's queue: one conditional write, which decides for all instances."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -34,6 +34,10 @@ class Snapshot:
     queue: Document | None
     documents: Mapping[str, Document]
     scene: Scene
+
+    def documents_of(self, ids: Iterable[str]) -> tuple[Document, ...]:
+        """Return the documents of deployments; of those that are not stored yet there is none."""
+        return tuple(self.documents[each] for each in ids if each in self.documents)
 
     @property
     def newest_first(self) -> tuple[Deployment, ...]:

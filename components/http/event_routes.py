@@ -27,6 +27,8 @@ from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
+"""How often a comment is sent while nothing happens; sooner where requests have little time."""
+
 RETRY_MILLISECONDS = 2000
 """After how long a browser connects again."""
 
@@ -85,11 +87,12 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         return web.Response(status=HTTPStatus.NO_CONTENT)
     # `latest` is the same one to the end.
     show = partial(show_deployment, engine, refresher, tool, answer.value.id)
+    patience = request.app[SETTINGS].request_timeout
     request[DEADLINE].reschedule(None)
     async with sse_response(
         request,
-        ping_interval=KEEP_ALIVE_SECONDS,
-        send_timeout=request.app[SETTINGS].request_timeout,
+        ping_interval=min(KEEP_ALIVE_SECONDS, patience / 2),
+        send_timeout=patience,
     ) as response:
         stopping = request.app[STOPPING]
         try:

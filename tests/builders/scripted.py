@@ -12,6 +12,7 @@ from backends.builders.base import (
     BuildRequest,
     BuildState,
     BuildStatus,
+    Source,
 )
 
 
@@ -20,12 +21,15 @@ class ScriptedBuilder(Builder):
 
     `gate`, while it is not set, keeps every call waiting; `before_answers` holds what happens just
     before each answer about states, in turn. `logs` has the lines of a build's log, where an
-    exception is where it breaks off; a followed one ends once `ended` is set. With an `order`,
-    calls pass in a random one. The counters say what was asked.
+    exception is where it breaks off; a followed one ends once `ended` is set. `commits` has what
+    refs resolve to, and `images` those that are there, where that is known. With an `order`, calls
+    pass in a random one. The counters say what was asked.
     """
 
     def __init__(self) -> None:
         self.builds: dict[str, BuildState] = {}
+        self.commits: dict[str, str | Exception] = {}
+        self.images: set[str] | None = None
         self.ids: dict[str, str] = {}
         self.requests: list[BuildRequest] = []
         self.sought: list[BuildRequest] = []
@@ -80,6 +84,15 @@ class ScriptedBuilder(Builder):
         if follow:
             await self.ended.wait()
             yield "ended"
+
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        found = self.commits.get(source.ref or "")
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    async def has_image(self, tool: str, image: str) -> bool | None:
+        return None if self.images is None else image in self.images
 
     async def ping(self) -> None:
         await self._pass()

@@ -1,0 +1,76 @@
+"""What differs between two configurations, component by component."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from difflib import unified_diff
+from enum import StrEnum
+from typing import Any
+
+import yaml
+from rich.text import Text
+
+_CONTEXT_LINES = 2
+_STYLES = {"+": "green", "-": "red"}
+_NOTHING = object()
+
+
+class Change(StrEnum):
+    """What becomes of a part of a configuration."""
+
+    ADDED = "added"
+    REMOVED = "removed"
+    CHANGED = "changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A component, or another part, that differs: where, how, and its lines as `diff` has them."""
+
+    where: str
+    change: Change
+    lines: tuple[str, ...]
+
+    def as_data(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return asdict(self)
+
+    def as_text(self) -> Text:
+        """Return it as people see it, in colour."""
+        text = Text(f"{self.where}: {self.change}", style="bold")
+        for line in self.lines:
+            text.append(f"\n  {line}", style=_STYLES.get(line[:1], "not bold"))
+        return text
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
+    """Return what is different in `new`: each component that is, and each other key."""
+    parts = [
+        _difference(f"components.{name}", *pair)
+        for name, pair in _pairs(old.get("components", {}), new.get("components", {}))
+    ]
+    parts += [_difference(name, *pair) for name, pair in _pairs(old, new) if name != "components"]
+    return [each for each in parts if each]
+
+
+def _pairs(
+    old: Mapping[str, Any], new: Mapping[str, Any]
+) -> list[tuple[str, tuple[object, object]]]:
+    names = dict.fromkeys((*new, *old))
+    return [(name, (old.get(name, _NOTHING), new.get(name, _NOTHING))) for name in names]
+
+
+def _difference(where: str, old: object, new: object) -> Difference | None:
+    if old == new:
+        return None
+    change = Change.ADDED if old is _NOTHING else Change.CHANGED
+    change = Change.REMOVED if new is _NOTHING else change
+    lines = unified_diff(_lines(old), _lines(new), n=_CONTEXT_LINES, lineterm="")
+    # The first two name files, and those with @@ lines of files.
+    body = [line for line in list(lines)[2:] if not line.startswith("@@")]
+    return Difference(where, change, tuple(body))
+
+
+def _lines(value: object) -> list[str]:
+    if value is _NOTHING:
+        return []
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).splitlines()

@@ -1,0 +1,109 @@
+"""`components config diff` and `history`: what was, and what would be."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.cli.diff import Change, differences
+from tests.cli.conftest import Run
+from tests.factories import component, configuration
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file with another configuration."""
+    changed = component()
+    changed["build"]["ref"] = "next"
+    path = tmp_path / "new.yaml"
+    path.write_text(yaml.safe_dump(configuration(web=changed, worker=component()) | {"x": 1}))
+    return path
+
+
+async def stored(run: Run, value: Any) -> None:
+    text = yaml.safe_dump(value, sort_keys=False)
+    assert (await run("config", "set", "-", stdin=text)).exit_code == 0
+
+
+async def test_a_file_is_compared_component_by_component(run: Run, file: Path) -> None:
+    await stored(run, configuration("web", "api"))
+    result = await run("config", "diff", str(file))
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert [line for line in lines if not line.startswith(" ")] == [
+        "components.web: changed",
+        "components.worker: added",
+        "components.api: removed",
+        "x: added",
+    ]
+    assert "  -  ref: main" in lines
+    assert "  +  ref: next" in lines
+
+
+async def test_without_a_file_the_stored_one_is_compared_with_the_one_before(run: Run) -> None:
+    await stored(run, configuration("web"))
+    await stored(run, configuration("web", "api"))
+    assert (await run("config", "diff")).stdout.splitlines()[0] == "components.api: added"
+
+
+async def test_where_there_is_none_everything_is_added(run: Run, file: Path) -> None:
+    found = json.loads((await run("config", "diff", str(file), "--json")).stdout)["differences"]
+    assert {each["change"] for each in found} == {"added"}
+
+
+async def test_what_is_the_same_has_no_difference(run: Run, tmp_path: Path) -> None:
+    await stored(run, configuration("web"))
+    (tmp_path / "same.json").write_text(json.dumps(configuration("web")))
+    assert (await run("config", "diff", str(tmp_path / "same.json"))).stdout == "nothing\n"
+
+
+async def test_another_order_is_no_difference_and_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(json.dumps(configuration("b", "a")))
+    (tmp_path / "a.json").write_text(json.dumps(configuration("a", "b")))
+    await run("config", "set", str(tmp_path / "b.json"))
+    assert "but the order" in (await run("config", "diff", str(tmp_path / "a.json"))).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("a: [", "not valid YAML"), ("components: {}", "components: ")]
+)
+async def test_a_file_that_is_no_configuration_is_told(
+    run: Run, tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "bad.yaml").write_text(text)
+    result = await run("config", "diff", str(tmp_path / "bad.yaml"))
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_differences_are_in_colour() -> None:
+    (difference,) = differences(configuration("web"), configuration(web=component(port=80)))
+    assert difference.change is Change.CHANGED
+    styles = {str(span.style) for span in difference.as_text().spans}
+    assert "green" in styles
+    (difference,) = differences(configuration("web", "api"), configuration("web"))
+    assert "red" in {str(span.style) for span in difference.as_text().spans}
+
+
+async def test_the_history_lists_what_was_stored(run: Run) -> None:
+    assert (await run("config", "history")).stdout == "mytool has had no configuration\n"
+    await stored(run, configuration("web"))
+    await stored(run, configuration("web", "api"))
+    heading, first, second = (await run("config", "history")).stdout.splitlines()
+    assert heading.split() == ["ETAG", "STORED", "COMPONENTS"]
+    assert first.split()[1:] == ["2024-04-04", "12:00:00", "UTC", "2", "current"]
+    assert second.split()[4:] == ["1"]
+
+
+async def test_a_configuration_is_not_set_over_what_was_not_seen(run: Run) -> None:
+    await stored(run, configuration("web"))
+    text = yaml.safe_dump(configuration("api"))
+    result = await run("config", "set", "-", "--if-match", "0123456789abcdef", stdin=text)
+    assert result.exit_code == 2
+    assert "is not the one that this was meant for" in result.stderr
+    tag = json.loads((await run("config", "history", "--json")).stdout)["configurations"][0]["etag"]
+    assert (await run("config", "set", "-", "--if-match", tag, stdin=text)).exit_code == 0
+    assert (await run("config", "delete", "--if-match", tag)).exit_code == 2
+    assert (await run("config", "delete", "--if-match", "*")).exit_code == 0

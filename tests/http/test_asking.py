@@ -1,0 +1,174 @@
+"""What a request may ask of a deployment: the body, the key, and what comes back."""
+
+from typing import Any
+
+import pytest
+
+from backends.builders.base import BuildStatus
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import configuration
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+
+
+@pytest.fixture
+async def configured(client: Client) -> Client:
+    """The service with a configuration of two components."""
+    await client.post(CONFIG, json=configuration("web", "api"))
+    return client
+
+
+async def infos(client: Client, path: str, **asked: Any) -> list[str]:
+    """The information that comes with the answer to a POST."""
+    response = await client.post(path, **asked)
+    found: list[str] = (await response.json())["messages"]["info"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"force_build": True}, "force_build: is not known: did you mean 'force-build'?"),
+        (
+            {"xyz": 1},
+            "xyz: is not known: there are components, description, dry-run, force-build, when-busy",
+        ),
+        ({"when-busy": "wait"}, "when-busy: must be one of: queue, supersede, reject"),
+        ({"force-build": 1}, "force-build: must be true or false, not 1"),
+        ({"components": []}, "components: shorter than minimum length 1"),
+        ({"components": ["web", 5]}, "components[1]: not a valid string"),
+        ({"description": "x" * 501}, "description: longer than maximum length 500"),
+        ([], "the body must be a JSON object"),
+    ],
+)
+async def test_what_a_body_has_wrong_is_told_by_its_path(
+    configured: Client, body: Any, message: str
+) -> None:
+    assert await refused(await configured.post(DEPLOY, json=body), 400) == [message]
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "message"),
+    [
+        (b"{", 400, "not valid JSON"),
+        (b'{"dry-run": true, "dry-run": false}', 400, "dry-run: is given more than once"),
+    ],
+)
+async def test_a_body_that_is_no_json_is_told(
+    configured: Client, data: bytes, status: int, message: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    (error,) = await refused(await configured.post(DEPLOY, data=data, headers=headers), status)
+    assert error.startswith(message)
+
+
+async def test_a_body_of_another_type_is_not_read(configured: Client) -> None:
+    headers = {"Content-Type": "application/yaml"}
+    await refused(await configured.post(DEPLOY, data=b"dry-run: true", headers=headers), 415)
+    assert (await answered(await configured.get(DEPLOY)))["deployments"] == []
+
+
+async def test_a_component_that_there_is_not_is_told_with_the_nearest(configured: Client) -> None:
+    (error,) = await refused(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
+    assert error == "components: the configuration has no component 'wbe': did you mean 'web'?"
+
+
+async def test_some_components_can_be_deployed_with_a_description(configured: Client) -> None:
+    body = {"components": ["api"], "description": "the fix"}
+    data = await answered(await configured.post(DEPLOY, json=body), 201)
+    assert list(data["builds"]) == ["api"]
+    assert data["description"] == "the fix"
+
+
+async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
+    configured: Client, builder: ScriptedBuilder
+) -> None:
+    builder.commits["main"] = "1" * 40
+    data = await answered(await configured.post(DEPLOY, json={"dry-run": True}))
+    assert data["builds"]["web"] == {
+        "action": "build",
+        "repository": "https://git.example.org/mytool",
+        "ref": "main",
+        "commit": "1" * 40,
+        "reused-from": None,
+        "reason": "no build of this commit is kept",
+    }
+    assert (await answered(await configured.get(DEPLOY)))["deployments"] == []
+
+
+async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
+    serve: Serve,
+) -> None:
+    client = await serve(max_running=1, max_queued=1)
+    await client.post(CONFIG, json=configuration())
+    first = await answered(await client.post(DEPLOY), 201)
+    (info,) = await infos(client, DEPLOY)
+    assert f"waits behind {first['deploy-id']!r}, at place 1 of the queue" in info
+    waiting = await answered(await client.get(f"{DEPLOY}/latest"))
+    assert (waiting["status"], waiting["message"]) == ("PENDING", "waits for its turn")
+    (error,) = await refused(await client.post(DEPLOY), 409)
+    assert "the queue is full" in error
+    (error,) = await refused(await client.post(DEPLOY, json={"when-busy": "reject"}), 409)
+    assert first["deploy-id"] in error
+
+
+async def test_a_dry_run_says_that_it_would_wait_or_be_refused(serve: Serve) -> None:
+    client = await serve(max_running=1, max_queued=1)
+    await client.post(CONFIG, json=configuration())
+    await client.post(DEPLOY)
+    assert "place 1 of the queue" in (await infos(client, DEPLOY, json={"dry-run": True}))[1]
+    await client.post(DEPLOY)
+    response = await client.post(DEPLOY, json={"dry-run": True})
+    (warning,) = (await response.json())["messages"]["warning"]
+    assert warning.startswith("it would be refused now: the queue is full")
+
+
+async def test_a_repeated_request_is_answered_the_same_deployment(configured: Client) -> None:
+    headers = {"Idempotency-Key": "one"}
+    first, second = [await configured.post(DEPLOY, headers=headers) for _ in range(2)]
+    assert first.headers["Location"] == second.headers["Location"]
+    assert await answered(first, 201) == await answered(second, 201)
+    (error,) = await refused(
+        await configured.post(DEPLOY, headers=headers, json={"force-build": True}), 422
+    )
+    assert "was used for another request" in error
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "with space", "\xf8"])
+async def test_a_key_that_cannot_be_one_is_told(configured: Client, key: str) -> None:
+    (error,) = await refused(await configured.post(DEPLOY, headers={"Idempotency-Key": key}), 400)
+    assert error.startswith("Idempotency-Key: must be given once")
+
+
+async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
+    configured: Client, builder: ScriptedBuilder
+) -> None:
+    first = await answered(await configured.post(DEPLOY), 201)
+    builder.becomes(BuildStatus.ERROR, "build-2")
+    builder.becomes(BuildStatus.FINISHED, "build-1", image="i:1")
+    failed = f"{DEPLOY}/{first['deploy-id']}"
+    assert (await answered(await configured.get(failed)))["status"] == "ERROR"
+    (error,) = await refused(await configured.post(f"{failed}/rollback"), 409)
+    assert "only to one that is FINISHED" in error
+    response = await configured.post(f"{failed}/retry", json={"description": "again"})
+    second = await answered(response, 201)
+    assert second["builds"]["web"]["reused-from"] == first["deploy-id"]
+    assert second["builds"]["api"]["status"] == "PENDING"
+    assert response.headers["Location"] == f"{DEPLOY}/{second['deploy-id']}"
+    builder.becomes(BuildStatus.FINISHED, "build-3", image="i:2")
+    finished = f"{DEPLOY}/{second['deploy-id']}"
+    while (await answered(await configured.get(f"{finished}?wait=5")))["status"] != "FINISHED":
+        pass
+    third = await answered(await configured.post(f"{finished}/rollback"), 201)
+    assert third["status"] == "FINISHED"
+    assert third["builds"]["api"]["image"] == "i:2"
+    (error,) = await refused(await configured.post(f"{finished}/retry"), 409)
+    assert "nothing to retry" in error
+
+
+@pytest.mark.parametrize("what", ["retry", "rollback"])
+async def test_only_some_things_may_be_asked_of_a_retry(configured: Client, what: str) -> None:
+    await configured.post(DEPLOY)
+    path = f"{DEPLOY}/latest/{what}"
+    (error,) = await refused(await configured.post(path, json={"force-build": True}), 400)
+    assert error.startswith("force-build: is not known")
+    await refused(await configured.post(f"{DEPLOY}/x/{what}"), 404)

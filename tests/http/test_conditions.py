@@ -1,0 +1,116 @@
+"""What is known is not sent again, and nobody overwrites what they have not seen."""
+
+import pytest
+
+from backends.builders.base import BuildStatus
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import configuration
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+
+
+@pytest.fixture
+async def tag(client: Client) -> str:
+    """The tag of the configuration that is stored."""
+    return (await client.post(CONFIG, json=configuration())).headers["ETag"]
+
+
+async def test_the_tag_changes_with_the_configuration(client: Client, tag: str) -> None:
+    assert (await client.get(CONFIG)).headers["ETag"] == tag
+    other = await client.post(CONFIG, json=configuration("other"))
+    assert other.headers["ETag"] != tag
+    assert (await client.post(CONFIG, json=configuration())).headers["ETag"] == tag
+
+
+async def test_a_configuration_that_is_known_is_not_sent_again(client: Client, tag: str) -> None:
+    response = await client.get(CONFIG, headers={"If-None-Match": f'"other", {tag}'})
+    assert (response.status, response.headers["ETag"], await response.read()) == (304, tag, b"")
+    await answered(await client.get(CONFIG, headers={"If-None-Match": '"other"'}))
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE"])
+@pytest.mark.parametrize("condition", ['"other"', 'W/"{tag}"', "garbage"])
+async def test_a_write_that_is_meant_for_another_one_is_refused_with_the_current_tag(
+    client: Client, tag: str, method: str, condition: str
+) -> None:
+    headers = {"If-Match": condition.format(tag=tag.strip('"'))}
+    body = configuration("other") if method == "POST" else None
+    response = await client.request(method, CONFIG, json=body, headers=headers)
+    (error,) = await refused(response, 412)
+    assert tag in error
+    assert response.headers["ETag"] == tag
+    assert await answered(await client.get(CONFIG)) == configuration()
+
+
+@pytest.mark.parametrize("any_", [False, True])
+async def test_a_write_that_is_meant_for_it_is_carried_out(
+    client: Client, tag: str, any_: bool
+) -> None:
+    headers = {"If-Match": "*" if any_ else f'"other", {tag}'}
+    await answered(await client.post(CONFIG, json=configuration("other"), headers=headers))
+
+
+async def test_a_first_configuration_can_be_asked_to_be_the_first(client: Client) -> None:
+    headers = {"If-None-Match": "*"}
+    await answered(await client.post(CONFIG, json=configuration(), headers=headers))
+    await refused(await client.post(CONFIG, json=configuration("other"), headers=headers), 412)
+
+
+async def test_where_there_is_none_no_tag_fits(client: Client) -> None:
+    response = await client.post(CONFIG, json=configuration(), headers={"If-Match": "*"})
+    (error,) = await refused(response, 412)
+    assert "there is none now" in error
+    assert "ETag" not in response.headers
+
+
+async def test_the_history_has_what_was_stored_newest_first(serve: Serve) -> None:
+    client = await serve(configs_kept=2)
+    tags = [
+        (await client.post(CONFIG, json=configuration(name))).headers["ETag"].strip('"')
+        for name in ("a", "b", "c")
+    ]
+    data = await answered(await client.get(f"{CONFIG}/history"))
+    assert [(each["etag"], each["current"]) for each in data["configurations"]] == [
+        (tags[2], True),
+        (tags[1], False),
+    ]
+    assert data["configurations"][1]["config"] == configuration("b")
+    assert data["configurations"][0]["stored-time"].startswith("2024-04-04T12:00:00.")
+
+
+async def test_a_final_deployment_may_be_kept_for_ever_under_its_own_id(
+    client: Client, tag: str, builder: ScriptedBuilder
+) -> None:
+    created = await client.post(DEPLOY)
+    path = created.headers["Location"]
+    assert "Cache-Control" not in created.headers
+    builder.becomes(BuildStatus.FINISHED)
+    response = await client.get(path)
+    assert response.headers["Cache-Control"] == "private, max-age=31536000, immutable"
+    known = {"If-None-Match": response.headers["ETag"]}
+    again = await client.get(path, headers=known)
+    assert (again.status, again.headers["ETag"]) == (304, response.headers["ETag"])
+    assert again.headers["Cache-Control"] == response.headers["Cache-Control"]
+    # What is the latest is another one some day.
+    assert "Cache-Control" not in (await client.get(f"{DEPLOY}/latest")).headers
+
+
+async def test_a_tool_may_write_so_often_and_is_told_when_to_come_back(serve: Serve) -> None:
+    client = await serve(writes_per_minute=3)
+    for _ in range(3):
+        await answered(await client.post(CONFIG, json=configuration()))
+    response = await client.post(CONFIG, json=configuration())
+    (error,) = await refused(response, 429)
+    assert error.startswith("at most 3 requests that change something")
+    assert response.headers["Retry-After"] == "20"
+    await refused(await client.delete(CONFIG), 429)
+    await answered(await client.get(CONFIG))
+
+
+async def test_another_tool_writes_as_it_likes_meanwhile(serve: Serve) -> None:
+    client = await serve(writes_per_minute=1)
+    await client.post(CONFIG, json=configuration())
+    await refused(await client.post(CONFIG, json=configuration()), 429)
+    other = {"ssl-client-subject-dn": "CN=other,O=toolforge"}
+    path = CONFIG.replace("mytool", "other")
+    response = await client.session.post(client.make_url(path), json=configuration(), headers=other)
+    await answered(response)

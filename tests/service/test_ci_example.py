@@ -1,0 +1,111 @@
+"""The example for a CI job: it deploys, waits, and fails where that fails."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import yaml
+from pytest_aiohttp.plugin import AiohttpServer
+
+from backends.builders.base import BuildRejected, BuildStatus
+from components.http.app import create_app
+from components.settings import Settings
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import TOOL, configuration
+from tests.stores.counting import CountingStore
+
+EXAMPLES = Path(__file__).parents[2] / "examples/ci"
+
+Job: TypeAlias = Callable[..., Awaitable[tuple[int | None, str, str]]]
+
+
+@pytest.fixture
+async def job(
+    aiohttp_server: AiohttpServer, store: CountingStore, builder: ScriptedBuilder, tmp_path: Path
+) -> Job:
+    """Run the script as a job would; return its exit code, output and errors."""
+    server = await aiohttp_server(create_app(Settings(max_running=1), store, builder))
+    file = tmp_path / "components.yaml"
+    file.write_text(yaml.safe_dump(configuration("web")))
+
+    async def run(**env: str) -> tuple[int | None, str, str]:
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "COMPONENTS_URL": str(server.make_url("/")),
+            "COMPONENTS_TOOL": TOOL,
+            "DEPLOY_TIMEOUT": "20",
+            **env,
+        }
+        process = await asyncio.create_subprocess_exec(
+            "sh", EXAMPLES / "deploy.sh", cwd=tmp_path, env=environment, stdout=PIPE, stderr=PIPE
+        )
+        output, errors = await process.communicate()
+        return process.returncode, output.decode(), errors.decode()
+
+    return run
+
+
+def ends(builder: ScriptedBuilder, status: BuildStatus) -> None:
+    """Let every build end so, as soon as it is asked for."""
+    builder.before_answers = [lambda: builder.becomes(status, image="i")] * 5
+
+
+async def test_a_deployment_that_finishes_is_a_success_and_ends_with_one_line_about_it(
+    job: Job, builder: ScriptedBuilder
+) -> None:
+    ends(builder, BuildStatus.FINISHED)
+    code, output, errors = await job()
+    assert code == 0, errors
+    assert "components.web: added" in output
+    last = output.splitlines()[-1]
+    assert last.startswith(f"FINISHED {TOOL}-deploy-")
+    assert "1 of 1 builds finished in" in last
+
+
+async def test_a_deployment_that_fails_fails_the_job_and_says_why(
+    job: Job, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["web"] = BuildRejected("no such ref")
+    code, output, _ = await job()
+    assert code == 1
+    assert output.splitlines()[-1].startswith("ERROR ")
+    assert output.splitlines()[-1].endswith("web: no such ref")
+
+
+async def test_a_deployment_that_takes_too_long_fails_the_job_with_a_code_of_its_own(
+    job: Job,
+) -> None:
+    code, output, _ = await job(DEPLOY_TIMEOUT="0.5")
+    assert code == 3
+    assert output.splitlines()[-1].startswith("RUNNING ")
+
+
+async def test_a_job_that_is_run_again_deploys_once(job: Job, builder: ScriptedBuilder) -> None:
+    ends(builder, BuildStatus.FINISHED)
+    for _ in range(2):
+        code, _, errors = await job(DEPLOY_KEY="pipeline-1")
+        assert code == 0
+    assert "this request was made before" in errors
+    assert len(builder.requests) == 1
+
+
+async def test_a_configuration_that_is_wrong_fails_the_job_before_anything_is_stored(
+    job: Job, store: CountingStore, tmp_path: Path
+) -> None:
+    (tmp_path / "components.yaml").write_text("components: {}")
+    code, _, errors = await job()
+    assert code == 1
+    assert "error: components: " in errors
+    assert not store.calls["create"]
+
+
+@pytest.mark.parametrize("name", ["gitlab.yml", "github.yml"])
+def test_the_jobs_run_the_script(name: str) -> None:
+    text = (EXAMPLES / name).read_text()
+    assert "sh deploy.sh" in text
+    assert yaml.safe_load(text)
