@@ -49,6 +49,9 @@ async def cancel_deployment(
     nothing more. Raises `NoDeployment`, `AlreadyFinal`, `Contended`.
     """
     document = await find(engine, tool, deploy_id)
+    found = deployment_of(document)
+    if found.status.is_final:
+        raise AlreadyFinal(found.id, found.status)
     try:
         cancelled = await store_change(
             engine, document, partial(merged, change=Change(cancel=True))
