@@ -53,6 +53,7 @@ async def main(minutes: float) -> int:
         "COMPONENTS_BUILDER": "toolforge",
         "COMPONENTS_TOOLFORGE_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
         "COMPONENTS_LOG_LEVEL": "WARNING",
+        "COMPONENTS_WRITES_PER_MINUTE": "0",
     }
     counted = Path(tempfile.mkstemp(prefix="components-soak-")[1])
     counted.write_text(f"{0:6}")

@@ -132,6 +132,7 @@ class World:
             "COMPONENTS_MEMBERS_NAMESPACE": NAMESPACE,
             "COMPONENTS_LAUNCH_TIMEOUT": str(LAUNCH_SECONDS),
             "COMPONENTS_DEPLOYMENTS_KEPT": "400",
+            "COMPONENTS_WRITES_PER_MINUTE": "0",
         }
         if number == INSTANCES - 1 and Path(FAKETIME).exists():
             env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1"}

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 import yaml
@@ -20,7 +20,7 @@ from tests.factories import component, configuration, reusing
 from tests.http.conftest import HEADER, answered, refused
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
-Instance: TypeAlias = Callable[[], Awaitable[Client]]
+Instance: TypeAlias = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
@@ -34,8 +34,9 @@ def instance(
 ) -> Instance:
     """Start another instance of the service, asked by the tool."""
 
-    async def start() -> Client:
-        app = create_app(Settings(deployments_kept=3), await open_store(), builder, Idle())
+    async def start(**settings: Any) -> Client:
+        given = Settings(deployments_kept=3, **settings)
+        app = create_app(given, await open_store(), builder, Idle())
         return await aiohttp_client(app, headers={HEADER: f"CN={tool},O=toolforge"})
 
     return start
@@ -114,50 +115,79 @@ async def test_simultaneous_requests_for_a_deployment_all_get_it(
         assert (await answered(response))["status"] == "FINISHED"
 
 
+@pytest.mark.parametrize("max_running", [0, 1])
 async def test_every_request_keeps_to_its_budget_of_calls(
     instance: Instance,
     builder: ScriptedBuilder,
     requests: Requests,
     config: str,
     deploy: str,
+    max_running: int,
 ) -> None:
     async def fresh() -> Client:
         """An instance that has not looked within the last second, and knows the server's time."""
-        client = await instance()
+        client = await instance(max_running=max_running, configs_kept=2)
         await client.get(config)
         requests.since_of_tools()
         return client
 
+    async def ends(path: str) -> None:
+        """Bring the deployment at a path to its end."""
+        for status in (BuildStatus.RUNNING, BuildStatus.FINISHED):
+            builder.becomes(status)
+            client = await fresh()
+            await answered(await client.get(path))
+            assert len(requests.since_of_tools()) <= 2, "a GET"
+
     client = await fresh()
-    await answered(await client.post(config, json=configuration()))
-    assert len(requests.since_of_tools()) <= 2
-    await answered(await client.post(config, json=configuration()))
-    assert len(requests.since_of_tools()) <= 2
+    for n in range(4):
+        await answered(await client.post(config, json=configuration(f"c{n}")))
+        assert len(requests.since_of_tools()) <= 4, "POST config"
     await answered(await client.get(config))
     assert len(requests.since_of_tools()) == 1
-    builder.refusals["web"] = NoFreeSlot("full")
+    await answered(await client.get(f"{config}/history"))
+    assert len(requests.since_of_tools()) == 1
+    builder.refusals["c3"] = NoFreeSlot("full")
     created = await answered(await client.post(deploy), 201)
-    assert len(requests.since_of_tools()) <= 4
+    assert len(requests.since_of_tools()) <= 4 + 2 * max_running, "POST deploy"
     path = f"{deploy}/{created['deploy-id']}"
     builder.refusals.clear()
     client = await fresh()
     await answered(await client.get(path))
     assert len(requests.since_of_tools()) <= 3, "a GET that launches"
-    for status in (BuildStatus.RUNNING, BuildStatus.FINISHED):
-        builder.becomes(status)
-        client = await fresh()
-        await answered(await client.get(path))
-        assert len(requests.since_of_tools()) <= 2
+    await ends(path)
     client = await fresh()
     await answered(await client.get(path))
-    assert len(requests.since_of_tools()) == 1
+    assert len(requests.since_of_tools()) == 1, "a GET of what is final"
     await answered(await client.get(path))
     assert len(requests.since_of_tools()) == 0, "within a second, what is known"
     for _ in range(2):
         await answered(await client.post(deploy), 201)
+        await ends(f"{deploy}/latest")
+    client = await fresh()
+    await answered(await client.post(deploy, headers={"Idempotency-Key": "one"}), 201)
+    assert len(requests.since_of_tools()) <= 7, "POST deploy, one more than are kept"
+    await answered(await client.get(deploy))
+    assert len(requests.since_of_tools()) == 1, "the list"
+
+
+async def test_a_deployment_that_waits_keeps_to_the_budget_when_it_is_let_in(
+    instance: Instance, builder: ScriptedBuilder, requests: Requests, config: str, deploy: str
+) -> None:
+    client = await instance(max_running=1)
+    await client.post(config, json=configuration())
+    first = await answered(await client.post(deploy), 201)
     requests.since_of_tools()
-    await answered(await client.post(deploy), 201)
-    assert len(requests.since_of_tools()) <= 5, "one more than are kept"
+    second = await answered(await client.post(deploy), 201)
+    assert len(requests.since_of_tools()) <= 7, "POST deploy"
+    builder.becomes(BuildStatus.FINISHED)
+    for each in (first, second, second, second):
+        client = await instance(max_running=1)
+        await client.get(config)
+        requests.since_of_tools()
+        data = await answered(await client.get(f"{deploy}/{each['deploy-id']}"))
+        assert len(requests.since_of_tools()) <= 3, "a GET that launches"
+    assert data["status"] == "RUNNING"
 
 
 async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:

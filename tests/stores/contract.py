@@ -159,6 +159,13 @@ class StoreContract:
         assert sorted(listing.documents, key=lambda each: each.name) == [one, two]
         assert listing.corrupt == ()
 
+    async def test_a_list_may_be_of_several_kinds(self, store: Store, tool: str) -> None:
+        one = await store.create(tool, KIND, "one", DATA)
+        config = await store.create(tool, "config", "config", DATA)
+        await store.create(tool, "config-history", "20240404120000-a", DATA)
+        listing = await store.list(tool, KIND, "config", "queue")
+        assert sorted(listing.documents, key=lambda each: each.kind) == [config, one]
+
     async def test_a_list_of_nothing_is_empty(self, store: Store, tool: str) -> None:
         assert (await store.list(tool, KIND)).documents == ()
 
