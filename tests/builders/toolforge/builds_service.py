@@ -76,6 +76,7 @@ class BuildsService:
         self.seconds = seconds
         self.builds: list[Build] = []
         self.started: Counter[str] = Counter()
+        self.most_running: Counter[str] = Counter()
         self.requests: list[tuple[str, str]] = []
         self.faults: list[int | str] = []
         self.retry_after: str | None = None
@@ -146,7 +147,9 @@ class BuildsService:
             return _refusal(400, "source_url is required")
         if parameters.get("ref") == REFUSED_REF:
             return _refusal(400, f"unable to resolve ref '{REFUSED_REF}'")
-        if sum(not each.is_final for each in self.of(tool)) >= self.slots:
+        running = sum(not each.is_final for each in self.of(tool))
+        self.most_running[tool] = max(self.most_running[tool], running + 1)
+        if running >= self.slots:
             return _refusal(409, "You already have 4 builds running, wait for them to end")
         self._number += 1
         self.started[_what(tool, parameters)] += 1
