@@ -43,16 +43,32 @@ def ended(ids: list[str | None]) -> st.SearchStrategy[Build]:
     )
 
 
-def deployment(builds: dict[str, Build], cancelled: bool = False) -> Deployment:
-    return Deployment(TOOL, "id", NOON, configuration(*builds), builds, cancelled)
+def deployment(
+    builds: dict[str, Build], cancelled: bool = False, queued: bool = False
+) -> Deployment:
+    return Deployment(TOOL, "id", NOON, configuration(*builds), builds, cancelled, queued=queued)
 
 
 ANY_ID: list[str | None] = [None, "one", "two"]
 any_build = st.one_of(going_on(ANY_ID), ended(ANY_ID))
-deployments = st.builds(deployment, st.fixed_dictionaries(dict.fromkeys(NAMES, any_build)))
-changes = st.builds(
-    Change, st.dictionaries(st.sampled_from([*NAMES, "unknown"]), any_build), st.booleans()
+deployments = st.builds(
+    deployment,
+    st.fixed_dictionaries(dict.fromkeys(NAMES, any_build)),
+    st.just(False),
+    st.booleans(),
 )
+
+
+def changes_of(builds: st.SearchStrategy[Any]) -> st.SearchStrategy[Change]:
+    """Changes with news of these builds, and anything else."""
+    reasons = st.sampled_from(["", "superseded by 'one'", "superseded by 'other'"])
+    return st.one_of(
+        st.builds(Change, builds, st.just(False), st.just(""), times),
+        st.builds(Change, builds, st.just(True), reasons, times),
+    )
+
+
+changes = changes_of(st.dictionaries(st.sampled_from([*NAMES, "unknown"]), any_build))
 
 
 @st.composite
@@ -64,8 +80,9 @@ def one_world(draw: Any) -> tuple[Deployment, list[Change], list[Change]]:
         end = draw(ended([None, "one"]))
         ids: list[str | None] = [None] if end.build_id is None else [None, "one"]
         known[name] = st.one_of(going_on(ids).map(without_stop), st.just(end))
-    stored = deployment({name: draw(each) for name, each in known.items()})
-    change = st.builds(Change, st.fixed_dictionaries({}, optional=known), st.booleans())
+    builds = {name: draw(each) for name, each in known.items()}
+    stored = deployment(builds, queued=draw(st.booleans()))
+    change = changes_of(st.fixed_dictionaries({}, optional=known))
     given = draw(st.lists(change, min_size=2, max_size=4))
     return stored, given, draw(st.permutations(given))
 
