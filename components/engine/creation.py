@@ -193,7 +193,7 @@ async def _store(
         supersedes=bool(ahead) and wish.when_busy is WhenBusy.SUPERSEDE,
         description=wish.description,
     )
-    now = max(place.since, snapshot.scene.now)
+    now = max(place.since, await engine.store.now())
     step = plan(new, now, engine.instance, engine.limits)
     document = await engine.store.create(
         snapshot.tool,

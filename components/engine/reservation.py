@@ -116,7 +116,8 @@ async def reserve(
         if earlier:
             return earlier, snapshot
         ahead = place_in(engine, snapshot.scene, when_busy)
-        since = engine.stamps.after(snapshot.scene.now)
+        # What is to be built may have taken a while to find out.
+        since = engine.stamps.after(await engine.store.now())
         place = Place(_new_id(engine, snapshot, since), since, ahead)
         queue = _with_place(engine, snapshot.scene.tidied(), place, repetition)
         if not (engine.max_running or repetition):
