@@ -26,7 +26,8 @@ $(STAMP): requirements-dev.lock setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	@# The lock file is whole: without --no-deps, pip looks for newer versions than it has pinned.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  --requirement requirements-dev.lock
 	@rm -rf *.egg-info  # an old one would hide entry points that are new
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
