@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -206,8 +207,9 @@ async def _store(
         f"{name}: {each.build.message}" for name, each in draft.decisions.items() if each.is_reuse
     )
     if new.supersedes:
-        await supersede(engine, snapshot.documents_of(ahead), new.id)
-    if new.supersedes:
+        # It is stored, whatever happens here; and its own next step does the same again.
+        with suppress(StoreError, Contended):
+            await supersede(engine, snapshot.documents_of(ahead), new.id)
         info = (f"{new.id!r} starts once what it supersedes has ended", *info)
     elif ahead:
         info = (f"{new.id!r} {behind(ahead, engine.max_running)}", *info)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backends.builders.base import BuildStatus
-from backends.stores.base import Rejected
+from backends.stores.base import Rejected, Unavailable
 from components.engine.configurations import delete_configuration
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
@@ -145,6 +145,24 @@ async def test_an_instance_that_died_before_it_superseded_leaves_that_to_the_nex
     await shown(engine, last)
     assert (await shown(engine, second)).status is CANCELLED
     assert (await shown(engine, first)).cancel_requested
+
+
+async def test_a_store_that_fails_while_it_supersedes_leaves_that_to_the_next_step(
+    engine: Engine, store: CountingStore
+) -> None:
+    first = (await deployed(engine)).value
+
+    async def fail() -> None:
+        raise Unavailable("connection refused")
+
+    async def fail_at_the_next() -> None:
+        store.before["replace"] = fail
+
+    store.before["create"] = fail_at_the_next
+    last = await more(engine, WhenBusy.SUPERSEDE)
+    assert not (await list_deployments(engine, TOOL)).value[1].cancel_requested
+    await shown(engine, last)
+    assert (await shown(engine, first)).message == f"superseded by {last.id!r}"
 
 
 async def test_where_there_is_room_nothing_is_superseded(engine: Engine) -> None:
