@@ -62,9 +62,8 @@ async def cancel_waiting(engine: Engine, tool: str, reason: str) -> tuple[str, .
         found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
-                await end(engine, document, reason)
-    except NotFound:
-        pass
+                with suppress(NotFound):  # it is gone, and the others are not
+                    await end(engine, document, reason)
     except (StoreError, Contended) as error:
         return (f"what waits to be deployed could not be cancelled: {error}",)
     return ()

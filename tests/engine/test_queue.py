@@ -12,6 +12,7 @@ from components.engine.configurations import delete_configuration
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
 from components.engine.deployments import cancel_deployment, delete_deployment, list_deployments
+from components.engine.documents import DEPLOYMENT
 from components.engine.drafts import Wish
 from components.engine.errors import Busy, QueueFull
 from components.engine.model import Deployment, DeploymentStatus
@@ -191,6 +192,20 @@ async def test_one_that_waits_when_the_configuration_is_deleted_says_so(engine: 
     found = await shown(engine, second)
     assert (found.status, found.message) == (CANCELLED, "the configuration was deleted")
     assert (await shown(engine, first)).status is DeploymentStatus.RUNNING
+
+
+async def test_one_that_is_gone_by_then_does_not_keep_the_others_waiting(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    second, third = await more(engine), await more(engine)
+
+    async def vanish() -> None:
+        await super(CountingStore, store).delete(TOOL, DEPLOYMENT, third.id)
+
+    store.before["replace"] = vanish
+    assert (await delete_configuration(engine, TOOL)).warnings == ()
+    assert (await shown(engine, second)).message == "the configuration was deleted"
 
 
 async def test_one_that_waits_and_is_pushed_out_says_so_before_it_goes(engine: Engine) -> None:
