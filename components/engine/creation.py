@@ -126,7 +126,10 @@ async def preview_deployment(
     except (Busy, QueueFull) as error:
         warnings.append(f"it would be refused now: {error}")
     else:
-        info += [f"it {behind(ahead, engine.max_running)}"] if ahead else []
+        if ahead and wish.when_busy is WhenBusy.SUPERSEDE:
+            info.append(f"it supersedes {', '.join(map(repr, ahead))}")
+        elif ahead:
+            info.append(f"it {behind(ahead, engine.max_running)}")
     own, reused = sources(draft.configuration), reuses(draft.configuration)
     planned = {
         name: _planned(own[reused.get(name, name)], draft.decisions[reused.get(name, name)])

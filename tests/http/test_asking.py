@@ -116,6 +116,8 @@ async def test_a_dry_run_says_that_it_would_wait_or_be_refused(serve: Serve) -> 
     await client.post(CONFIG, json=configuration())
     await client.post(DEPLOY)
     assert "place 1 of the queue" in (await infos(client, DEPLOY, json={"dry-run": True}))[1]
+    asked = {"dry-run": True, "when-busy": "supersede"}
+    assert (await infos(client, DEPLOY, json=asked))[1].startswith("it supersedes 'mytool-deploy-")
     await client.post(DEPLOY)
     response = await client.post(DEPLOY, json={"dry-run": True})
     (warning,) = (await response.json())["messages"]["warning"]
