@@ -97,7 +97,11 @@ async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack
 async def _renew(listener: Listener) -> None:
     while True:
         await asyncio.sleep(RENEW_SECONDS)
-        await listener.renew()
+        try:
+            await listener.renew()
+        except Exception:
+            # What is in force stays, and the files are looked at again.
+            logger.exception("looking at the TLS files failed")
 
 
 async def _drain(in_flight: InFlight) -> None:

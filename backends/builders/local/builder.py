@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 KEPT_BUILDS = 200
 """How many builds that have ended are remembered, with their logs."""
 
+QUESTIONS = 8
+"""How many programs that only ask, of repositories and images, run at a time."""
+
 ANSWER_SECONDS = 10.0
 """How long an engine, or a repository that is only asked, may take to answer."""
 
@@ -63,6 +66,7 @@ class LocalBuilder(Builder):
         self._directory = Path(settings.directory)
         self._lock: IO[str] | None = None
         self._engine: Engine | None = None
+        self._asking = asyncio.Semaphore(QUESTIONS)
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
@@ -220,7 +224,7 @@ class LocalBuilder(Builder):
         """See `Builder.resolve`."""
         check_source(source)
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with self._asking, asyncio.timeout(ANSWER_SECONDS):
                 return await resolve(source, self._directory)
         except TimeoutError:
             raise BuilderUnavailable("the repository does not answer in time") from None
@@ -230,7 +234,7 @@ class LocalBuilder(Builder):
     async def has_image(self, tool: str, image: str) -> bool | None:
         """See `Builder.has_image`."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with self._asking, asyncio.timeout(ANSWER_SECONDS):
                 return await self._running_engine.has(image)
         except (TimeoutError, OSError):
             return None
