@@ -1,10 +1,15 @@
 """The routes that make a deployment from an earlier one."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from typing import TypeAlias
 
 from aiohttp import web
 
+from components.engine.context import Answer, Engine
 from components.engine.creation import retry_deployment, roll_back
+from components.engine.drafts import Wish
+from components.engine.model import Deployment
 from components.http.deployment_answers import created
 from components.http.documentation import DeploymentPath, operation
 from components.http.keys import ENGINE
@@ -16,6 +21,8 @@ from components.http.wishes import (
     key_of,
     read_wish,
 )
+
+Make: TypeAlias = Callable[[Engine, str, str, Wish, str | None], Awaitable[Answer[Deployment]]]
 
 _ERRORS = (
     HTTPStatus.NOT_FOUND,
@@ -40,12 +47,7 @@ _ERRORS = (
 )
 async def post_retry(request: web.Request) -> web.Response:
     """Retry a deployment and answer the new one, with its location."""
-    wish, _ = await read_wish(request, RepeatedDeploySchema)
-    path = request.match_info
-    answer = await retry_deployment(
-        request.app[ENGINE], path["toolname"], path["deploy_id"], wish, key_of(request)
-    )
-    return created(request, answer)
+    return await _again(request, retry_deployment)
 
 
 @operation(
@@ -62,9 +64,13 @@ async def post_retry(request: web.Request) -> web.Response:
 )
 async def post_rollback(request: web.Request) -> web.Response:
     """Roll back to a deployment and answer the new one, with its location."""
+    return await _again(request, roll_back)
+
+
+async def _again(request: web.Request, make: Make) -> web.Response:
     wish, _ = await read_wish(request, RepeatedDeploySchema)
     path = request.match_info
-    answer = await roll_back(
+    answer = await make(
         request.app[ENGINE], path["toolname"], path["deploy_id"], wish, key_of(request)
     )
     return created(request, answer)

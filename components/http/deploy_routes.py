@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp_apigami import querystring_schema, response_schema
 from marshmallow import Schema, fields, validate
 
+from components.engine.context import Engine
 from components.engine.creation import create_deployment, preview_deployment
 from components.engine.deployments import (
     cancel_deployment,
@@ -16,6 +17,7 @@ from components.engine.deployments import (
     show_deployment,
 )
 from components.engine.finding import LATEST
+from components.engine.refresh import Refresher
 from components.engine.waiting import tag, until_changed
 from components.http.deployment_answers import FOR_EVER, answered, created, etag
 from components.http.documentation import DeploymentPath, ToolPath, operation
@@ -106,13 +108,7 @@ async def get_deployments(request: web.Request) -> web.Response:
 async def get_deployment(request: web.Request) -> web.StreamResponse:
     """Answer one deployment as it is now, or, if it is waited for, once it has changed."""
     path, seconds = request.match_info, request["querystring"]["wait"]
-    show = partial(
-        show_deployment,
-        request.app[ENGINE],
-        request.app[REFRESHER],
-        path["toolname"],
-        path["deploy_id"],
-    )
+    show = partial(show_deployment, *_which(request))
     answer = await show()
     if seconds:
         loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
@@ -141,14 +137,7 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
 )
 async def put_cancel(request: web.Request) -> web.Response:
     """Cancel a deployment and answer it."""
-    return answered(
-        await cancel_deployment(
-            request.app[ENGINE],
-            request.app[REFRESHER],
-            request.match_info["toolname"],
-            request.match_info["deploy_id"],
-        )
-    )
+    return answered(await cancel_deployment(*_which(request)))
 
 
 @operation(
@@ -163,14 +152,13 @@ async def put_cancel(request: web.Request) -> web.Response:
 )
 async def delete_route(request: web.Request) -> web.Response:
     """Remove a deployment and answer what it was."""
-    return answered(
-        await delete_deployment(
-            request.app[ENGINE],
-            request.app[REFRESHER],
-            request.match_info["toolname"],
-            request.match_info["deploy_id"],
-        )
-    )
+    return answered(await delete_deployment(*_which(request)))
+
+
+def _which(request: web.Request) -> tuple[Engine, Refresher, str, str]:
+    """Return what an operation on one deployment takes: whose it is, and which."""
+    path = request.match_info
+    return request.app[ENGINE], request.app[REFRESHER], path["toolname"], path["deploy_id"]
 
 
 ROUTES = (
