@@ -15,7 +15,6 @@ from components.engine.context import Answer, Engine
 from components.engine.documents import (
     DEPLOYMENT,
     deployment_data,
-    deployment_of,
     deployment_state,
 )
 from components.engine.errors import Contended
@@ -25,6 +24,7 @@ from components.engine.model import Build, Deployment
 from components.engine.plan import Plan, plan
 from components.engine.progress import MAX_ATTEMPTS, store_change
 from components.engine.queueing import admit
+from components.engine.reading import deployment_of
 from components.engine.stopping import cancel_builds, seek_planned, stop_planned
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
     cancelled. Raises `Contended`.
     """
     for _ in range(MAX_ATTEMPTS):
-        deployment = deployment_of(document)
+        deployment = deployment_of(engine, document)
         if deployment.status.is_final:
             return Answer(deployment)
         if deployment.queued and not deployment.cancel_requested:

@@ -12,10 +12,10 @@ from backends.members.base import Members
 from backends.members.rendezvous import responsible
 from backends.stores.base import Document, StoreError
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployment_of, is_cancelled
+from components.engine.documents import DEPLOYMENT, is_cancelled
 from components.engine.errors import EngineError
+from components.engine.reading import deployment_of
 from components.engine.refresh import Refresher, Which
-from components.engine.waiting import shown
 
 logger = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class Background:
     async def _move(self, key: tuple[str, str], document: Document) -> None:
         changed = waiting = False
         try:
-            before = deployment_of(document)
+            before = deployment_of(self._engine, document)
             if before.cancel_requested:
                 self._refresher.forget(*key)
             answer = await self._refresher.refresh(Which(*key, document))
@@ -117,7 +117,7 @@ class Background:
                 # It has just been let in, and has done nothing else yet.
                 self._refresher.forget(*key)
                 answer = await self._refresher.refresh(Which(*key))
-            changed = shown(answer.value) != shown(before)
+            changed = answer.value.tag != before.tag
             waiting = answer.value.queued
             if answer.value.status.is_final:
                 self._hurry(key[0])

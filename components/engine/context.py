@@ -7,8 +7,16 @@ from typing import Generic, TypeVar
 
 from backends.builders.base import Builder
 from backends.stores.base import Store
+from components.engine.model import Deployment
+from components.engine.recent import Recent
 
 T = TypeVar("T")
+
+
+Read = Recent[tuple[str, str, str], Deployment]
+"""Deployments by the tool, name and version of the documents that they were read from."""
+
+_READ_MOST, _READ_BYTES = 10_000, 8 * 1024 * 1024
 
 
 class Stamps:
@@ -56,6 +64,7 @@ class Engine:
     instance: str = "single"
     random: Random = field(default_factory=SystemRandom)
     stamps: Stamps = field(default_factory=Stamps)
+    read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -15,7 +15,6 @@ from components.engine.context import Answer, Engine
 from components.engine.documents import (
     DEPLOYMENT,
     deployment_data,
-    deployment_of,
     deployment_state,
 )
 from components.engine.drafts import (
@@ -32,6 +31,7 @@ from components.engine.plan import plan
 from components.engine.prune import prune
 from components.engine.queue import WhenBusy, behind
 from components.engine.queueing import supersede
+from components.engine.reading import deployment_of
 from components.engine.reservation import (
     Place,
     Repetition,
@@ -236,7 +236,7 @@ async def _prune(engine: Engine, newest: Deployment) -> tuple[str, ...]:
 
 def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
     told = "this request was made before: this is the deployment that it made then"
-    return Answer(deployment_of(document), engine.notices, info=(told,))
+    return Answer(deployment_of(engine, document), engine.notices, info=(told,))
 
 
 def _repetition(key: str | None, what: str, wish: Wish) -> Repetition | None:

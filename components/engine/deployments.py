@@ -6,12 +6,13 @@ from typing import TypeVar
 
 from backends.stores.base import NotFound
 from components.engine.context import Answer, Engine
-from components.engine.documents import DEPLOYMENT, deployment_of, deployments_in
+from components.engine.documents import DEPLOYMENT
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
 from components.engine.finding import LATEST, find
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
 from components.engine.progress import store_change
+from components.engine.reading import deployment_of, deployments_in
 from components.engine.refresh import Refresher, Which
 from components.engine.reservation import give_up
 
@@ -20,7 +21,7 @@ T = TypeVar("T")
 
 async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment, ...]]:
     """Return a tool's deployments as they are stored, newest first."""
-    found, corrupt = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+    found, corrupt = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
     deployments = tuple(deployment for _, deployment in found)
     return _with_warnings(engine, Answer(deployments), corrupt)
 
@@ -49,7 +50,7 @@ async def cancel_deployment(
     nothing more. Raises `NoDeployment`, `AlreadyFinal`, `Contended`.
     """
     document = await find(engine, tool, deploy_id)
-    found = deployment_of(document)
+    found = deployment_of(engine, document)
     if found.status.is_final:
         raise AlreadyFinal(found.id, found.status)
     try:
@@ -69,7 +70,7 @@ async def delete_deployment(
 ) -> Answer[Deployment]:
     """Remove a deployment that is final, and return it. Raises `NoDeployment`, `NotFinal`."""
     document = await find(engine, tool, deploy_id)
-    deployment = deployment_of(document)
+    deployment = deployment_of(engine, document)
     if not deployment.status.is_final:
         raise NotFinal(deployment.id, deployment.status)
     # Before, so that what is not there is not taken for what is about to be.

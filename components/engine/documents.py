@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from backends.builders.base import BuildStatus
-from backends.stores.base import Corrupt, Document, DocumentState, JsonObject, Listing
+from backends.stores.base import Corrupt, Document, DocumentState, JsonObject
 from components.engine.model import Build, Claim, Deployment, Stop, StopReason
 
 DEPLOYMENT = "deployment"
@@ -91,7 +91,10 @@ def deployment_state(deployment: Deployment) -> DocumentState:
 
 
 def deployment_of(document: Document) -> Deployment:
-    """Return the deployment in a document. Raises `Corrupt` where it holds something else."""
+    """Return the deployment in a document. Raises `Corrupt` where it holds something else.
+
+    `components.engine.reading` does so once for each version.
+    """
     try:
         deployment = Deployment(tool=document.tool, **_DEPLOYMENT_SCHEMA.load(document.data))
         if deployment.builds.keys() != deployment.sources.keys():
@@ -105,18 +108,3 @@ def deployment_of(document: Document) -> Deployment:
 def is_cancelled(document: Document) -> bool:
     """Return whether a deployment's document says that it was cancelled, without reading it all."""
     return bool(document.data.get("cancel-requested"))
-
-
-def deployments_in(
-    listing: Listing,
-) -> tuple[list[tuple[Document, Deployment]], tuple[str, ...]]:
-    """Return the deployments of a listing, newest first, and a warning for each corrupt one."""
-    found: list[tuple[Document, Deployment]] = []
-    corrupt: list[Corrupt] = list(listing.corrupt)
-    for document in listing.documents:
-        try:
-            found.append((document, deployment_of(document)))
-        except Corrupt as error:
-            corrupt.append(error)
-    found.sort(key=lambda each: (each[1].created, each[1].id), reverse=True)
-    return found, tuple(map(str, corrupt))

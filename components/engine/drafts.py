@@ -13,6 +13,7 @@ from components.engine.errors import (
     ImagesGone,
     NoConfiguration,
     NoDeployment,
+    NoDeploymentYet,
     NotDeployable,
     NotFinal,
     NothingToRetry,
@@ -120,7 +121,9 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:
     deployments = snapshot.scene.deployments
-    if deploy_id == LATEST and deployments:
+    if deploy_id == LATEST:
+        if not deployments:
+            raise NoDeploymentYet(snapshot.tool)
         deploy_id = snapshot.newest_first[0].id
     if deploy_id not in deployments:
         raise NoDeployment(snapshot.tool, deploy_id)

@@ -4,7 +4,8 @@
     ├── NoConfiguration        the tool has none
     ├── ConfigurationChanged   it is not the one that the request is meant for
     ├── NoSuchTool             there is no such tool on this platform
-    ├── NoDeployment           the tool has none of this id, or none at all
+    ├── NoDeployment           the tool has none of this id
+    │   └── NoDeploymentYet    the tool has none at all, so that none is the latest
     ├── NoComponent            the deployment has none of this name
     ├── UnknownComponents      the configuration has none of these names
     ├── NoLog                  the build was not started, so there is none
@@ -56,6 +57,17 @@ class NoDeployment(EngineError):
         super().__init__(
             f"tool {tool!r} has no deployment {deploy_id!r}: it never had, or it was removed "
             "in favour of newer ones"
+        )
+
+
+class NoDeploymentYet(NoDeployment):
+    """The tool has no deployment, so there is no latest one."""
+
+    def __init__(self, tool: str) -> None:
+        EngineError.__init__(
+            self,
+            f"tool {tool!r} has no deployments yet, so none is the latest: store a configuration "
+            "if it has none, and deploy it",
         )
 
 

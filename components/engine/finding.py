@@ -4,21 +4,26 @@ import re
 
 from backends.stores.base import Document, NotFound
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployments_in
-from components.engine.errors import NoDeployment
+from components.engine.documents import DEPLOYMENT
+from components.engine.errors import NoDeployment, NoDeploymentYet
+from components.engine.reading import newest_in
 
 LATEST = "latest"
 """Stands for the id of a tool's newest deployment."""
 
 
 async def find(engine: Engine, tool: str, deploy_id: str) -> Document:
-    """Return the document of a deployment; `LATEST` is the newest one. Raises `NoDeployment`."""
+    """Return the document of a deployment; `LATEST` is the newest one.
+
+    Raises `NoDeployment`; for `LATEST` also `Corrupt`, where all that there is cannot be read.
+    """
     if deploy_id == LATEST:
-        found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
-        if found:
-            return found[0][0]
+        newest = await newest_in(engine, await engine.store.list(tool, DEPLOYMENT))
+        if newest is None:
+            raise NoDeploymentYet(tool)
+        return newest
     # What cannot be an id never reaches the store, where it might name something else.
-    elif re.fullmatch(rf"{re.escape(tool)}-deploy-[0-9]{{14}}-[0-9]+", deploy_id):
+    if re.fullmatch(rf"{re.escape(tool)}-deploy-[0-9]{{14}}-[0-9]+", deploy_id):
         try:
             return await engine.store.get(tool, DEPLOYMENT, deploy_id)
         except NotFound:

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 
 from components.configuration.sources import reuses
 from components.engine.context import Engine
-from components.engine.documents import deployment_of
 from components.engine.errors import NoComponent, NoLog
 from components.engine.finding import find
 from components.engine.model import Build, Deployment
+from components.engine.reading import deployment_of
 from components.engine.refresh import Refresher, Which
 
 LOOK_SECONDS = 1.0
@@ -30,7 +30,7 @@ async def build_log(
     that is waited for. The iterator raises what the builder does: `BuildNotFound` before the first
     line, `BuilderUnavailable` at any.
     """
-    deployment = deployment_of(await find(engine, tool, deploy_id))
+    deployment = deployment_of(engine, await find(engine, tool, deploy_id))
     source = reuses(deployment.configuration).get(component, component)
     if source not in deployment.builds:
         raise NoComponent(deployment.id, component, deployment.all_builds)

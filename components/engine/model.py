@@ -1,9 +1,11 @@
 """A deployment and its builds, as values, and the rules that follow from them alone."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from backends.builders.base import BuildStatus, Source
@@ -81,7 +83,7 @@ class Build:
         return self.build_id is None and not self.status.is_final
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, where what is found out once would find no place
 class Deployment:
     """One deployment of a tool. `builds` holds the components that have a source of their own.
 
@@ -126,7 +128,20 @@ class Deployment:
             return self.reason
         return "waits for its turn" if self.queued else ""
 
-    @property
+    @cached_property
+    def tag(self) -> str:
+        """A short name of what people see of it: that is other where this is."""
+        builds = tuple(
+            (
+                *(name, b.status, b.message, b.build_id, b.image, b.digest, b.commit, b.reused),
+                *(b.started, b.ended),
+            )
+            for name, b in self.builds.items()
+        )
+        shown = (self.id, self.created, self.description, self.status, self.message, builds)
+        return hashlib.sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+    @cached_property
     def sources(self) -> Mapping[str, Source]:
         """The source of each component in `builds`."""
         return sources(self.configuration)

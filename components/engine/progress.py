@@ -8,11 +8,11 @@ from components.engine.context import Engine
 from components.engine.documents import (
     DEPLOYMENT,
     deployment_data,
-    deployment_of,
     deployment_state,
 )
 from components.engine.errors import Contended
 from components.engine.model import Deployment
+from components.engine.reading import deployment_of
 
 MAX_ATTEMPTS = 20
 """How often a write that met another one is tried again."""
@@ -29,7 +29,7 @@ async def store_change(
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
-        stored = deployment_of(document)
+        stored = deployment_of(engine, document)
         changed = change(stored)
         if _as_unseen(changed) == _as_unseen(stored):
             return stored

@@ -5,11 +5,12 @@ from collections.abc import Collection
 
 from backends.stores.base import Conflict, Document, NotFound
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployment_of, deployments_in
+from components.engine.documents import DEPLOYMENT
 from components.engine.errors import DeploymentSuperseded
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
 from components.engine.queueing import end
+from components.engine.reading import deployment_of, deployments_in
 from components.engine.stopping import cancel_all
 
 
@@ -35,7 +36,7 @@ async def prune(engine: Engine, tool: str, newest: str) -> tuple[str, ...]:
     A deployment whose builds cannot be cancelled stays, and the next deployment tries again.
     Raises `DeploymentSuperseded` where `newest` itself has been removed by others already.
     """
-    found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+    found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
     documents = {deployment.id: document for document, deployment in found}
     if newest not in documents:
         raise DeploymentSuperseded(newest, engine.deployments_kept)
@@ -52,7 +53,7 @@ async def prune(engine: Engine, tool: str, newest: str) -> tuple[str, ...]:
 async def _remove(engine: Engine, document: Document) -> bool:
     """Cancel what a deployment runs and remove it; return False where it has to stay."""
     for _ in range(MAX_ATTEMPTS):
-        deployment = deployment_of(document)
+        deployment = deployment_of(engine, document)
         if deployment.queued and not deployment.status.is_final:
             # It says first how it ended, and goes when the next one is made.
             await end(engine, document, "pushed out by newer deployments")

@@ -6,13 +6,14 @@ from functools import partial
 
 from backends.stores.base import Document, NotFound, StoreError
 from components.engine.context import Answer, Engine
-from components.engine.documents import DEPLOYMENT, deployments_in
+from components.engine.documents import DEPLOYMENT
 from components.engine.errors import Contended
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
 from components.engine.plan import plan
 from components.engine.progress import store_change
 from components.engine.queue import behind
+from components.engine.reading import deployments_in
 from components.engine.reservation import look
 
 
@@ -59,7 +60,7 @@ async def end(engine: Engine, document: Document, reason: str) -> Deployment:
 async def cancel_waiting(engine: Engine, tool: str, reason: str) -> tuple[str, ...]:
     """End what waits in a tool's queue; return warnings of what could not be ended."""
     try:
-        found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+        found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
                 with suppress(NotFound):  # it is gone, and the others are not

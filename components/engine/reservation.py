@@ -15,12 +15,13 @@ from backends.stores.base import (
 )
 from components.engine.configuration_documents import CONFIGURATION
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployments_in
+from components.engine.documents import DEPLOYMENT
 from components.engine.errors import Busy, Contended, KeyReused, NoSuchTool, QueueFull
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
 from components.engine.queue import Entry, Queue, Repeatable, Scene, WhenBusy, without
 from components.engine.queue_documents import QUEUE, queue_data, queue_of
+from components.engine.reading import deployments_in
 
 _RANDOM_NUMBERS = 1_000_000
 
@@ -80,11 +81,12 @@ async def look(engine: Engine, tool: str) -> Snapshot:
             raise error
     of_kind: dict[str, Document] = {each.kind: each for each in listing.documents}
     queue = of_kind.get(QUEUE)
-    found, _ = deployments_in(
+    found, _ = await deployments_in(
+        engine,
         replace(
             listing,
             documents=tuple(each for each in listing.documents if each.kind == DEPLOYMENT),
-        )
+        ),
     )
     return Snapshot(
         tool,

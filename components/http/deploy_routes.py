@@ -18,15 +18,15 @@ from components.engine.deployments import (
 )
 from components.engine.finding import LATEST
 from components.engine.refresh import Refresher
-from components.engine.waiting import tag, until_changed
-from components.http.deployment_answers import FOR_EVER, answered, created, etag
+from components.engine.waiting import until_changed
+from components.http.deployment_answers import FOR_EVER, all_written, answered, created, etag
 from components.http.documentation import DeploymentPath, ToolPath, operation
-from components.http.envelope import wrapped
+from components.http.envelope import envelope, response, wrapped
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
+from components.http.presence import is_there
 from components.http.schemas import (
     DeploymentResponseSchema,
     DeploymentsResponseSchema,
-    DeploymentsSchema,
     PreviewResponseSchema,
     PreviewSchema,
 )
@@ -34,8 +34,6 @@ from components.http.tags import is_known, not_modified
 from components.http.wishes import KEY_PARAMETER, DeploySchema, body_of, key_of, read_wish
 
 _PREVIEW = PreviewSchema()
-_DEPLOYMENTS = DeploymentsSchema()
-
 
 MAX_WAIT_SECONDS = 60.0
 
@@ -91,8 +89,7 @@ async def post_deploy(request: web.Request) -> web.Response:
 async def get_deployments(request: web.Request) -> web.Response:
     """Answer all deployments of a tool."""
     answer = await list_deployments(request.app[ENGINE], request.match_info["toolname"])
-    data = _DEPLOYMENTS.dump({"deployments": answer.value})
-    return wrapped(data, warnings=answer.warnings)
+    return response(envelope(await all_written(answer.value), warnings=answer.warnings))
 
 
 @operation(
@@ -107,22 +104,25 @@ async def get_deployments(request: web.Request) -> web.Response:
 @querystring_schema(WaitQuery)
 async def get_deployment(request: web.Request) -> web.StreamResponse:
     """Answer one deployment as it is now, or, if it is waited for, once it has changed."""
-    path, seconds = request.match_info, request["querystring"]["wait"]
-    show = partial(show_deployment, *_which(request))
-    answer = await show()
+    seconds = request["querystring"]["wait"]
+    engine, refresher, tool, deploy_id = _which(request)
+    answer = await show_deployment(engine, refresher, tool, deploy_id)
     if seconds:
         loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
         request[DEADLINE].reschedule(loop.time() + seconds + patience)
-        if is_known(request, tag(answer.value)) or not request.if_none_match:
-            stopping = request.app[STOPPING]
-            answer = await until_changed(show, tag(answer.value), seconds, stopping)
-    if is_known(request, tag(answer.value)):
-        response = not_modified(etag(answer.value))
+        if is_known(request, answer.value.tag) or not request.if_none_match:
+            # `latest` is the same one to the end.
+            show = partial(show_deployment, engine, refresher, tool, answer.value.id)
+            answer = await until_changed(
+                show, answer.value.tag, seconds, request.app[STOPPING], lambda: is_there(request)
+            )
+    if is_known(request, answer.value.tag):
+        found = not_modified(etag(answer.value))
     else:
-        response = answered(answer)
-    if answer.value.status.is_final and path["deploy_id"] != LATEST:
-        response.headers["Cache-Control"] = FOR_EVER
-    return response
+        found = answered(answer)
+    if answer.value.status.is_final and deploy_id != LATEST:
+        found.headers["Cache-Control"] = FOR_EVER
+    return found
 
 
 @operation(

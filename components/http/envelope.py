@@ -1,5 +1,6 @@
 """The envelope that every answer of the API comes in."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,20 +20,27 @@ def wrapped(
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
     """Return a JSON response with `data` and the messages in the envelope."""
-    body = envelope(data, info=info, warnings=warnings, errors=errors)
-    return web.json_response(body, status=status, headers=headers)
+    text = envelope(json.dumps(data), info=info, warnings=warnings, errors=errors)
+    return response(text, status, headers)
+
+
+def response(
+    text: str, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """Return an envelope as a response."""
+    return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
 
 def envelope(
-    data: Any,
+    data: str,
     *,
     info: Sequence[str] = (),
     warnings: Sequence[str] = (),
     errors: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Return `data` and the messages in the envelope."""
+) -> str:
+    """Return data that are JSON already, and the messages, in the envelope."""
     messages = {"info": _some(info), "warning": _some(warnings), "error": _some(errors)}
-    return {"data": data, "messages": messages}
+    return f'{{"data": {data}, "messages": {json.dumps(messages)}}}'
 
 
 def _some(messages: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ An event is what the deployment is after a change, and its id is the tag of that
 can go on from any id, and changes that came at the same moment are one event.
 """
 
-import json
 import logging
 from functools import partial
 from http import HTTPStatus
@@ -18,11 +17,11 @@ from components.engine.context import Answer
 from components.engine.deployments import show_deployment
 from components.engine.errors import EngineError
 from components.engine.model import Deployment
-from components.engine.waiting import tag, until_changed
-from components.http.deployment_answers import DEPLOYMENT
+from components.engine.waiting import until_changed
+from components.http.deployment_answers import enveloped
 from components.http.documentation import DeploymentPath, operation
-from components.http.envelope import envelope
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
+from components.http.presence import is_there
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +81,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     tool, deploy_id = request.match_info["toolname"], request.match_info["deploy_id"]
     answer = await show_deployment(engine, refresher, tool, deploy_id)
     known = request.headers.get("Last-Event-ID", "")
-    if answer.value.status.is_final and known == tag(answer.value):
+    if answer.value.status.is_final and known == answer.value.tag:
         # What makes an EventSource stop connecting again.
         return web.Response(status=HTTPStatus.NO_CONTENT)
     # `latest` is the same one to the end.
@@ -97,13 +96,15 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         stopping = request.app[STOPPING]
         try:
             while True:
-                if tag(answer.value) != known:
-                    known = tag(answer.value)
+                if answer.value.tag != known:
+                    known = answer.value.tag
                     await _send(response, answer, known)
-                gone = stopping.is_set() or not response.is_connected()
+                gone = stopping.is_set() or not (response.is_connected() and is_there(request))
                 if answer.value.status.is_final or gone:
                     break
-                answer = await until_changed(show, known, _PATIENCE_SECONDS, stopping)
+                answer = await until_changed(
+                    show, known, _PATIENCE_SECONDS, stopping, lambda: is_there(request)
+                )
         except (EngineError, StoreError, TimeoutError, ConnectionError) as error:
             # The client connects again, and is then told what is wrong, if it still is.
             logger.warning("events of %s broke off: %s", deploy_id, str(error) or "no reader")
@@ -111,13 +112,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def _send(response: EventSourceResponse, answer: Answer[Deployment], known: str) -> None:
-    body = envelope(
-        DEPLOYMENT.dump(answer.value),
-        info=answer.info,
-        warnings=answer.warnings,
-        errors=answer.errors,
-    )
-    await response.send(json.dumps(body), id=known, retry=RETRY_MILLISECONDS)
+    await response.send(enveloped(answer), id=known, retry=RETRY_MILLISECONDS)
 
 
 ROUTES = (

@@ -16,6 +16,7 @@ from components.engine.logs import build_log
 from components.http.documentation import BuildPath, operation
 from components.http.errors import Stopping
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
+from components.http.presence import gone
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +53,16 @@ async def get_log(request: web.Request) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_type, response.charset = "text/plain", "utf-8"
     stream = asyncio.create_task(_stream(request, response, lines))
-    stopping = asyncio.create_task(request.app[STOPPING].wait())
+    ends = (
+        asyncio.create_task(request.app[STOPPING].wait()),
+        # A build may say nothing for long, and nobody would notice that its reader has gone.
+        asyncio.create_task(gone(request)),
+    )
     try:
-        await asyncio.wait((stream, stopping), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stream, *ends), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        stopping.cancel()
+        for each in ends:
+            each.cancel()
         if not stream.done():
             stream.cancel()
             await asyncio.wait((stream,))

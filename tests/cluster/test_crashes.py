@@ -19,8 +19,9 @@ from backends.builders.toolforge import ToolforgeBuilder
 from components.engine.advance import advance
 from components.engine.configurations import set_configuration
 from components.engine.context import Engine, Limits
-from components.engine.documents import DEPLOYMENT, deployments_in
+from components.engine.documents import DEPLOYMENT
 from components.engine.model import Deployment, DeploymentStatus
+from components.engine.reading import deployments_in
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore
@@ -67,7 +68,7 @@ async def finished(engine: Engine, tool: str) -> list[Deployment]:
     """Bring all deployments of a tool to their end, and return them."""
     async with asyncio.timeout(30):
         while True:
-            found, _ = deployments_in(await engine.store.list(tool, DEPLOYMENT))
+            found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
             going_on = [document for document, each in found if not each.status.is_final]
             if not going_on:
                 return [each for _, each in found]

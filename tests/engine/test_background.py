@@ -16,7 +16,7 @@ from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, deployment_of
 from components.engine.model import Deployment, DeploymentStatus
 from components.engine.refresh import Refresher, Which
-from components.engine.waiting import tag, until_changed
+from components.engine.waiting import until_changed
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
 from tests.factories import TOOL
@@ -196,7 +196,7 @@ async def test_waiting_ends_with_a_change_or_when_time_is_up(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
-    loop, known, stopping = asyncio.get_running_loop(), tag(deployment), asyncio.Event()
+    loop, known, stopping = asyncio.get_running_loop(), deployment.tag, asyncio.Event()
     refresher, refresh = refreshing(engine, deployment)
     began = loop.time()
     answer = await until_changed(refresh, known, 30, stopping)  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ async def test_waiting_ends_at_once_when_the_service_stops(engine: Engine) -> No
     refresher, refresh = refreshing(engine, deployment)
     loop.call_later(2, stopping.set)
     began = loop.time()
-    await until_changed(refresh, tag(deployment), 30, stopping)  # type: ignore[arg-type]
+    await until_changed(refresh, deployment.tag, 30, stopping)  # type: ignore[arg-type]
     assert loop.time() - began == 2
     await refresher.close()
 

@@ -5,7 +5,7 @@ import pytest
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, DocumentState
 from components.engine.context import Engine
-from components.engine.creation import create_deployment
+from components.engine.creation import create_deployment, retry_deployment
 from components.engine.deployments import list_deployments
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import NoDeployment
@@ -30,6 +30,32 @@ async def test_latest_is_the_newest_one(engine: Engine, clock: HandClock) -> Non
 async def test_a_deployment_that_is_not_there_is_told(engine: Engine, deploy_id: str) -> None:
     with pytest.raises(NoDeployment):
         await show_deployment(engine, TOOL, deploy_id)
+
+
+async def test_of_a_tool_without_deployments_it_is_said_how_to_make_one(engine: Engine) -> None:
+    with pytest.raises(NoDeployment, match=r"has no deployments yet.* deploy it") as caught:
+        await show_deployment(engine, TOOL, "latest")
+    assert "removed" not in str(caught.value)
+    with pytest.raises(NoDeployment, match="has no deployments yet"):
+        await retry_deployment(engine, TOOL, "latest")
+
+
+async def test_latest_is_the_newest_one_that_can_be_read(
+    engine: Engine, store: CountingStore
+) -> None:
+    good = (await deployed(engine)).value
+    newer = {"creation-time": "2099-01-01T00:00:00+00:00"}
+    await store.create(TOOL, DEPLOYMENT, "mytool-deploy-20990101000000-1", newer)
+    await store.create(TOOL, DEPLOYMENT, "mytool-deploy-20990101000000-2", {})
+    assert (await show_deployment(engine, TOOL, "latest")).value == good
+
+
+async def test_where_none_can_be_read_the_latest_is_corrupt_and_not_missing(
+    engine: Engine, store: CountingStore
+) -> None:
+    await store.create(TOOL, DEPLOYMENT, "mytool-deploy-20240404120000-1", {})
+    with pytest.raises(Corrupt):
+        await show_deployment(engine, TOOL, "latest")
 
 
 async def test_what_cannot_be_an_id_does_not_reach_the_store(
