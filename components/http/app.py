@@ -16,6 +16,7 @@ from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
 from components.engine.background import Background
 from components.engine.context import Engine, Limits
+from components.engine.health import HealthCheck
 from components.engine.refresh import Refresher
 from components.http import (
     again_routes,
@@ -33,6 +34,7 @@ from components.http.keys import (
     CURRENT_TLS,
     ENGINE,
     GATEWAYS,
+    HEALTH,
     REFRESHER,
     SETTINGS,
     STOPPING,
@@ -80,6 +82,8 @@ def create_app(
             engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)
+            health = app[HEALTH] = HealthCheck(engine)
+            stack.push_async_callback(health.close)
             background = app[BACKGROUND] = Background(engine, refresher, used_members)
             stack.push_async_callback(_ended, asyncio.create_task(background.run()))
             yield
@@ -125,7 +129,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 def create_probe_app(app: web.Application) -> web.Application:
     """Return an application that answers the health checks of `app`, once that has started."""
     probe = _application(app[SETTINGS], parameters_middleware)
-    probe[ENGINE], probe[BACKGROUND] = app[ENGINE], app[BACKGROUND]
+    probe[HEALTH], probe[BACKGROUND] = app[HEALTH], app[BACKGROUND]
     _add_routes(probe, health_routes.ROUTES)
     return probe
 

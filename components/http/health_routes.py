@@ -4,10 +4,9 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from components.engine.health import check_health
 from components.http.documentation import operation
 from components.http.envelope import wrapped
-from components.http.keys import BACKGROUND, ENGINE
+from components.http.keys import BACKGROUND, HEALTH
 from components.http.schemas import HealthResponseSchema, ReadinessResponseSchema
 
 
@@ -26,7 +25,7 @@ async def healthz(request: web.Request) -> web.Response:
 )
 async def readyz(request: web.Request) -> web.Response:
     """Answer whether the store answers; the builder and the background loop are only told of."""
-    builder = await check_health(request.app[ENGINE])
+    builder = await request.app[HEALTH].builder()
     age = request.app[BACKGROUND].since_last_round
     loop = "goes round" if age < STALLED_SECONDS else f"has completed no round for {age:.0f} s"
     return wrapped({"status": "ready", "store": "answers", "builder": builder, "background": loop})

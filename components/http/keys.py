@@ -7,6 +7,7 @@ from cryptography.x509 import Name
 
 from components.engine.background import Background
 from components.engine.context import Engine
+from components.engine.health import HealthCheck
 from components.engine.refresh import Refresher
 from components.http.tls import CurrentTls
 from components.settings import Settings
@@ -15,6 +16,7 @@ SETTINGS = web.AppKey("settings", Settings)
 ENGINE = web.AppKey("engine", Engine)
 REFRESHER = web.AppKey("refresher", Refresher)
 BACKGROUND = web.AppKey("background", Background)
+HEALTH = web.AppKey("health", HealthCheck)
 GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
 """The names of the gateways whose subject header is believed."""
 

@@ -42,6 +42,7 @@ class ScriptedBuilder(Builder):
         self.gate = asyncio.Event()
         self.gate.set()
         self.waiting = 0
+        self.pings = 0
         self.most_waiting = 0
         self._arrival = asyncio.Condition()
         self.closed = False
@@ -95,6 +96,7 @@ class ScriptedBuilder(Builder):
         return None if self.images is None else image in self.images
 
     async def ping(self) -> None:
+        self.pings += 1
         await self._pass()
 
     async def close(self) -> None:

@@ -1,11 +1,14 @@
 """Is the service alive, and can it do its work?"""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 
 from backends.builders.base import BuilderUnavailable
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
-from components.engine.health import PING_SECONDS, check_health
+from components.engine.health import FRESH_SECONDS, PING_SECONDS, HealthCheck
 from tests.builders.scripted import ScriptedBuilder
 from tests.http.conftest import Client, answered, refused
 from tests.stores.counting import CountingStore
@@ -51,7 +54,7 @@ async def test_a_store_that_never_answers_is_waited_for_a_few_seconds(
     builder.gate.clear()
     store.before["ping"] = builder.ping
     with pytest.raises(Unavailable, match=f"within {PING_SECONDS:g} s"):
-        await check_health(Engine(store, builder))
+        await HealthCheck(Engine(store, builder)).builder()
 
 
 @pytest.mark.looptime
@@ -59,7 +62,7 @@ async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
     builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     builder.gate.clear()
-    assert await check_health(Engine(store, builder)) == "has not answered within 5 s"
+    assert await HealthCheck(Engine(store, builder)).builder() == "has not answered within 5 s"
 
 
 async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
@@ -69,3 +72,49 @@ async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
     data = await answered(await client.get("/readyz"))
     assert data["builder"] == "fails to answer"
     assert "secret" in caplog.text
+
+
+async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
+    client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise RuntimeError("secret")
+
+    store.before["ping"] = fail
+    assert await refused(await client.get("/readyz"), 503) == ["the store fails to answer"]
+    assert "secret" in caplog.text
+
+
+async def test_however_many_ask_the_backends_are_asked_once(
+    client: Client, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    builder.gate.clear()
+    asking = [asyncio.create_task(client.get("/readyz")) for _ in range(50)]
+    await builder.until_waiting(1)
+    builder.gate.set()
+    answers = await asyncio.gather(*asking)
+    assert {each.status for each in answers} == {200}
+    assert store.calls["ping"] == 1
+    assert builder.pings == 1
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_backends_are_asked_once_a_second_also_while_they_fail(
+    store: CountingStore, builder: ScriptedBuilder, broken: bool
+) -> None:
+    async def fail() -> None:
+        store.before["ping"] = fail
+        raise Unavailable("connection refused")
+
+    if broken:
+        store.before["ping"] = fail
+        builder.outage = BuilderUnavailable("connection refused")
+    health = HealthCheck(Engine(store, builder))
+    for _ in range(3):
+        for _ in range(10):
+            with suppress(Unavailable):
+                await health.builder()
+        await asyncio.sleep(FRESH_SECONDS)  # which looptime lets pass at once
+    assert store.calls["ping"] == builder.pings == 3
+    await health.close()
