@@ -1,13 +1,18 @@
 """A builder that builds nothing: a clock, for development, the demo and tests.
 
-It keeps nothing either. A build's id holds its component, the time of the first attempt and a
-hash of the key, and how far a build is follows from its id and the clock. So any process can
-answer for any build, and a cancelled one simply runs to its end.
+A build's id holds its component, the time of the first attempt, a hash of the key, and whether it
+is to fail; how far a build is follows from that and the clock. So any process can answer for any
+build.
+
+Only that a build was cancelled is kept, in this process. A process that was not told, another one
+or a later one, answers as if it went on. The engine asks the process that it has told, at once, and
+stores what that says; so a build that was seen as cancelled stays so.
 """
 
 import asyncio
 import hashlib
 import re
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,36 +35,51 @@ MILLISECOND = timedelta(milliseconds=1)
 PENDING_SHARE = 0.25
 """The part of a build's time that it spends pending."""
 
+FAILING_REF = "simulate/error"
+"""A build of this ref fails at the end of its time."""
+
+CANCELLED_KEPT = 10_000
+"""How many cancelled builds are remembered; one that ended long ago is asked for no more."""
+
+LOOK_SECONDS = 0.5
+"""How often it is looked whether a build whose log is followed was cancelled."""
+
+_FAILS = "fails"
+
 
 @dataclass(frozen=True, slots=True)
 class _SimulatedBuild:
-    """What an id says: `<component>-<milliseconds since 1970>-<hash of the key>`."""
+    """What an id says: `<component>-<milliseconds since 1970>-<hash of the key>[.fails]`."""
 
     component: str
     started: datetime
     digest: str
+    fails: bool = False
 
     @classmethod
     def parse(cls, build_id: str) -> Self | None:
         try:
-            component, milliseconds, digest = build_id.rsplit("-", 2)
+            component, milliseconds, rest = build_id.rsplit("-", 2)
             started = EPOCH + MILLISECOND * int(milliseconds)
         except (ValueError, OverflowError):
             return None
-        return cls(component, started, digest)
+        digest, _, fate = rest.partition(".")
+        return cls(component, started, digest, fate == _FAILS) if fate in ("", _FAILS) else None
 
     def __str__(self) -> str:
-        return f"{self.component}-{(self.started - EPOCH) // MILLISECOND}-{self.digest}"
+        fate = f".{_FAILS}" if self.fails else ""
+        return f"{self.component}-{(self.started - EPOCH) // MILLISECOND}-{self.digest}{fate}"
 
 
 class SimulatedBuilder(Builder):
-    """Every build succeeds `build_seconds` after its first attempt."""
+    """Every build ends `build_seconds` after its first attempt, unless it is cancelled before."""
 
     notice = "builds are simulated: nothing is built, and the images do not exist"
 
     def __init__(self, build_seconds: float = 2.0, clock: Clock = utc_now) -> None:
         self._duration = timedelta(seconds=build_seconds)
         self._clock = clock
+        self._cancelled: OrderedDict[tuple[str, str], datetime] = OrderedDict()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
@@ -71,7 +91,8 @@ class SimulatedBuilder(Builder):
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`."""
         digest = hashlib.sha256(request.key.encode()).hexdigest()[:12]
-        build = _SimulatedBuild(request.component, request.first_attempt, digest)
+        fails = request.source.ref == FAILING_REF
+        build = _SimulatedBuild(request.component, request.first_attempt, digest, fails)
         return self._state(request.tool, str(build))
 
     async def find(self, request: BuildRequest) -> BuildState | None:
@@ -83,25 +104,36 @@ class SimulatedBuilder(Builder):
         return {build_id: self._state(tool, build_id) for build_id in ids}
 
     async def cancel(self, tool: str, build_id: str) -> None:
-        """Return: nothing runs that could be ended."""
+        """See `Builder.cancel`. It is this process that remembers it."""
+        if self._state(tool, build_id).status.is_final:
+            return
+        self._cancelled[tool, build_id] = self._clock()
+        while len(self._cancelled) > CANCELLED_KEPT:
+            self._cancelled.popitem(last=False)
 
     async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """See `Builder.log`."""
         build = _SimulatedBuild.parse(build_id)
         if build is None:
             raise BuildNotFound(f"there is no build {build_id!r}")
-        yield f"simulated build of {build.component}: started"
-        remaining = build.started + self._duration - self._clock()
-        if follow and remaining > timedelta():
-            await asyncio.sleep(remaining.total_seconds())
-        if self._state(tool, build_id).status.is_final:
-            yield f"simulated build of {build.component}: finished, nothing was built"
+        what = f"simulated build of {build.component}"
+        yield f"{what}: started"
+        while not (state := self._state(tool, build_id)).status.is_final and follow:
+            left = (build.started + self._duration - self._clock()).total_seconds()
+            await asyncio.sleep(min(max(left, 0.0), LOOK_SECONDS))
+        if state.status is BuildStatus.FINISHED:
+            yield f"{what}: finished, nothing was built"
+        elif state.status.is_final:
+            yield f"{what}: {state.message}"
 
     async def resolve(self, tool: str, source: Source) -> str | None:
         """Return a commit that follows from the repository and the ref: nothing ever changes there.
 
-        A ref that is a commit already is that one.
+        A ref that is a commit already is that one. The one that asks to fail has none: a commit
+        would be built in its place.
         """
+        if source.ref == FAILING_REF:
+            return None
         if source.ref and re.fullmatch("[0-9a-f]{40}", source.ref):
             return source.ref
         text = f"{source.repository}\0{source.ref or ''}"
@@ -117,13 +149,28 @@ class SimulatedBuilder(Builder):
         build = _SimulatedBuild.parse(build_id)
         if build is None:
             return BuildState(build_id, BuildStatus.ERROR, "there is no such simulated build")
+        ended = build.started + self._duration
+        cancelled = self._cancelled.get((tool, build_id))
+        if cancelled is not None:
+            return BuildState(
+                build_id,
+                BuildStatus.CANCELLED,
+                "cancelled",
+                started=build.started,
+                ended=max(cancelled, build.started),
+            )
         elapsed = self._clock() - build.started
+        if elapsed >= self._duration and build.fails:
+            message = f"failed, as its ref {FAILING_REF!r} asks"
+            return BuildState(
+                build_id, BuildStatus.ERROR, message, started=build.started, ended=ended
+            )
         if elapsed >= self._duration:
             return BuildState(
                 build_id,
                 BuildStatus.FINISHED,
                 started=build.started,
-                ended=build.started + self._duration,
+                ended=ended,
                 # .invalid is reserved (RFC 2606): nobody can ever pull this by mistake.
                 image=f"simulated.invalid/{tool}/{build.component}:{build.digest}",
             )

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from backends.builders.base import Builder, BuildState, BuildStatus
-from backends.builders.simulated import SimulatedBuilder
+from backends.builders.simulated import CANCELLED_KEPT, FAILING_REF, SimulatedBuilder
 from tests.builders.contract import BuilderContract
 from tests.conftest import NOON, HandClock
 from tests.factories import TOOL, build_request
@@ -80,8 +80,75 @@ class TestSimulatedBuilder(BuilderContract):
         assert commit != await builder.resolve(TOOL, other)
         assert await builder.resolve(TOOL, build_request(ref=commit).source) == commit
 
-    @pytest.mark.parametrize("build_id", ["web-x-1", "web", "", "web-99999999999999999999999-a"])
+    @pytest.mark.parametrize(
+        "build_id", ["web-x-1", "web", "", "web-99999999999999999999999-a", "web-1-a.b"]
+    )
     async def test_an_id_of_another_form_is_unknown(self, builder: Builder, build_id: str) -> None:
         state = (await builder.get(TOOL, [build_id]))[build_id]
         assert state is not None
         assert state.status is BuildStatus.ERROR
+
+    async def test_a_cancelled_build_is_cancelled_and_stays_so(
+        self, builder: Builder, clock: HandClock
+    ) -> None:
+        started = await builder.start(build_request())
+        clock.turn(1)
+        await builder.cancel(TOOL, started.id)
+        cancelled = (await builder.get(TOOL, [started.id]))[started.id]
+        assert cancelled is not None
+        assert cancelled.status is BuildStatus.CANCELLED
+        assert cancelled.ended == NOON + timedelta(seconds=1)
+        clock.turn(10)
+        assert (await builder.get(TOOL, [started.id]))[started.id] == cancelled
+        lines = [line async for line in builder.log(TOOL, started.id)]
+        assert lines[-1] == "simulated build of web: cancelled"
+
+    @pytest.mark.looptime
+    async def test_a_followed_log_ends_when_its_build_is_cancelled(self) -> None:
+        loop = asyncio.get_running_loop()
+        builder = SimulatedBuilder(60, lambda: NOON + timedelta(seconds=loop.time()))
+        started = await builder.start(build_request())
+        lines = builder.log(TOOL, started.id, follow=True)
+        await anext(lines)
+        await builder.cancel(TOOL, started.id)
+        assert [line async for line in lines] == ["simulated build of web: cancelled"]
+        assert loop.time() < 1
+
+    async def test_another_tool_cancels_nothing(self, builder: Builder) -> None:
+        started = await builder.start(build_request())
+        await builder.cancel("another-tool", started.id)
+        assert (await self.until_final(builder, started.id)).status is BuildStatus.FINISHED
+
+    async def test_a_process_that_was_not_told_answers_by_the_clock(
+        self, builder: Builder, clock: HandClock
+    ) -> None:
+        started = await builder.start(build_request())
+        await builder.cancel(TOOL, started.id)
+        other = (await SimulatedBuilder(2, clock).get(TOOL, [started.id]))[started.id]
+        assert other is not None
+        assert other.status is BuildStatus.PENDING
+
+    async def test_it_remembers_so_many_cancelled_builds_and_no_more(
+        self, builder: Builder
+    ) -> None:
+        first = await builder.start(build_request())
+        await builder.cancel(TOOL, first.id)
+        for number in range(CANCELLED_KEPT):
+            other = await builder.start(build_request(key=str(number)))
+            await builder.cancel(TOOL, other.id)
+        states = await builder.get(TOOL, [first.id, other.id])
+        assert [each.status for each in states.values() if each] == [
+            BuildStatus.PENDING,
+            BuildStatus.CANCELLED,
+        ]
+
+    async def test_a_build_can_be_asked_to_fail_by_its_ref(self, builder: Builder) -> None:
+        request = build_request(ref=FAILING_REF)
+        # A commit would be built instead of the ref.
+        assert await builder.resolve(TOOL, request.source) is None
+        started = await builder.start(request)
+        ended = await self.until_final(builder, started.id)
+        assert ended.status is BuildStatus.ERROR
+        assert ended.message == "failed, as its ref 'simulate/error' asks"
+        lines = [line async for line in builder.log(TOOL, started.id)]
+        assert lines[-1] == f"simulated build of web: {ended.message}"

@@ -5,11 +5,11 @@ import re
 import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus, NoFreeSlot
-from backends.builders.simulated import SimulatedBuilder
+from backends.builders.simulated import FAILING_REF, SimulatedBuilder
 from backends.stores.base import Conflict, NotFound, Rejected, Unavailable
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
-from tests.factories import TOOL, configuration, reusing
+from tests.factories import TOOL, component, configuration, reusing
 from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused, warnings
 from tests.stores.counting import CountingStore
 
@@ -129,6 +129,29 @@ async def test_while_builds_are_simulated_every_answer_about_deployments_says_so
         await client.get(f"{DEPLOY}/latest"),
     ):
         assert "builds are simulated" in (await warnings(response))[0]
+
+
+async def test_a_trial_shows_builds_that_are_cancelled(serve: Serve, clock: HandClock) -> None:
+    client = await serve(using=SimulatedBuilder(2, clock))
+    await client.post(CONFIG, json=configuration("web", "api"))
+    await client.post(DEPLOY)
+    data = await answered(await client.put(f"{DEPLOY}/latest/cancel"))
+    assert data["status"] == "CANCELLED"
+    assert {each["status"] for each in data["builds"].values()} == {"CANCELLED"}
+
+
+async def test_a_trial_shows_a_build_that_fails(serve: Serve, clock: HandClock) -> None:
+    client = await serve(using=SimulatedBuilder(2, clock))
+    failing = {"build": {**component()["build"], "ref": FAILING_REF}, "run": {"command": "start"}}
+    await client.post(CONFIG, json=configuration("web", api=failing))
+    created = await answered(await client.post(DEPLOY), 201)
+    clock.turn(2)
+    data = await answered(await client.get(f"{DEPLOY}/{created['deploy-id']}?wait=10"))
+    assert data["status"] == "ERROR"
+    assert {name: each["status"] for name, each in data["builds"].items()} == {
+        "web": "FINISHED",
+        "api": "ERROR",
+    }
 
 
 async def test_no_more_than_the_settings_say_are_kept(serve: Serve, clock: HandClock) -> None:
