@@ -20,6 +20,7 @@ from backends.builders.base import (
     BuildStatus,
     NoFreeSlot,
 )
+from backends.builders.tekton.checks import check_source
 from backends.builders.tekton.logs import run_lines
 from backends.builders.tekton.runs import (
     GROUP,
@@ -85,6 +86,7 @@ class TektonBuilder(Builder):
         The limit is kept by each instance: of several that start builds of one tool at the same
         moment, each may go beyond it by what the others start.
         """
+        check_source(request.source)
         lock = self._admission.setdefault(request.tool, asyncio.Lock())
         with _errors():
             async with lock:  # so that what is counted is still true when one more is made
