@@ -35,12 +35,14 @@ async def service(**env: str) -> AsyncIterator[tuple[Process, str]]:
 
 
 async def said(process: Process, pattern: bytes) -> str:
-    """Return what the group of a pattern is in the next line of the log."""
+    """Return what the group of a pattern is in the next line of the log that has it."""
     assert process.stderr is not None
-    line = await process.stderr.readline()
-    found = re.search(pattern, line)
-    assert found, line
-    return found[1].decode()
+    lines = []
+    while line := await process.stderr.readline():
+        if found := re.search(pattern, line):
+            return found[1].decode()
+        lines.append(line)
+    raise AssertionError(b"".join(lines).decode())
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
