@@ -14,15 +14,13 @@ from backends.stores.base import Conflict, Document, NotFound, Sealed
 from components.engine.context import Answer, Engine
 from components.engine.documents import (
     DEPLOYMENT,
-    deployment_data,
-    deployment_state,
 )
 from components.engine.errors import Contended
 from components.engine.launch import launch, launch_messages, observed
 from components.engine.merge import Change, merged
 from components.engine.model import Build, Deployment
 from components.engine.plan import Plan, plan
-from components.engine.progress import MAX_ATTEMPTS, store_change
+from components.engine.progress import MAX_ATTEMPTS, put, store_change
 from components.engine.queueing import admit
 from components.engine.reading import deployment_of
 from components.engine.stopping import cancel_builds, seek_planned, stop_planned
@@ -50,9 +48,7 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
         if step.deployment == deployment:
             return await carry_out(engine, document, step, until)
         try:
-            document = await engine.store.replace(
-                document, deployment_data(step.deployment), deployment_state(step.deployment)
-            )
+            document = await put(engine, document, step.deployment)
         except (Conflict, Sealed):
             document = await engine.store.get(document.tool, DEPLOYMENT, document.name)
         else:

@@ -25,6 +25,7 @@ from components.engine.drafts import (
     draft_of_retry,
     draft_of_rollback,
 )
+from components.engine.ends import log_end
 from components.engine.errors import Busy, Contended, DeploymentSuperseded, NoSuchTool, QueueFull
 from components.engine.model import Deployment
 from components.engine.plan import plan
@@ -206,6 +207,7 @@ async def _store(
         deployment_data(step.deployment),
         deployment_state(step.deployment),
     )
+    log_end(step.deployment)
     info = tuple(
         f"{name}: {each.build.message}" for name, each in draft.decisions.items() if each.is_reuse
     )

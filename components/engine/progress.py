@@ -10,12 +10,25 @@ from components.engine.documents import (
     deployment_data,
     deployment_state,
 )
+from components.engine.ends import log_end
 from components.engine.errors import Contended
 from components.engine.model import Deployment
 from components.engine.reading import deployment_of
 
 MAX_ATTEMPTS = 20
 """How often a write that met another one is tried again."""
+
+
+async def put(engine: Engine, read: Document, deployment: Deployment) -> Document:
+    """Store a deployment in the place of what was read, and log that it has ended, if it has.
+
+    Raises `Conflict`, `Sealed`, `NotFound`.
+    """
+    document = await engine.store.replace(
+        read, deployment_data(deployment), deployment_state(deployment)
+    )
+    log_end(deployment)
+    return document
 
 
 async def store_change(
@@ -34,9 +47,7 @@ async def store_change(
         if _as_unseen(changed) == _as_unseen(stored):
             return stored
         try:
-            await engine.store.replace(
-                document, deployment_data(changed), deployment_state(changed)
-            )
+            await put(engine, document, changed)
         except (Conflict, Sealed):
             document = await engine.store.get(read.tool, DEPLOYMENT, read.name)
         else:
