@@ -1,6 +1,7 @@
 """The application, put together."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -44,6 +45,9 @@ from components.http.subject import parse_name
 from components.http.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
+from components.unread import unread_settings
+
+logger = logging.getLogger(__name__)
 
 
 def create_app(
@@ -79,6 +83,8 @@ def create_app(
             if used_members is None:
                 used_members = await open_members(settings.members, env)
                 stack.push_async_callback(used_members.close)
+            for line in unread_settings(env):
+                logger.warning(line)
             engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)

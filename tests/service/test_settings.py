@@ -6,10 +6,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from components.cli import main
 from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
+from components.unread import CLIENT_VARIABLES, unread_settings
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -121,6 +124,47 @@ async def test_a_bad_value_of_a_backends_own_is_named_too(
     monkeypatch.setenv("COMPONENTS_SIMULATED_BUILD_SECONDS", value)
     with pytest.raises(SettingsError, match="COMPONENTS_SIMULATED_BUILD_SECONDS"):
         await open_builder("simulated", environment())
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("STOER", "did you mean COMPONENTS_STORE?"),
+        ("SIMULATED_BUILD_SECOND", "did you mean COMPONENTS_SIMULATED_BUILD_SECONDS?"),
+        ("QQQ", "no backend that is chosen has it"),
+    ],
+)
+async def test_a_variable_that_nothing_reads_is_told_with_the_nearest(
+    monkeypatch: pytest.MonkeyPatch, name: str, hint: str
+) -> None:
+    env = environment()
+    await open_builder("simulated", env)
+    monkeypatch.setenv(f"{PREFIX}{name}", "x")
+    assert list(unread_settings(env)) == [f"COMPONENTS_{name} is set, and nothing reads it: {hint}"]
+
+
+async def test_of_what_something_reads_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (
+        *("HOST", "TLS_CERT", "SIMULATED_BUILD_SECONDS"),
+        *("URL", "CLIENT_CERT"),  # the command line's
+        *("API_SERVICE_HOST", "API_SERVICE_PORT_HTTPS", "API_PORT", "API_PORT_443_TCP_ADDR"),
+    )
+    for name in names:
+        monkeypatch.setenv(f"{PREFIX}{name}", "1")
+    env = environment()
+    await open_builder("simulated", env)
+    assert list(unread_settings(env)) == []
+
+
+def test_what_the_command_line_reads_is_known() -> None:
+    def variables(command: click.Command) -> set[str]:
+        own = {str(each.envvar) for each in command.params if each.envvar}
+        more = command.commands.values() if isinstance(command, click.Group) else ()
+        return own.union(*map(variables, more))
+
+    read = {each.removeprefix(PREFIX) for each in variables(main)}
+    settings = {each.name.upper() for each in dataclasses.fields(Settings)}
+    assert read - settings == CLIENT_VARIABLES
 
 
 def test_the_readme_documents_every_variable_that_is_read_and_no_other() -> None:

@@ -1,7 +1,9 @@
 """The builder in ARCHITECTURE.md, installed as another package beside a real service."""
 
+import asyncio
 import os
 import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from components.settings import environment
 from tests.builders.contract import BuilderContract
 from tests.factories import TOOL, configuration
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
-from tests.service.test_process import service
+from tests.service.test_process import COMPONENTS, service
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +93,26 @@ async def test_a_service_builds_with_it(package: Path, spool: Path) -> None:
         shown = await answered(await client.get(f"{DEPLOY}/{created['deploy-id']}"))
         assert shown["builds"]["web"]["status"] == BuildStatus.FINISHED
         assert shown["builds"]["web"]["image"] == "i"
+
+
+async def test_its_settings_are_known_and_a_slip_is_told(package: Path, spool: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        COMPONENTS,
+        "serve",
+        stderr=PIPE,
+        env=os.environ
+        | {
+            "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]),
+            "COMPONENTS_PORT": "0",
+            "COMPONENTS_BUILDER": "spool",
+            "COMPONENTS_SPOOL_DIR": str(spool),
+            "COMPONENTS_SPOOL_DRI": str(spool),
+        },
+    )
+    assert process.stderr is not None
+    lines = [(await process.stderr.readline()).decode(), (await process.stderr.readline()).decode()]
+    process.terminate()
+    await process.communicate()
+    assert "COMPONENTS_SPOOL_DRI is set, and nothing reads it" in lines[0]
+    assert "did you mean COMPONENTS_SPOOL_DIR?" in lines[0]
+    assert "listening on" in lines[1]
