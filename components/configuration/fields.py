@@ -5,7 +5,8 @@ given, so what is accepted must already be what it says.
 """
 
 import re
-from collections.abc import Callable, Iterable, Sized
+import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,26 +24,46 @@ _SCHEDULE = (
 )
 _REPOSITORY = r"(https?|git)://[^\s\x00-\x20\x7f-\x9f@/?#\\]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
 _ANY_TIME = datetime(2024, 1, 1, tzinfo=UTC)
-_NULL = "must not be null: leave it out instead"
 
 
 def _messages(must_be: str) -> dict[str, str]:
-    return {"invalid": must_be, "null": _NULL, "required": f"is required, and {must_be}"}
+    return {
+        "invalid": must_be,
+        "null": "must not be null: leave it out instead",
+        "required": f"is required, and {must_be}",
+    }
 
 
-class Text(fields.String):
-    """A string."""
+class _Given(fields.Field):
+    """A field that is given, or left out if it may be: null is neither."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if self.required:
+            self.error_messages["null"] = f"{self.error_messages['invalid']}, not null"
+
+
+class Text(_Given, fields.String):
+    """A string, of at most `maximum` characters if that is given."""
 
     default_error_messages = _messages("must be a string")
+
+    def __init__(self, *, maximum: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._maximum = maximum
+        if maximum is not None:
+            self.metadata = {**self.metadata, "maxLength": maximum}
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):
             hint = "" if isinstance(value, dict | list) else ": put it in quotes"
             raise ValidationError(f"must be a string, not {printable(value)}{hint}")
+        if self._maximum is not None and len(value) > self._maximum:
+            raise ValidationError(f"must have at most {self._maximum} characters, not {len(value)}")
         return value
 
 
-class Flag(fields.Boolean):
+class Flag(_Given, fields.Boolean):
     """true or false, and nothing that looks like it."""
 
     default_error_messages = _messages("must be true or false")
@@ -53,7 +74,7 @@ class Flag(fields.Boolean):
         return value
 
 
-class WholeNumber(fields.Integer):
+class WholeNumber(_Given, fields.Integer):
     """A whole number between two bounds, both included."""
 
     default_error_messages = _messages("must be a whole number")
@@ -61,19 +82,35 @@ class WholeNumber(fields.Integer):
     def __init__(self, *, minimum: int, maximum: int | None = None, **kwargs: Any) -> None:
         upper = f" to {maximum}" if maximum is not None else " or more"
         self._must_be = f"must be a whole number, {minimum}{upper}"
-        bounds = validate.Range(minimum, maximum, error=f"{self._must_be}, not {{input}}")
+        self._bounds = range(minimum, sys.maxsize if maximum is None else maximum + 1)
+        # What is published of it.
+        bounds = validate.Range(minimum, maximum)
         super().__init__(strict=True, validate=bounds, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not isinstance(value, int) or isinstance(value, bool) or value not in self._bounds:
             raise ValidationError(f"{self._must_be}, not {printable(value)}")
         return value
 
 
-class Mapping(fields.Dict):
-    """A mapping of names to values."""
+class Mapping(_Given, fields.Dict):
+    """A mapping of `minimum` to `maximum` names to values, which are counted as `what`."""
 
     default_error_messages = _messages("must be a mapping")
+
+    def __init__(self, *, minimum: int, maximum: int, what: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._bounds, self._what = (minimum, maximum), what
+        self.metadata = {**self.metadata, "minProperties": minimum, "maxProperties": maximum}
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
+        minimum, maximum = self._bounds
+        # Before any of them is looked at, or many would take long.
+        if isinstance(value, dict) and not minimum <= len(value) <= maximum:
+            raise ValidationError(
+                f"must have {minimum} to {maximum} {self._what}, not {len(value)}"
+            )
+        return super()._deserialize(value, *args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class OneOf(validate.OneOf):
@@ -154,13 +191,3 @@ class CronSchedule(Pattern):
             problem = str(error).replace("Bad ", "has a bad ")
             raise ValidationError(f"{problem}: {printable(value)}") from None
         return value
-
-
-def number_of_items(minimum: int, maximum: int, what: str) -> Callable[[Sized], None]:
-    """Return a validator of how many entries a mapping has."""
-
-    def check(value: Sized) -> None:
-        if not minimum <= len(value) <= maximum:
-            raise ValidationError(f"must have {minimum} to {maximum} {what}, not {len(value)}")
-
-    return check

@@ -2,9 +2,12 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 from components.configuration.problems import (
+    InvalidConfiguration,
     MalformedConfiguration,
     Problem,
     printable,
@@ -15,6 +18,11 @@ MAX_BYTES = 256 * 1024
 
 MAX_DEPTH = 64
 """How deep a configuration may nest; a configuration of ours needs four levels."""
+
+MAX_VALUES = 20_000
+"""How many keys and values a configuration may have; 200 components with all fields have 8000."""
+
+TOO_MANY_VALUES = f"has more than {MAX_VALUES} keys and values"
 
 MAX_NUMBER_BITS = 14_000
 """How large a whole number may be: some 4200 digits, as many as Python writes again."""
@@ -37,39 +45,44 @@ def object_of_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return DuplicateKeys(values, tuple(key for key, count in counts.items() if count > 1))
 
 
-def json_problems(value: Any) -> list[Problem]:
-    """Return what keeps JSON from carrying `value` and giving it back unchanged.
+def json_problems(value: Any) -> Iterator[Problem]:
+    """Yield what keeps JSON from carrying `value` and giving it back unchanged.
 
     That is repeated keys, numbers that are not finite, and strings with lone surrogates
-    (RFC 8259, 8.2). Raises `MalformedConfiguration` where it nests too deep.
+    (RFC 8259, 8.2). Raises `MalformedConfiguration` where it nests too deep, and
+    `InvalidConfiguration` where it has too many values.
     """
-    problems: list[Problem] = []
-    _check(value, (), problems)
-    return problems
+    return _check(value, (), count(1))
 
 
-def _check(value: Any, path: tuple[str | int, ...], problems: list[Problem]) -> None:
+def _check(value: Any, path: tuple[str | int, ...], seen: Iterator[int]) -> Iterator[Problem]:
+    _count(seen)
     if isinstance(value, dict | list) and len(path) >= MAX_DEPTH:
         raise MalformedConfiguration(f"nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
         if isinstance(value, DuplicateKeys):
-            problems += [
-                Problem((*path, key), "is given more than once: keep one") for key in value.repeated
-            ]
+            for key in value.repeated:
+                yield Problem((*path, key), "is given more than once: keep one")
         for key, item in value.items():
+            _count(seen)
             if not _is_text(key):
-                problems.append(Problem(path, f"has a key that is not text: {printable(key)}"))
-            _check(item, (*path, key), problems)
+                yield Problem(path, f"has a key that is not text: {printable(key)}")
+            yield from _check(item, (*path, key), seen)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            _check(item, (*path, index), problems)
+            yield from _check(item, (*path, index), seen)
     elif isinstance(value, str):
         if not _is_text(value):
-            problems.append(Problem(path, f"holds half a surrogate pair: {printable(value)}"))
+            yield Problem(path, f"holds half a surrogate pair: {printable(value)}")
     elif isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
-        problems.append(Problem(path, "must be a number of fewer digits"))
+        yield Problem(path, "must be a number of fewer digits")
     elif isinstance(value, float) and not math.isfinite(value):
-        problems.append(Problem(path, f"must be a finite number, not {value}"))
+        yield Problem(path, f"must be a finite number, not {value}")
+
+
+def _count(seen: Iterator[int]) -> None:
+    if next(seen) > MAX_VALUES:
+        raise InvalidConfiguration((Problem((), TOO_MANY_VALUES),))
 
 
 def _is_text(text: str) -> bool:

@@ -20,8 +20,13 @@ from components.configuration.fields import (
 _REF = r"[^\s\x00-\x20\x7f-\x9f-][^\s\x00-\x20\x7f-\x9f]*"
 # kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity
 _QUANTITY = r"\+?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?"
+_QUANTITY_LENGTH = 64
+_COMMAND = r"\s*[^\s\x00][^\x00]*"
 _FILE_PATH = r"[^\x00-\x1f\x7f]+"
 _URL_PATH = r"/[^\s\x00-\x1f\x7f]*"
+
+# What a field of it can list is many times as long as the field.
+_SCHEDULE_LENGTH = 500
 
 
 class ConfigurationPart(Schema):
@@ -87,14 +92,16 @@ class RunSchema(ConfigurationPart):
 
     command = Text(
         required=True,
-        validate=Pattern(r"[^\x00]*[^\s\x00][^\x00]*", "a command"),
+        validate=Pattern(_COMMAND, "a command"),
         metadata={"description": "What to run."},
     )
     cpu = Text(
+        maximum=_QUANTITY_LENGTH,
         validate=Pattern(_QUANTITY, 'a Kubernetes quantity such as "500m" or "2"'),
         metadata={"description": "Processors, as a Kubernetes quantity."},
     )
     memory = Text(
+        maximum=_QUANTITY_LENGTH,
         validate=Pattern(_QUANTITY, 'a Kubernetes quantity such as "512Mi" or "1Gi"'),
         metadata={"description": "Memory, as a Kubernetes quantity."},
     )
@@ -137,7 +144,7 @@ class ContinuousRunSchema(RunSchema):
         metadata={"description": "The path to ask for its health; needs a tcp port."},
     )
     health_check_script = Text(
-        validate=Pattern(r"[^\x00]*[^\s\x00][^\x00]*", "a command"),
+        validate=Pattern(_COMMAND, "a command"),
         metadata={"description": "The command to ask for its health."},
     )
 
@@ -163,6 +170,7 @@ class ScheduledRunSchema(RunSchema):
 
     schedule = Text(
         required=True,
+        maximum=_SCHEDULE_LENGTH,
         validate=CronSchedule(),
         metadata={"description": "When it runs: five cron fields, or @hourly to @annually."},
     )

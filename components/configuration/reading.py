@@ -1,7 +1,9 @@
 """From text to value: JSON and YAML, read so that nothing is lost and nothing is executed."""
 
 import json
+from collections.abc import Iterable
 from enum import StrEnum
+from itertools import chain
 from typing import Any
 
 from components.configuration.json_values import MAX_BYTES, json_problems, object_of_pairs
@@ -9,6 +11,7 @@ from components.configuration.problems import (
     InvalidConfiguration,
     MalformedConfiguration,
     Problem,
+    first_problems,
 )
 from components.configuration.yaml_values import read_yaml
 
@@ -26,24 +29,29 @@ def read(body: bytes, written_in: Format) -> Any:
     Raises `MalformedConfiguration` with the position where the text is broken, and
     `InvalidConfiguration` with the path of each value that JSON cannot carry.
     """
+    _check_size(len(body), "")
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MalformedConfiguration(
             f"not UTF-8: byte {error.start} is {body[error.start]:#04x}"
         ) from None
+    problems: Iterable[Problem]
     try:
         value, problems = (_read_json(text), ()) if written_in is Format.JSON else read_yaml(text)
     except RecursionError:
         raise MalformedConfiguration("nested too deep to be read") from None
-    if problems := (*problems, *json_problems(value)):
-        raise InvalidConfiguration(problems)
-    if (
-        size := len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-    ) > MAX_BYTES:
-        message = f"has {size} bytes as JSON; a configuration has at most {MAX_BYTES}"
-        raise InvalidConfiguration((Problem((), message),))
+    if found := first_problems(chain(problems, json_problems(value))):
+        raise InvalidConfiguration(found)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    _check_size(len(text.encode()), " as JSON")
     return value
+
+
+def _check_size(size: int, what: str) -> None:
+    if size > MAX_BYTES:
+        message = f"has {size} bytes{what}; a configuration has at most {MAX_BYTES}"
+        raise InvalidConfiguration((Problem((), message),))
 
 
 def _read_json(text: str) -> Any:

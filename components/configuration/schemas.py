@@ -1,5 +1,6 @@
 """The configuration as marshmallow schemas: components of two types, and rules between them."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Any
 
@@ -10,7 +11,6 @@ from components.configuration.fields import (
     OneOf,
     Pattern,
     Text,
-    number_of_items,
 )
 from components.configuration.parts import (
     BuildSourceSchema,
@@ -20,11 +20,14 @@ from components.configuration.parts import (
     RunSchema,
     ScheduledRunSchema,
 )
-from components.configuration.problems import printable
+from components.configuration.problems import listed, printable
 
 MAX_COMPONENTS = 200
 
-DNS_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+MAX_NAME_LENGTH = 63
+"""How many characters a component's name may have."""
+
+DNS_LABEL = rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NAME_LENGTH - 2}}}[a-z0-9])?"
 """RFC 1123, as Kubernetes has it: it names the objects of a component."""
 
 
@@ -92,7 +95,11 @@ class Component(fields.Field):
     default_error_messages = {"null": "must be a mapping, not null"}  # noqa: RUF012
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
-        return COMPONENT_SCHEMAS[component_type(value)]().load(value)
+        return _LOADED_BY[component_type(value)].load(value)
+
+
+# Making a schema takes longer than using it.
+_LOADED_BY = {kind: schema() for kind, schema in COMPONENT_SCHEMAS.items()}
 
 
 class ConfigurationSchema(ConfigurationPart):
@@ -111,21 +118,19 @@ class ConfigurationSchema(ConfigurationPart):
         ),
         values=Component(),
         required=True,
-        validate=number_of_items(1, MAX_COMPONENTS, "components"),
-        metadata={
-            "description": "The components by name; a name is a DNS label.",
-            "minProperties": 1,
-            "maxProperties": MAX_COMPONENTS,
-        },
+        minimum=1,
+        maximum=MAX_COMPONENTS,
+        what="components",
+        metadata={"description": "The components by name; a name is a DNS label."},
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_reuse(self, data: Any, given: Any, **_: Any) -> None:
         """Each `reuse_from` names a component that has a source of its own."""
         components = given.get("components") if isinstance(given, dict) else None
-        if not isinstance(components, dict):
+        if not isinstance(components, dict) or len(components) > MAX_COMPONENTS:
             return
-        sources = [name for name, component in components.items() if _has_source(component)]
+        sources = {name: None for name, component in components.items() if _has_source(component)}
         problems = {
             name: {"value": {"build": {"reuse_from": [_reuse_message(reused, sources)]}}}
             for name, component in components.items()
@@ -147,6 +152,6 @@ def _has_source(component: Any) -> bool:
     return "repository" in build and "reuse_from" not in build
 
 
-def _reuse_message(reused: str, sources: list[str]) -> str:
-    known = f": {', '.join(sources[:10])}" if sources else ", and there is none"
+def _reuse_message(reused: str, sources: Collection[str]) -> str:
+    known = f": {listed(sources)}" if sources else ", and there is none"
     return f"must name a component that has a repository of its own{known}; not {printable(reused)}"

@@ -6,7 +6,12 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from components.configuration.parts import BuildSourceSchema
-from components.configuration.problems import InvalidConfiguration, Problem, nearest
+from components.configuration.problems import (
+    InvalidConfiguration,
+    Problem,
+    first_problems,
+    nearest,
+)
 from components.configuration.schemas import (
     COMPONENT_SCHEMAS,
     RUN_SCHEMAS,
@@ -22,13 +27,15 @@ _IN_MAPPING = ("key", "value")
 
 _COMPONENT_PATH_LENGTH = 2
 
+_CONFIGURATION = ConfigurationSchema()
+
 
 def validate(value: Any) -> None:
-    """Check that `value` is a configuration. Raises `InvalidConfiguration` with all problems."""
+    """Check that `value` is a configuration. Raises `InvalidConfiguration` with its problems."""
     try:
-        ConfigurationSchema().load(value)
+        _CONFIGURATION.load(value)
     except ValidationError as error:
-        problems = tuple(_problems(error.messages, ()))
+        problems = first_problems(_problems(error.messages, ()))
         raise InvalidConfiguration(problems, ineffective(value)) from None
 
 
@@ -46,7 +53,7 @@ def _problems(messages: Any, path: Path) -> Iterator[Problem]:
 
 def ineffective(value: Any) -> tuple[Problem, ...]:
     """Return what a configuration has and nothing uses: unknown fields, and the other type's."""
-    return tuple(_ineffective(value))
+    return first_problems(_ineffective(value))
 
 
 def _ineffective(value: Any) -> Iterator[Problem]:

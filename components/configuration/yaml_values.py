@@ -7,15 +7,22 @@ has no paths, lets a repeated key win in silence, and lets aliases grow without 
 import re
 import sys
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
 
-from components.configuration.json_values import MAX_BYTES, MAX_DEPTH
+from components.configuration.json_values import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    TOO_MANY_VALUES,
+)
 from components.configuration.problems import (
+    MAX_PROBLEMS,
     InvalidConfiguration,
     MalformedConfiguration,
     Problem,
+    first_problems,
     printable,
 )
 
@@ -25,11 +32,17 @@ _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = (f"{_TAG}str", f"{_TAG}value")
 _CARRIED_TAGS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
+_NUMBER_TAGS = (f"{_TAG}int", f"{_TAG}float")
 _COLLECTION_TAGS = (f"{_TAG}map", f"{_TAG}seq")
 _MERGE_TAG = f"{_TAG}merge"
 
 # What PyYAML's constructor raises for an explicit tag on something else: `!!bool x`, `!!int ""`.
 _CONSTRUCTION_ERRORS = (ValueError, KeyError, IndexError, OverflowError, yaml.MarkedYAMLError)
+
+_ALIASES_FOLLOWED = "once its aliases are followed"
+
+_NUMBER_LENGTH = 4300
+"""How long a number may be, as Python has it: to construct one takes the square of that."""
 
 # YAML 1.1, 5.1: what a text may consist of.
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -44,7 +57,7 @@ def read_yaml(text: str) -> tuple[Any, tuple[Problem, ...]]:
     """Return the value of a YAML document, and what of it JSON cannot carry.
 
     Raises `MalformedConfiguration` with the position where it is broken, and
-    `InvalidConfiguration` where its aliases make too much of it.
+    `InvalidConfiguration` where it, or what its aliases make of it, is too much.
     """
     if found := _NOT_ALLOWED.search(text):
         before = text[: found.start()]
@@ -81,7 +94,7 @@ def _position(mark: Any) -> str:
 
 
 def _read(text: str, mark: str | None) -> tuple[Any, tuple[Problem, ...]]:
-    _check_depth(text)
+    _check_events(text)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
@@ -92,10 +105,13 @@ def _read(text: str, mark: str | None) -> tuple[Any, tuple[Problem, ...]]:
     return value, tuple(reading.problems)
 
 
-def _check_depth(text: str) -> None:
-    """Walk the events, which no nesting can exhaust, before anything that recurses."""
-    depth = 0
+def _check_events(text: str) -> None:
+    """Walk the events, which exhaust nothing, before anything that recurses or keeps nodes."""
+    depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
+        values += isinstance(event, yaml.NodeEvent)
+        if values > MAX_VALUES:
+            raise InvalidConfiguration((Problem((), TOO_MANY_VALUES),))
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -115,71 +131,85 @@ class _Reading:
     loader: Any
     mark: str | None
     problems: list[Problem] = field(default_factory=list)
+    values: int = 0
     size: int = 0
 
     def value(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
-        if isinstance(node, yaml.CollectionNode) and len(path) >= MAX_DEPTH:
+        self._measure(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, path)
+        if len(path) >= MAX_DEPTH:
             raise MalformedConfiguration(
-                f"nested more than {MAX_DEPTH} levels deep once its aliases are followed"
+                f"nested more than {MAX_DEPTH} levels deep {_ALIASES_FOLLOWED}"
             )
-        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTION_TAGS:
+        if node.tag not in _COLLECTION_TAGS:
             self._refuse(node, path)
             return None
         if isinstance(node, yaml.MappingNode):
-            self._measure(1)
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            self._measure(1)
-            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
-        self._measure(1 + len(node.value))
-        return self._scalar(node, path)
+        return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
 
-    def _measure(self, size: int) -> None:
-        """Count what has been read, aliases as often as they stand for something."""
-        self.size += size
-        if self.size > MAX_BYTES:
-            message = f"is larger than {MAX_BYTES} bytes once its aliases are followed"
-            raise InvalidConfiguration((Problem((), message),))
+    def _measure(self, node: yaml.Node) -> None:
+        """Count a key or a value, whatever it is, as often as aliases refer to it.
+
+        What is written out was counted before there were nodes.
+        """
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._too_much(TOO_MANY_VALUES)
+        if isinstance(node, yaml.ScalarNode):
+            self.size += len(node.value)
+            if self.size > MAX_BYTES:
+                self._too_much(f"is larger than {MAX_BYTES} bytes")
+
+    def _too_much(self, message: str) -> NoReturn:
+        raise InvalidConfiguration((Problem((), f"{message} {_ALIASES_FOLLOWED}"),))
+
+    def _tell(self, path: tuple[str | int, ...], message: str) -> None:
+        """Note a problem. Raises `InvalidConfiguration` where it is one too many."""
+        self.problems.append(Problem(path, message))
+        if len(self.problems) > MAX_PROBLEMS:
+            raise InvalidConfiguration(first_problems(self.problems))
 
     def _mapping(self, node: yaml.MappingNode, path: tuple[str | int, ...]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            self._measure(key_node)
             if key_node.tag == _MERGE_TAG:
                 self._merge(value_node, path, merged)
             elif not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(Problem(path, "has a key that is a collection, not a string"))
+                self._tell(path, "has a key that is a collection, not a string")
             elif key_node.tag not in _TEXT_TAGS:
                 shown = printable(key_node.value)
-                self.problems.append(
-                    Problem(path, f"has a key that is not a string, {shown}: put it in quotes")
-                )
+                self._tell(path, f"has a key that is not a string, {shown}: put it in quotes")
             elif key_node.value in own:
-                self.problems.append(
-                    Problem((*path, key_node.value), "is given more than once: keep one")
-                )
+                self._tell((*path, key_node.value), "is given more than once: keep one")
             else:
-                self._measure(len(key_node.value))
                 if self.mark and self.mark in key_node.value:
-                    self.problems.append(Problem(path, "has a key with half a surrogate pair"))
+                    self._tell(path, "has a key with half a surrogate pair")
                 own[key_node.value] = self.value(value_node, (*path, key_node.value))
         return {**merged, **own}
 
     def _merge(self, node: yaml.Node, path: tuple[str | int, ...], merged: dict[str, Any]) -> None:
         """Add what `<<` refers to; of several, the earlier one wins (yaml.org/type/merge)."""
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if not isinstance(source, yaml.MappingNode):
-                self.problems.append(Problem((*path, "<<"), "must refer to a mapping"))
-                continue
             # One level deeper than it stands, so that a merge of itself comes to an end.
-            for key, item in self.value(source, (*path, "<<")).items():
-                merged.setdefault(key, item)
+            found = self.value(source, (*path, "<<"))
+            if isinstance(found, dict):
+                for key, item in found.items():
+                    merged.setdefault(key, item)
+            elif not isinstance(source, yaml.MappingNode):
+                self._tell((*path, "<<"), "must refer to a mapping")
 
-    def _scalar(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
+    def _scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
         if node.tag in _TEXT_TAGS:
             if self.mark and self.mark in node.value:
-                self.problems.append(Problem(path, "holds half a surrogate pair"))
+                self._tell(path, "holds half a surrogate pair")
             return node.value
+        if node.tag in _NUMBER_TAGS and len(node.value) > _NUMBER_LENGTH:
+            self._tell(path, "must be a number of fewer digits")
+            return None
         if node.tag in _CARRIED_TAGS:
             try:
                 return self.loader.construct_object(node)
@@ -192,5 +222,4 @@ class _Reading:
         kind = node.tag.removeprefix(_TAG)
         quoted = isinstance(node, yaml.ScalarNode)
         hint = f": put {printable(node.value)} in quotes" if quoted else ""
-        message = f"is a YAML {printable(kind)[1:-1]}, which JSON cannot carry{hint}"
-        self.problems.append(Problem(path, message))
+        self._tell(path, f"is a YAML {printable(kind)[1:-1]}, which JSON cannot carry{hint}")

@@ -21,6 +21,7 @@ from backends.stores.base import (
     StoreError,
 )
 from components.configuration.validation import ineffective, validate
+from components.engine.aside import aside
 from components.engine.configuration_documents import (
     CONFIGURATION,
     EARLIER,
@@ -114,8 +115,7 @@ async def set_configuration(
     To store what is stored already changes nothing. Raises `InvalidConfiguration`,
     `ConfigurationChanged`, `NoSuchTool`, `Contended` and what the store raises.
     """
-    validate(value)
-    told = tuple(map(str, ineffective(value)))
+    told = await aside(_checked, value)
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
@@ -161,6 +161,12 @@ async def delete_configuration(
         )
         return Answer(current, warnings)
     raise Contended(f"the configuration of tool {tool!r}")
+
+
+def _checked(value: Any) -> tuple[str, ...]:
+    """Return what has no effect. Raises `InvalidConfiguration`."""
+    validate(value)
+    return tuple(map(str, ineffective(value)))
 
 
 def _later_than(current: Configuration | None, now: datetime) -> datetime:

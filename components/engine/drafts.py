@@ -7,6 +7,7 @@ from typing import Any
 from backends.builders.base import BuildStatus
 from components.configuration.sources import selected, sources
 from components.configuration.validation import validate
+from components.engine.aside import aside
 from components.engine.configuration_documents import configuration_of
 from components.engine.context import Engine
 from components.engine.errors import (
@@ -61,7 +62,7 @@ async def draft_of_configuration(engine: Engine, snapshot: Snapshot, wish: Wish)
         raise NoConfiguration(snapshot.tool)
     configuration = configuration_of(snapshot.configuration).value
     # An earlier version may have stored what this one would not take.
-    validate(configuration)
+    await aside(validate, configuration)
     if wish.components:
         unknown = [each for each in wish.components if each not in configuration["components"]]
         if unknown:

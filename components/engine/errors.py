@@ -24,13 +24,21 @@ The errors of `components.configuration`, of the stores and of the builders' log
 they are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 
-from components.configuration.problems import nearest
+from components.configuration.problems import listed, named, nearest
+
+_SUGGESTIONS = 3
+"""For how many of several unknown names the nearest known one is looked for."""
 
 
 class EngineError(Exception):
     """The root of the engine's own errors; the message is for people."""
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    near = nearest(name, known)
+    return f"did you mean {near!r}?" if near else f"it has {listed(known)}"
 
 
 class NoConfiguration(EngineError):
@@ -55,7 +63,7 @@ class NoDeployment(EngineError):
 
     def __init__(self, tool: str, deploy_id: str) -> None:
         super().__init__(
-            f"tool {tool!r} has no deployment {deploy_id!r}: it never had, or it was removed "
+            f"tool {tool!r} has no deployment {named(deploy_id)}: it never had, or it was removed "
             "in favour of newer ones"
         )
 
@@ -74,11 +82,9 @@ class NoDeploymentYet(NoDeployment):
 class NoComponent(EngineError):
     """The deployment has no such component."""
 
-    def __init__(self, deploy_id: str, component: str, known: Iterable[str]) -> None:
-        names = tuple(known)
-        near = nearest(component, names)
-        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names)}"
-        super().__init__(f"deployment {deploy_id!r} has no component {component!r}: {hint}")
+    def __init__(self, deploy_id: str, component: str, known: Collection[str]) -> None:
+        hint = _hint(component, known)
+        super().__init__(f"deployment {deploy_id!r} has no component {named(component)}: {hint}")
 
 
 class ConfigurationChanged(EngineError):
@@ -96,13 +102,13 @@ class ConfigurationChanged(EngineError):
 class UnknownComponents(EngineError):
     """The configuration has no such components."""
 
-    def __init__(self, components: Iterable[str], known: Iterable[str]) -> None:
-        names = tuple(known)
-        parts = []
-        for each in components:
-            near = nearest(each, names)
-            hint = f"did you mean {near!r}?" if near else f"it has {', '.join(names)}"
-            parts.append(f"components: the configuration has no component {each!r}: {hint}")
+    def __init__(self, components: Sequence[str], known: Collection[str]) -> None:
+        parts = [
+            f"components: the configuration has no component {named(each)}: {_hint(each, known)}"
+            for each in components[:_SUGGESTIONS]
+        ]
+        if others := components[_SUGGESTIONS:]:
+            parts.append(f"nor has it {listed([named(each) for each in others])}")
         super().__init__("; ".join(parts))
 
 
@@ -152,9 +158,9 @@ class NotDeployable(EngineError):
 class ImagesGone(EngineError):
     """The builder knows that images of the deployment are not there any more."""
 
-    def __init__(self, deploy_id: str, components: Iterable[str]) -> None:
+    def __init__(self, deploy_id: str, components: Collection[str]) -> None:
         super().__init__(
-            f"the images of deployment {deploy_id!r} are gone: {', '.join(components)}. Deploy its "
+            f"the images of deployment {deploy_id!r} are gone: {listed(components)}. Deploy its "
             "configuration anew"
         )
 

@@ -1,11 +1,12 @@
 """A configuration in the body of a request."""
 
-import asyncio
 from typing import Any
 
 from aiohttp import web
 
+from components.configuration.problems import named
 from components.configuration.reading import Format, read
+from components.engine.aside import aside
 from components.http.errors import UnsupportedFormat
 
 FORMATS = {
@@ -26,10 +27,8 @@ async def read_configuration(request: web.Request) -> Any:
     if written_in is None:
         raise UnsupportedFormat(
             "the configuration must be sent as application/json or application/yaml, "
-            f"not as {request.headers.get('Content-Type', 'nothing in particular')!r}"
+            f"not as {named(request.headers.get('Content-Type', 'nothing in particular'))}"
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise UnsupportedFormat(f"the text must be UTF-8, not {request.charset!r}")
-    body = await request.read()
-    # YAML of this size takes long enough to hold up everybody else.
-    return await asyncio.to_thread(read, body, written_in)
+        raise UnsupportedFormat(f"the text must be UTF-8, not {named(request.charset or '')}")
+    return await aside(read, await request.read(), written_in)

@@ -6,8 +6,10 @@ from typing import Any
 
 from aiohttp import web
 
-MAX_MESSAGES = 100
-"""How many messages of one kind an answer has; a last one says how many there were besides."""
+from components.configuration.problems import MAX_PROBLEMS
+
+MAX_MESSAGES = MAX_PROBLEMS + 1
+"""How many messages of one kind an answer has: all problems, and that there are more."""
 
 
 def wrapped(

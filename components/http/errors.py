@@ -28,6 +28,7 @@ from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
     InvalidConfiguration,
     MalformedConfiguration,
+    named,
     nearest,
 )
 from components.engine.errors import (
@@ -85,7 +86,7 @@ class UnknownParameter(RequestError):
         near = nearest(name, known)
         names = ", ".join(sorted(known))
         hint = f"did you mean {near!r}?" if near else f"it takes {names or 'none'}"
-        super().__init__(f"this path has no query parameter {name!r}: {hint}")
+        super().__init__(f"this path has no query parameter {named(name)}: {hint}")
 
 
 class Unauthenticated(RequestError):
@@ -184,8 +185,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("%s %s: %s", request.method, request.path, error)  # noqa: TRY400
         if isinstance(error, InvalidConfiguration):
-            problems, hints = map(str, error.problems), map(str, error.hints)
-            return _answer(status, list(problems), warnings=list(hints))
+            return _answer(status, error.told, warnings=error.hinted)
         answer = _answer(status, error.errors if isinstance(error, BadBody) else [str(error)])
         if isinstance(error, TooManyWrites):
             answer.headers["Retry-After"] = str(error.retry_after)

@@ -8,8 +8,12 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.configuration.json_values import MAX_BYTES
-from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
+from components.configuration.json_values import MAX_BYTES, MAX_VALUES
+from components.configuration.problems import (
+    MAX_PROBLEMS,
+    InvalidConfiguration,
+    MalformedConfiguration,
+)
 from components.configuration.reading import Format, read
 
 
@@ -87,10 +91,10 @@ def test_text_that_is_not_utf_8_is_malformed(written_in: Format) -> None:
     ("text", "written_in"),
     [
         ("[" * 100_000, Format.JSON),
-        ('{"a":' * 100_000, Format.JSON),
+        ('{"a":' * 50_000, Format.JSON),
         ("[" * 65 + "]" * 65, Format.JSON),
         ("[" * 100_000, Format.YAML),
-        ("{a: " * 100_000, Format.YAML),
+        ("{a: " * 50_000, Format.YAML),
         ("\n".join(" " * n + "a:" for n in range(500)), Format.YAML),
         ("a: &a [*a]", Format.YAML),
         ("a: &a {<<: *a}", Format.YAML),
@@ -119,12 +123,13 @@ def test_a_number_that_python_refuses_to_convert_is_malformed() -> None:
         ("a: !!binary aGk=", "a: is a YAML binary"),
         ("a: !mine x", "a: is a YAML !mine"),
         ("a: !!int x", "a: is a YAML int"),
-        ("a: " + "1" * 5000, "a: is a YAML int"),
+        ("a: " + "1" * 5000, "a: must be a number of fewer digits"),
         ("a: {1: x}", 'a: has a key that is not a string, "1": put it in quotes'),
         ("a: {yes: x}", 'a: has a key that is not a string, "yes"'),
         ("a: {[1]: x}", "a: has a key that is a collection"),
         ("a: {b: 1, b: 2}", "a.b: is given more than once: keep one"),
         ("a: {<<: 1}", 'a["<<"]: must refer to a mapping'),
+        ("a: {<<: !x {b: c}}", 'a["<<"]: is a YAML !x, which JSON cannot carry'),
         ("a: [1, .nan]", "a[1]: must be a finite number, not nan"),
         ("a: -.inf", "a: must be a finite number, not -inf"),
         ('a: "\\ud800"', "a: holds half a surrogate pair"),
@@ -135,7 +140,9 @@ def test_a_number_that_python_refuses_to_convert_is_malformed() -> None:
         ('a: !!int ""', "a: is a YAML int"),
         ('a: !!int "-"', "a: is a YAML int"),
         ('a: !!float ""', "a: is a YAML float"),
-        ("a: 1" + ":59" * 3000 + ".0", "a: is a YAML float"),
+        ("a: 1" + ":59" * 3000 + ".0", "a: must be a number of fewer digits"),
+        ("a: 1." + "1" * 5000, "a: must be a number of fewer digits"),
+        ("a: 1" + ":59" * 1400 + ".0", "a: is a YAML float"),
         ("a: 1" + ":59" * 3000, "a: must be a number of fewer digits"),
         ("a: 0x" + "f" * 5000, "a: must be a number of fewer digits"),
         ("? [a, b]\n: c", "has a key that is a collection, not a string"),
@@ -171,17 +178,79 @@ def test_aliases_cannot_grow_without_bound() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     (problem,) = problems("\n".join(lines))
-    assert (
-        problem
-        == f"the configuration is larger than {MAX_BYTES} bytes once its aliases are followed"
+    assert problem == (
+        f"the configuration has more than {MAX_VALUES} keys and values once its aliases are "
+        "followed"
     )
+
+
+def test_aliases_of_a_long_text_cannot_grow_without_bound() -> None:
+    (problem,) = problems(f"a: &a {'x' * 1000}\nb: [{', '.join(['*a'] * 300)}]")
+    assert problem == (
+        f"the configuration is larger than {MAX_BYTES} bytes once its aliases are followed"
+    )
+
+
+@pytest.mark.parametrize("node", ["!!set {b}", "!x {b: c}", "!x [b]", "!!binary eA=="])
+def test_aliases_of_what_is_refused_count_as_well(node: str) -> None:
+    text = f"a: &a {node}\nb: &b [{', '.join(['*a'] * 99)}]\nc: [{', '.join(['*b'] * 999)}]"
+    found = problems(text)
+    assert len(found) == MAX_PROBLEMS + 1
+    assert found[-1] == f"the configuration has more to be told: only the first {MAX_PROBLEMS} are"
+
+
+def test_keys_and_merge_keys_count_as_values_do() -> None:
+    merges = ", ".join(["*a"] * 100)
+    lines = ["a: &a {b: c}", *(f"m{n}: {{<<: [{merges}]}}" for n in range(80))]
+    (problem,) = problems("\n".join(lines))
+    assert problem.endswith("keys and values once its aliases are followed")
+
+
+@pytest.mark.parametrize(
+    ("text", "written_in"),
+    [
+        ("[" + "a, " * MAX_VALUES + "]", Format.YAML),
+        ("{" + "a, " * (MAX_VALUES // 2) + "}", Format.YAML),
+        ("[" + ", ".join("1" * MAX_VALUES) + "]", Format.JSON),
+        (json.dumps({f"{n}": 1 for n in range(MAX_VALUES // 2)}), Format.JSON),
+    ],
+)
+def test_there_are_not_more_keys_and_values_than_may_be(text: str, written_in: Format) -> None:
+    assert problems(text, written_in) == [
+        f"the configuration has more than {MAX_VALUES} keys and values"
+    ]
+
+
+@pytest.mark.parametrize("written_in", Format)
+def test_a_file_that_is_too_large_is_told_its_size(written_in: Format) -> None:
+    text = '{"a": "' + "x" * 300_000 + '"}'
+    assert problems(text, written_in) == [
+        f"the configuration has 300009 bytes; a configuration has at most {MAX_BYTES}"
+    ]
+
+
+@pytest.mark.parametrize("written_in", Format)
+@pytest.mark.parametrize(("count", "told"), [(100, 100), (101, 101), (5000, 101)])
+def test_a_hundred_problems_are_told_and_that_there_are_more(
+    written_in: Format, count: int, told: int
+) -> None:
+    value = {Format.JSON: "NaN", Format.YAML: "2024-01-01"}[written_in]
+    found = problems(f"[{', '.join([value] * count)}]", written_in)
+    assert len(found) == told
+    assert ("has more to be told" in found[-1]) is (count > 100)
+
+
+def test_a_problem_deep_below_long_keys_is_told_in_short() -> None:
+    text = '{"' + "a" * 200_000 + '": {"' + "-" * 50_000 + '": NaN}}'
+    (problem,) = problems(text, Format.JSON)
+    assert len(problem) < 200
 
 
 def test_merges_cannot_grow_without_bound() -> None:
     lines = ["a0: &a0 {x: 1}"]
     lines += [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
     (problem,) = problems("\n".join(lines))
-    assert "larger than" in problem
+    assert "more than" in problem
 
 
 fragments = st.sampled_from(
@@ -231,12 +300,13 @@ def test_whatever_the_text_is_it_is_read_or_refused(text: str, written_in: Forma
 
 
 def test_a_body_of_the_largest_size_is_read_however_it_is_spaced() -> None:
-    items = ",".join(["1"] * 100_000)
-    assert len(read(f"[{items}]".encode(), Format.JSON)) == 100_000
+    items = ",".ljust(19).join(["1"] * 13_000)
+    assert MAX_BYTES - 5000 < len(items) < MAX_BYTES
+    assert len(read(f"[{items}]".encode(), Format.JSON)) == 13_000
 
 
 def test_a_configuration_that_grows_too_large_as_json_is_invalid() -> None:
-    text = "[" + ",".join(["9e15"] * 50_000) + "]"
+    text = '"' + "\\a" * 50_000 + '"'
     assert len(text) < MAX_BYTES
-    (problem,) = problems(text, Format.JSON)
+    (problem,) = problems(text)
     assert "bytes as JSON" in problem

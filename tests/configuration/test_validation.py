@@ -11,7 +11,7 @@ from components.configuration.problems import InvalidConfiguration
 from components.configuration.reading import Format, read
 from components.configuration.validation import ineffective, validate
 from tests.configuration.checking import errors, with_build, with_run
-from tests.factories import component, configuration
+from tests.factories import component, configuration, reusing
 
 
 def test_real_configurations_are_valid_and_all_of_them_has_an_effect(
@@ -45,6 +45,23 @@ def test_there_are_one_to_two_hundred_components(count: int) -> None:
     assert errors(value) == [f"components: must have 1 to 200 components, not {count}"]
 
 
+def test_too_many_components_are_told_before_what_each_has_wrong() -> None:
+    value = {"components": {f"_{n}": reusing("nowhere") for n in range(5000)}}
+    assert errors(value) == ["components: must have 1 to 200 components, not 5000"]
+
+
+def test_a_hundred_problems_are_told_and_that_there_are_more() -> None:
+    found = errors({"components": {f"c{n}": None for n in range(150)}})
+    assert len(found) == 101
+    assert found[-1] == "the configuration has more to be told: only the first 100 are"
+
+
+def test_a_hundred_fields_without_effect_are_told_and_that_there_are_more() -> None:
+    found = warned({**configuration(), **{f"component{n}": 1 for n in range(150)}})
+    assert len(found) == 101
+    assert found[-1] == "the configuration has more to be told: only the first 100 are"
+
+
 def test_two_hundred_components_are_valid() -> None:
     assert errors({"components": {f"c{n}": component() for n in range(200)}}) == []
 
@@ -56,7 +73,7 @@ def test_two_hundred_components_are_valid() -> None:
         ([], "the configuration must be a mapping"),
         ("text", "the configuration must be a mapping"),
         ({}, "components: is required, and must be a mapping"),
-        ({"components": None}, "components: must not be null: leave it out instead"),
+        ({"components": None}, "components: must be a mapping, not null"),
         ({"components": []}, "components: must be a mapping"),
         ({"components": {"web": None}}, "components.web: must be a mapping, not null"),
         ({"components": {"web": "x"}}, "components.web: must be a mapping"),

@@ -174,4 +174,4 @@ async def test_many_problems_are_told_up_to_a_number(client: Client) -> None:
     given = {"components": {f"_{n}": component() for n in range(150)}}
     errors = await refused(await client.post(CONFIG, json=given), 422)
     assert len(errors) == 101
-    assert errors[-1] == "and 50 more"
+    assert errors[-1] == "the configuration has more to be told: only the first 100 are"
