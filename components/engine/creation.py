@@ -9,6 +9,7 @@ from typing import Any
 
 from backends.builders.base import Source
 from backends.stores.base import AlreadyExists, Document, NotFound, Rejected, StoreError
+from components.configuration.problems import listed
 from components.configuration.sources import reuses, sources
 from components.engine.advance import carry_out, claims_end
 from components.engine.context import Answer, Engine
@@ -128,7 +129,7 @@ async def preview_deployment(
         warnings.append(f"it would be refused now: {error}")
     else:
         if ahead and wish.when_busy is WhenBusy.SUPERSEDE:
-            info.append(f"it supersedes {', '.join(map(repr, ahead))}")
+            info.append(f"it supersedes {listed([repr(each) for each in ahead])}")
         elif ahead:
             info.append(f"it {behind(ahead, engine.max_running)}")
     own, reused = sources(draft.configuration), reuses(draft.configuration)

@@ -68,12 +68,12 @@ async def post_rollback(request: web.Request) -> web.Response:
 
 
 async def _again(request: web.Request, make: Make) -> web.Response:
-    wish, _ = await read_wish(request, RepeatedDeploySchema)
+    asked = await read_wish(request, RepeatedDeploySchema)
     path = request.match_info
     answer = await make(
-        request.app[ENGINE], path["toolname"], path["deploy_id"], wish, key_of(request)
+        request.app[ENGINE], path["toolname"], path["deploy_id"], asked.wish, key_of(request)
     )
-    return created(request, answer)
+    return created(request, asked.told(answer))
 
 
 ROUTES = (

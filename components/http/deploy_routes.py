@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp_apigami import querystring_schema, response_schema
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema
 
 from components.engine.context import Engine
 from components.engine.creation import create_deployment, preview_deployment
@@ -24,6 +24,7 @@ from components.http.documentation import DeploymentPath, ToolPath, operation
 from components.http.envelope import envelope, response, wrapped
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.presence import is_there
+from components.http.queries import Seconds
 from components.http.schemas import (
     DeploymentResponseSchema,
     DeploymentsResponseSchema,
@@ -41,9 +42,9 @@ MAX_WAIT_SECONDS = 60.0
 class WaitQuery(Schema):
     """Whether to wait for a change."""
 
-    wait = fields.Float(
+    wait = Seconds(
+        maximum=MAX_WAIT_SECONDS,
         load_default=0.0,
-        validate=validate.Range(0, MAX_WAIT_SECONDS),
         metadata={
             "description": "For how many seconds to hold the answer until the deployment changes "
             "or is final. With `If-None-Match`, until it is another than that one."
@@ -71,12 +72,13 @@ class WaitQuery(Schema):
 async def post_deploy(request: web.Request) -> web.Response:
     """Create a deployment and answer it, with its location; or what it would be."""
     tool, engine = request.match_info["toolname"], request.app[ENGINE]
-    wish, dry_run = await read_wish(request, DeploySchema)
-    if not dry_run:
-        return created(request, await create_deployment(engine, tool, wish, key_of(request)))
-    answer = await preview_deployment(engine, tool, wish)
-    data = _PREVIEW.dump({"builds": answer.value})
-    return wrapped(data, info=answer.info, warnings=answer.warnings)
+    asked = await read_wish(request, DeploySchema)
+    if not asked.dry_run:
+        answer = await create_deployment(engine, tool, asked.wish, key_of(request))
+        return created(request, asked.told(answer))
+    preview = asked.told(await preview_deployment(engine, tool, asked.wish))
+    data = _PREVIEW.dump({"builds": preview.value})
+    return wrapped(data, info=preview.info, warnings=preview.warnings)
 
 
 @operation(

@@ -82,7 +82,7 @@ def refuse_parameters(
     messages: dict[str, dict[str, list[str]]] = error.normalized_messages()  # type: ignore[no-untyped-call]
     raise BadParameter(
         "; ".join(
-            f"{name}: {' '.join(map(str, found))}"
+            f"{name}: {' '.join(found)}"
             for fields in messages.values()
             for name, found in fields.items()
         )

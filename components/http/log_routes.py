@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp_apigami import querystring_schema
-from marshmallow import Schema, fields
+from marshmallow import Schema
 
 from backends.builders.base import BuilderError
 from backends.stores.base import StoreError
@@ -17,6 +17,7 @@ from components.http.documentation import BuildPath, operation
 from components.http.errors import Stopping
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.presence import gone
+from components.http.queries import Switch
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ logger = logging.getLogger(__name__)
 class LogQuery(Schema):
     """How much of a log is wanted."""
 
-    follow = fields.Boolean(
+    follow = Switch(
         load_default=False,
         metadata={"description": "Go on until the build has ended, instead of until now."},
     )

@@ -1,48 +1,113 @@
 """What a request asks of a new deployment: an optional JSON body, and a key to repeat it with."""
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from aiohttp import web
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
 
-from components.configuration.fields import Flag
-from components.configuration.problems import InvalidConfiguration, nearest, path_text
+from components.configuration.fields import Flag, OneOf, Text
+from components.configuration.problems import (
+    InvalidConfiguration,
+    Problem,
+    first_problems,
+    named,
+    nearest,
+    path_text,
+    printable,
+)
 from components.configuration.reading import Format, read
-from components.engine.drafts import Wish
+from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
+from components.engine.aside import aside
+from components.engine.context import Answer
+from components.engine.drafts import ORDINARY, Wish
 from components.engine.queue import WhenBusy
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
+
+T = TypeVar("T")
 
 DESCRIPTION_LENGTH = 500
 KEY_LENGTH = 255
 KEY_HEADER = "Idempotency-Key"
 
+_UNKNOWN = "is not known"
+_SHORTENED = (
+    f"description: only its first line is kept, up to {DESCRIPTION_LENGTH} characters of it and "
+    "without control characters"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a body asks for, whether only in thought, and what its sender should be told."""
+
+    wish: Wish = ORDINARY
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def told(self, answer: Answer[T]) -> Answer[T]:
+        """Return an answer with what is to be told of the body besides."""
+        return replace(answer, warnings=(*self.warnings, *answer.warnings))
+
+
+class ComponentNames(fields.List):
+    """Names of components, no more of them than a configuration can have."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
+        "null": "must not be null: leave it out instead"
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        # What is published of it.
+        bounds = validate.Length(1, MAX_COMPONENTS)
+        super().__init__(Text(maximum=MAX_NAME_LENGTH), validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_COMPONENTS:
+            given = f"{len(value)} of them" if isinstance(value, list) else printable(value)
+            raise ValidationError(
+                f"must be a list of 1 to {MAX_COMPONENTS} components' names, not {given}"
+            )
+        names: list[Any] = super()._deserialize(value, *args, **kwargs)
+        return names
+
 
 class RepeatedDeploySchema(Schema):
     """What may be asked of a deployment that is made from an earlier one."""
 
-    description = fields.String(
-        validate=validate.Length(max=DESCRIPTION_LENGTH),
-        metadata={"description": "For people: why it is made."},
-    )
-    when_busy = fields.Enum(
-        WhenBusy,
-        by_value=True,
-        data_key="when-busy",
+    error_messages = {"unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own way
+
+    description = Text(
         metadata={
-            "type": "string",
+            "description": "For people: why it is made. Its first line is kept, up to "
+            f"{DESCRIPTION_LENGTH} characters."
+        },
+    )
+    when_busy = Text(
+        data_key="when-busy",
+        validate=OneOf(each.value for each in WhenBusy),
+        metadata={
             "default": WhenBusy.QUEUE.value,
             "description": "What to do where as many deployments of the tool run as may: wait "
             "(`queue`), cancel those that run and wait (`supersede`), or be refused (`reject`).",
         },
     )
 
+    @post_load
+    def _asked(self, data: dict[str, Any], **_: Any) -> Asked:
+        given = data.pop("description", "")
+        description = _first_line(given)
+        warnings = () if description == given.strip() else (_SHORTENED,)
+        dry_run = data.pop("dry_run", False)
+        when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
+        return Asked(Wish(description, when_busy=when_busy, **data), dry_run, warnings)
+
 
 class DeploySchema(RepeatedDeploySchema):
     """What may be asked of a deployment."""
 
-    components = fields.List(
-        fields.String(),
-        validate=validate.Length(1),
+    components = ComponentNames(
         metadata={"description": "Deploy only these, and what they reuse."},
     )
     force_build = Flag(
@@ -78,30 +143,45 @@ KEY_PARAMETER = {
 }
 
 
-async def read_wish(request: web.Request, schema: type[Schema]) -> tuple[Wish, bool]:
-    """Return what the body asks for, and whether only in thought.
+async def read_wish(request: web.Request, schema: type[Schema]) -> Asked:
+    """Return what the body asks for; without one, what is ordinary.
 
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
     """
     body = await request.read()
     if not body:
-        return Wish(), False
+        return Asked()
     if request.content_type != "application/json":
-        sent = request.headers.get("Content-Type", "nothing in particular")
-        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent!r}")
+        sent = named(request.headers.get("Content-Type", "nothing in particular"))
+        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+    return await aside(_asked, body, schema)
+
+
+def _asked(body: bytes, schema: type[Schema]) -> Asked:
     try:
         value = read(body, Format.JSON)
     except InvalidConfiguration as error:
-        raise BadBody([str(each) for each in error.problems]) from None
+        raise BadBody([_told(each) for each in error.problems]) from None
     if not isinstance(value, dict):
         raise BadBody(["the body must be a JSON object"])
     try:
-        wanted = schema().load(value, unknown=RAISE)
+        asked: Asked = schema().load(value, unknown=RAISE)
     except ValidationError as error:
         known = [each.data_key or name for name, each in schema().fields.items()]
-        raise BadBody(_errors(error.normalized_messages(), (), known)) from None  # type: ignore[no-untyped-call]
-    dry_run = wanted.pop("dry_run", False)
-    return Wish(**wanted), dry_run
+        found = _problems(error.normalized_messages(), (), known)  # type: ignore[no-untyped-call]
+        raise BadBody([_told(each) for each in first_problems(found)]) from None
+    return asked
+
+
+def _first_line(text: str) -> str:
+    """Return the first line that says something, as text that a list of deployments can show."""
+    for line in text.splitlines():
+        shown = "".join(each if each.isprintable() else " " for each in line).strip()
+        if len(shown) > DESCRIPTION_LENGTH:
+            return f"{shown[: DESCRIPTION_LENGTH - 1]}…"
+        if shown:
+            return shown
+    return ""
 
 
 def key_of(request: web.Request) -> str | None:
@@ -117,17 +197,22 @@ def key_of(request: web.Request) -> str | None:
     return key
 
 
-def _errors(found: Any, path: tuple[str | int, ...], known: list[str]) -> list[str]:
-    """Return marshmallow's messages with their paths, and the nearest of the known names."""
+def _problems(found: Any, path: tuple[str | int, ...], known: list[str]) -> Iterator[Problem]:
+    """Flatten marshmallow's messages, with the nearest of the known names for an unknown one."""
     if isinstance(found, dict):
-        return [each for step in found for each in _errors(found[step], (*path, step), known)]
-    where = path_text(path)
-    return [f"{where}: {_said(each, str(path[-1]), known)}" for each in found]
+        for step, below in found.items():
+            yield from _problems(below, (*path, step), known)
+    else:
+        for message in found:
+            hint = _hint(str(path[-1]), known) if message == _UNKNOWN else ""
+            yield Problem(path, f"{message}{hint}")
 
 
-def _said(message: str, name: str, known: list[str]) -> str:
-    if message != "Unknown field.":
-        return message[:1].lower() + message[1:].rstrip(".")
+def _hint(name: str, known: list[str]) -> str:
     near = nearest(name, known)
-    hint = f"did you mean {near!r}?" if near else f"there are {', '.join(sorted(known))}"
-    return f"is not known: {hint}"
+    return f": did you mean {near!r}?" if near else f": there are {', '.join(sorted(known))}"
+
+
+def _told(problem: Problem) -> str:
+    where = path_text(problem.path)
+    return f"{where}: {problem.message}" if where else f"the body {problem.message}"

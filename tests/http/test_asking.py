@@ -7,7 +7,7 @@ import pytest
 from backends.builders.base import BuildStatus
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused, warnings
 
 
 @pytest.fixture
@@ -32,11 +32,29 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
             {"xyz": 1},
             "xyz: is not known: there are components, description, dry-run, force-build, when-busy",
         ),
-        ({"when-busy": "wait"}, "when-busy: must be one of: queue, supersede, reject"),
+        (
+            {"when-busy": "wait"},
+            'when-busy: must be "queue" or "supersede" or "reject", not "wait"',
+        ),
+        ({"when-busy": None}, "when-busy: must not be null: leave it out instead"),
         ({"force-build": 1}, "force-build: must be true or false, not 1"),
-        ({"components": []}, "components: shorter than minimum length 1"),
-        ({"components": ["web", 5]}, "components[1]: not a valid string"),
-        ({"description": "x" * 501}, "description: longer than maximum length 500"),
+        (
+            {"components": []},
+            "components: must be a list of 1 to 200 components' names, not 0 of them",
+        ),
+        (
+            {"components": ["x"] * 5000},
+            "components: must be a list of 1 to 200 components' names, not 5000 of them",
+        ),
+        (
+            {"components": "web"},
+            'components: must be a list of 1 to 200 components\' names, not "web"',
+        ),
+        ({"components": None}, "components: must not be null: leave it out instead"),
+        ({"components": ["web", 5]}, "components[1]: must be a string, not 5: put it in quotes"),
+        ({"components": ["a" * 64]}, "components[0]: must have at most 63 characters, not 64"),
+        ({"description": 5}, "description: must be a string, not 5: put it in quotes"),
+        ({"x": ["y"] * 20_000}, "the body has more than 20000 keys and values"),
         ([], "the body must be a JSON object"),
     ],
 )
@@ -70,6 +88,63 @@ async def test_a_body_of_another_type_is_not_read(configured: Client) -> None:
 async def test_a_component_that_there_is_not_is_told_with_the_nearest(configured: Client) -> None:
     (error,) = await refused(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
     assert error == "components: the configuration has no component 'wbe': did you mean 'web'?"
+
+
+async def test_of_many_components_that_there_are_not_a_few_are_told_with_the_nearest(
+    client: Client,
+) -> None:
+    await client.post(CONFIG, json=configuration(*(f"c{n}" for n in range(200))))
+    asked = {"components": ["c0x", *(f"unlike-{n}" for n in range(100))]}
+    (error,) = await refused(await client.post(DEPLOY, json=asked), 422)
+    assert error == (
+        "components: the configuration has no component 'c0x': did you mean 'c0'?; "
+        "components: the configuration has no component 'unlike-0': it has c0, c1, c2, c3, c4, "
+        "c5, c6, c7, c8, c9 and 190 more; "
+        "components: the configuration has no component 'unlike-1': it has c0, c1, c2, c3, c4, "
+        "c5, c6, c7, c8, c9 and 190 more; "
+        "nor has it 'unlike-2', 'unlike-3', 'unlike-4', 'unlike-5', 'unlike-6', 'unlike-7', "
+        "'unlike-8', 'unlike-9', 'unlike-10', 'unlike-11' and 88 more"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("the fix\n\nmore of it", "the fix"),
+        ("x" * 501, "x" * 499 + "…"),
+        ("a\tb \x1b[31mc\u202ed", "a b  [31mc d"),
+        ("\x00\r\nthe fix", "the fix"),
+    ],
+)
+@pytest.mark.parametrize("path", [DEPLOY, f"{DEPLOY}/latest/retry"])
+async def test_a_description_is_one_line_and_who_gives_more_is_told(
+    configured: Client, builder: ScriptedBuilder, given: str, kept: str, path: str
+) -> None:
+    await configured.post(DEPLOY)
+    builder.becomes(BuildStatus.ERROR, "build-1")
+    builder.becomes(BuildStatus.FINISHED, "build-2", image="i:2")
+    await answered(await configured.get(f"{DEPLOY}/latest"))
+    response = await configured.post(path, json={"description": given})
+    assert (await answered(response, 201))["description"] == kept
+    assert (await warnings(response))[0] == (
+        "description: only its first line is kept, up to 500 characters of it and without control "
+        "characters"
+    )
+
+
+async def test_a_dry_run_tells_what_is_not_kept_of_a_description(configured: Client) -> None:
+    asked = {"dry-run": True, "description": "one\ntwo"}
+    (warning,) = await warnings(await configured.post(DEPLOY, json=asked))
+    assert warning.startswith("description: only its first line is kept")
+
+
+@pytest.mark.parametrize("description", ["", "the fix", "x" * 500, "\n\n the fix ✓\n", " \n"])
+async def test_a_description_of_one_line_is_kept_without_a_word(
+    configured: Client, description: str
+) -> None:
+    response = await configured.post(DEPLOY, json={"description": description})
+    assert (await answered(response, 201))["description"] == description.strip()
+    assert await warnings(response) == []
 
 
 async def test_some_components_can_be_deployed_with_a_description(configured: Client) -> None:

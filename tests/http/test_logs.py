@@ -176,4 +176,4 @@ async def test_a_log_that_has_not_begun_when_the_service_stops_is_answered(
 
 async def test_follow_is_a_boolean(deployed: Client) -> None:
     (error,) = await refused(await deployed.get(LOG, params={"follow": "maybe"}), 400)
-    assert error == "follow: Not a valid boolean."
+    assert error == 'follow: must be true or false, not "maybe"'
