@@ -1,6 +1,7 @@
 """Running the service until it is told to stop."""
 
 import asyncio
+import gc
 import logging
 import signal
 from contextlib import AsyncExitStack
@@ -75,6 +76,7 @@ async def serve(settings: Settings) -> None:
         url = await listener.start()
         if settings.probe_port is not None:
             await _probe(app, settings, stack)
+        settle()
         logger.info("listening on %s", url)
         stack.callback(asyncio.create_task(_renew(listener)).cancel)
         await stop.wait()
@@ -82,6 +84,12 @@ async def serve(settings: Settings) -> None:
         app[STOPPING].set()
         await listener.stop()
         await _drain(in_flight)
+
+
+def settle() -> None:
+    """Leave what was made until now out of all later searches for garbage: they hold the loop."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack) -> None:

@@ -1,0 +1,160 @@
+"""Requests that a generator makes up: what is dear in some way, wherever it may stand."""
+
+import json
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from components.configuration.json_values import MAX_BYTES
+from components.configuration.parts import (
+    BuildSourceSchema,
+    ContinuousRunSchema,
+    ScheduledRunSchema,
+)
+from components.http.wishes import DeploySchema
+from tests.factories import component, configuration
+from tests.http.hostile import FULL, Request, config, deploy, yaml
+
+_UNITS = (
+    *("a", " ", "\n", "\0", "/", "//", "//a@", "-", ".", ",", "*", "1", "1,", "0-59,", ":59"),
+    *("é", "😀", "\x85", "\u202e", '"', "\\", "jan", "* ", "1e", "_", "${", "@", "%"),
+)
+_NUMBERS = ("NaN", "1e999", "9" * 4300, "1." + "1" * 4000, "-0", "1e-400", "0", "true", "null")
+_TAGS = ("!!set ", "!x ", "!!int ", "!!float ", "!!binary ", "!!str ", "!!timestamp ", "!!omap ")
+_SCALARS = ("1:59", "2024-01-01", "0x1f", "1_000", ".nan", "~", "=", "<<", "yes", "a")
+_SECTIONS = {
+    "build": (BuildSourceSchema,),
+    "run": (ContinuousRunSchema, ScheduledRunSchema),
+}
+
+
+def generated(seed: int) -> Request:
+    """Return the request that a number stands for."""
+    chance = Random(seed)
+    make = chance.choice((_config, _config, _yaml, _yaml, _aliases, _tagged, _deploy))
+    return make(chance)
+
+
+def _config(chance: Random) -> Request:
+    return config(_written(_configuration(chance)))
+
+
+def _yaml(chance: Random) -> Request:
+    return yaml(_written(_configuration(chance)))
+
+
+def _aliases(chance: Random) -> Request:
+    """Mappings and lists, refused or not, that refer to each other over some levels."""
+    width, tag = chance.choice((3, 30, 900)), chance.choice(("", "", *_TAGS))
+    text = f"a0: &a0 {tag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
+    for level in range(1, chance.randint(2, 40)):
+        others = ",".join([f"*a{level - 1}"] * width)
+        shape = chance.choice((f"[{others}]", f"{{<<: [{others}]}}", f"{{? [{others}] : b}}"))
+        text += f"a{level}: &a{level} {chance.choice(('', '', tag))}{shape}\n"
+    return yaml(text)
+
+
+def _tagged(chance: Random) -> Request:
+    """Many scalars, with tags and without, in a list or as keys."""
+    scalar = f"{chance.choice(('', *_TAGS))}{chance.choice(_SCALARS)}"
+    if chance.random() < 0.5:
+        scalar += chance.choice((":59", "0", "_", "f", " ")) * chance.choice((1, 1000, 250_000))
+    many = ", ".join([scalar] * (MAX_BYTES // (len(scalar) + 2)))
+    return yaml(chance.choice((f"[{many}]", f"{{{many}}}", f"components: {{web: [{many}]}}")))
+
+
+def _deploy(chance: Random) -> Request:
+    names = [each for each in DeploySchema().fields.values() if each.data_key != "dry-run"]
+    wish = {chance.choice(names).data_key or "components": _value(chance)}
+    return deploy(chance.choice((wish, {"components": _near(chance)}, _many(chance))), FULL)
+
+
+def _configuration(chance: Random) -> Any:
+    """A configuration with something dear at one place of it."""
+    value, section = _value(chance), chance.choice(tuple(_SECTIONS))
+    known = list(chance.choice(_SECTIONS[section])().fields)
+    part: dict[str, Any] = {**component()[section]}
+    part |= {chance.choice(known): value} if chance.random() < 0.7 else _many(chance)
+    web = {**component(), section: part}
+    return chance.choice(
+        (
+            configuration(web=web),
+            configuration(web=web),
+            configuration(web=web),
+            {"components": dict.fromkeys(_near(chance)[:5], web)},
+            {"components": _many(chance)},
+            {"components": dict.fromkeys(_near(chance)[: chance.choice((2, 200))], value)},
+            {**configuration(), **_many(chance)},
+            value,
+        )
+    )
+
+
+def _value(chance: Random) -> Any:
+    makers: tuple[Callable[[Random], Any], ...] = (_text, _text, _many, _list, _nested, _near)
+    return chance.choice(makers)(chance)
+
+
+def _text(chance: Random) -> str:
+    start, unit, end = (chance.choice(_UNITS) for _ in range(3))
+    return start + unit * (chance.choice((1000, 250_000)) // len(unit.encode())) + end
+
+
+def _many(chance: Random) -> dict[str, Any]:
+    """Many keys that are near to those that are known, or nothing like them."""
+    stem = chance.choice(("component", "replica", "x", "", "reposito-" * 10, "_", "\u202e"))
+    count = chance.choice((150, 5000, 30_000))
+    return {f"{stem}{n:x}": chance.choice((1, None, {}, "a")) for n in range(count)}
+
+
+def _near(chance: Random) -> list[str]:
+    """Names that are near to those of the stored components."""
+    tail = chance.choice(("a", "ab", "b")) * 62
+    return [f"c{n:03}{tail}"[:62] for n in range(chance.choice((200, 2000)))]
+
+
+def _list(chance: Random) -> list[Any]:
+    item = chance.choice((1, [], {}, "", "//a@b", _Raw(chance.choice(_NUMBERS)), [[1]], {"a": 1}))
+    return [item] * chance.choice((500, 15_000, 85_000))
+
+
+def _nested(chance: Random) -> Any:
+    value: Any = _list(chance)[:5000]
+    key = chance.choice(("a", "-" * 60, "k" * 3000))
+    for _ in range(chance.choice((10, 50, 5000))):
+        value = [value] if chance.random() < 0.5 else {key: value}
+        if chance.random() < 0.01:
+            break
+    return value
+
+
+class _Raw(str):
+    """A number as it is written."""
+
+
+def _written(value: Any) -> str:
+    """Return a value as JSON, however deep it is, and numbers as they are given."""
+    if isinstance(value, _Raw):
+        return str(value)
+    pieces: list[str] = []
+    stack: list[Any] = [value]
+    while stack:
+        each = stack.pop()
+        if isinstance(each, bytes):
+            pieces.append(each.decode())
+        elif isinstance(each, _Raw):
+            pieces.append(str(each))
+        elif isinstance(each, dict):
+            stack.append(b"}")
+            for number, (key, item) in enumerate(reversed(each.items())):
+                stack += [b",", item] if number else [item]
+                stack.append(f"{json.dumps(key, ensure_ascii=False)}:".encode())
+            stack.append(b"{")
+        elif isinstance(each, list):
+            stack.append(b"]")
+            for number, item in enumerate(reversed(each)):
+                stack += [b",", item] if number else [item]
+            stack.append(b"[")
+        else:
+            pieces.append(json.dumps(each, ensure_ascii=False))
+    return "".join(pieces)

@@ -1,0 +1,139 @@
+"""No request of one caller holds the event loop, or takes much memory, whatever it contains.
+
+The service runs in a process of its own and measures itself, so that what the client does is not
+in it; what takes too long is sent twice more, since whatever collects garbage may come at any time.
+"""
+
+import http.client
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from components.configuration.json_values import MAX_BYTES
+from tests.conftest import unmeasured
+from tests.http.generated import generated
+from tests.http.hostile import KNOWN, TOOL, Request, config
+
+MILLISECONDS = 50.0
+MIB = 32.0
+
+SUBJECT = {"ssl-client-subject-dn": f"CN={TOOL},O=toolforge"}
+ANSWER_SECONDS = 20.0
+GENERATED, IN_A_TEST = 140, 10
+
+
+class Service:
+    """A service that says what a request has cost, in what it was started to measure."""
+
+    def __init__(self, *measures: str) -> None:
+        self._command = [sys.executable, "-m", "tests.http.measured", *measures]
+        self._process: subprocess.Popen[str] | None = None
+        self._port = 0
+
+    def cost(self, request: Request) -> float:
+        """Return what a request has cost, once it is answered."""
+        if self._process is None:
+            self._start()
+        try:
+            if request.stored is not None:
+                status, _ = self._send(config(request.stored))
+                assert status == 200
+            self._say("begin")
+            status, size = self._send(request)
+            cost = self._say("end")
+        except BaseException:
+            # It may be busy for long.
+            self.stop()
+            raise
+        assert status < 500
+        assert size <= 4 * MAX_BYTES
+        return float(cost)
+
+    def stop(self) -> None:
+        """Stop it; the next request starts another one."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command,
+            env=unmeasured(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._port = int(self._heard())
+
+    def _say(self, word: str) -> str:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        print(word, file=self._process.stdin, flush=True)
+        return self._heard()
+
+    def _heard(self) -> str:
+        assert self._process is not None
+        assert self._process.stdout is not None
+        return self._process.stdout.readline()
+
+    def _send(self, request: Request) -> tuple[int, int]:
+        """Return the status of the answer, and its size in bytes."""
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
+        try:
+            headers = SUBJECT | request.headers
+            connection.request(request.method, request.path, request.body, headers)
+            response = connection.getresponse()
+            return response.status, len(response.read())
+        finally:
+            connection.close()
+
+
+@pytest.fixture(scope="module")
+def timed() -> Iterator[Service]:
+    """A service that measures, in seconds, for how long its loop stands still."""
+    service = Service()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="module")
+def weighed() -> Iterator[Service]:
+    """A service that measures, in bytes, what it has allocated at the most."""
+    service = Service("memory")
+    yield service
+    service.stop()
+
+
+def held(service: Service, request: Request) -> float:
+    """For how many milliseconds a request holds the loop, at the best of three times."""
+    times = []
+    for _ in range(3):
+        times.append(service.cost(request) * 1000)
+        if times[-1] <= MILLISECONDS:
+            break
+    return min(times)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_was_tried_does_not_hold_the_loop(timed: Service, name: str) -> None:
+    assert held(timed, KNOWN[name]) <= MILLISECONDS
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_was_tried_takes_little_memory(weighed: Service, name: str) -> None:
+    assert weighed.cost(KNOWN[name]) / 2**20 <= MIB
+
+
+@pytest.mark.parametrize("first", range(0, GENERATED, IN_A_TEST))
+def test_what_is_made_up_does_not_hold_the_loop(timed: Service, first: int) -> None:
+    for seed in range(first, first + IN_A_TEST):
+        assert held(timed, generated(seed)) <= MILLISECONDS, f"generated({seed})"
+
+
+@pytest.mark.parametrize("first", range(0, GENERATED, IN_A_TEST))
+def test_what_is_made_up_takes_little_memory(weighed: Service, first: int) -> None:
+    for seed in range(first, first + IN_A_TEST):
+        assert weighed.cost(generated(seed)) / 2**20 <= MIB, f"generated({seed})"
