@@ -1,4 +1,4 @@
-"""A configuration in the body of a request."""
+"""The body of a request: what it is written in, and the configuration that it may be."""
 
 from typing import Any
 
@@ -17,13 +17,26 @@ FORMATS = {
     "text/x-yaml": Format.YAML,
 }
 
+_TYPE_LENGTH = 200
+"""How long a content type may be: parsing its parameters takes more than the square of that."""
+
+
+def media_type(request: web.Request) -> str:
+    """Return what the content type says, without parameters. Raises `UnsupportedFormat`."""
+    length = len(request.headers.get("Content-Type", ""))
+    if length > _TYPE_LENGTH:
+        raise UnsupportedFormat(
+            f"Content-Type: must have at most {_TYPE_LENGTH} characters, not {length}"
+        )
+    return request.content_type
+
 
 async def read_configuration(request: web.Request) -> Any:
     """Return the value in the body, in the format that the content type says.
 
     Raises `UnsupportedFormat`, `MalformedConfiguration`, `InvalidConfiguration`.
     """
-    written_in = FORMATS.get(request.content_type)
+    written_in = FORMATS.get(media_type(request))
     if written_in is None:
         raise UnsupportedFormat(
             "the configuration must be sent as application/json or application/yaml, "

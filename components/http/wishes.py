@@ -23,6 +23,7 @@ from components.engine.aside import aside
 from components.engine.context import Answer
 from components.engine.drafts import ORDINARY, Wish
 from components.engine.queue import WhenBusy
+from components.http.body import media_type
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
 
 T = TypeVar("T")
@@ -151,7 +152,7 @@ async def read_wish(request: web.Request, schema: type[Schema]) -> Asked:
     body = await request.read()
     if not body:
         return Asked()
-    if request.content_type != "application/json":
+    if media_type(request) != "application/json":
         sent = named(request.headers.get("Content-Type", "nothing in particular"))
         raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
     return await aside(_asked, body, schema)

@@ -28,24 +28,40 @@ _SECTIONS = {
 }
 
 
+class Chance(Random):
+    """Chooses the same for the same seed; what it counts is smaller by a scale."""
+
+    def __init__(self, seed: int, scale: int) -> None:
+        super().__init__(seed)
+        self.scale = scale
+
+    def count(self, *of: int) -> int:
+        """Return one of some numbers, and at least 1."""
+        return max(1, self.choice(of) // self.scale)
+
+
 def generated(seed: int) -> Request:
-    """Return the request that a number stands for."""
-    chance = Random(seed)
-    make = chance.choice((_config, _config, _yaml, _yaml, _aliases, _tagged, _deploy))
-    return make(chance)
+    """Return the request that a number stands for: as large as it can be without being cut."""
+    for scale in (1, 2, 4, 10, 40, 100, 400, 1000):
+        chance = Chance(seed, scale)
+        make = chance.choice((_config, _config, _yaml, _yaml, _aliases, _tagged, _deploy))
+        request = make(chance)
+        if len(request.body) < MAX_BYTES:
+            break
+    return request
 
 
-def _config(chance: Random) -> Request:
+def _config(chance: Chance) -> Request:
     return config(_written(_configuration(chance)))
 
 
-def _yaml(chance: Random) -> Request:
+def _yaml(chance: Chance) -> Request:
     return yaml(_written(_configuration(chance)))
 
 
-def _aliases(chance: Random) -> Request:
+def _aliases(chance: Chance) -> Request:
     """Mappings and lists, refused or not, that refer to each other over some levels."""
-    width, tag = chance.choice((3, 30, 900)), chance.choice(("", "", *_TAGS))
+    width, tag = chance.count(3, 30, 900), chance.choice(("", "", *_TAGS))
     text = f"a0: &a0 {tag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
     for level in range(1, chance.randint(2, 40)):
         others = ",".join([f"*a{level - 1}"] * width)
@@ -54,22 +70,22 @@ def _aliases(chance: Random) -> Request:
     return yaml(text)
 
 
-def _tagged(chance: Random) -> Request:
+def _tagged(chance: Chance) -> Request:
     """Many scalars, with tags and without, in a list or as keys."""
     scalar = f"{chance.choice(('', *_TAGS))}{chance.choice(_SCALARS)}"
     if chance.random() < 0.5:
-        scalar += chance.choice((":59", "0", "_", "f", " ")) * chance.choice((1, 1000, 250_000))
+        scalar += chance.choice((":59", "0", "_", "f", " ")) * chance.count(1, 1000, 250_000)
     many = ", ".join([scalar] * (MAX_BYTES // (len(scalar) + 2)))
     return yaml(chance.choice((f"[{many}]", f"{{{many}}}", f"components: {{web: [{many}]}}")))
 
 
-def _deploy(chance: Random) -> Request:
+def _deploy(chance: Chance) -> Request:
     names = [each for each in DeploySchema().fields.values() if each.data_key != "dry-run"]
     wish = {chance.choice(names).data_key or "components": _value(chance)}
     return deploy(chance.choice((wish, {"components": _near(chance)}, _many(chance))), FULL)
 
 
-def _configuration(chance: Random) -> Any:
+def _configuration(chance: Chance) -> Any:
     """A configuration with something dear at one place of it."""
     value, section = _value(chance), chance.choice(tuple(_SECTIONS))
     known = list(chance.choice(_SECTIONS[section])().fields)
@@ -90,38 +106,38 @@ def _configuration(chance: Random) -> Any:
     )
 
 
-def _value(chance: Random) -> Any:
-    makers: tuple[Callable[[Random], Any], ...] = (_text, _text, _many, _list, _nested, _near)
+def _value(chance: Chance) -> Any:
+    makers: tuple[Callable[[Chance], Any], ...] = (_text, _text, _many, _list, _nested, _near)
     return chance.choice(makers)(chance)
 
 
-def _text(chance: Random) -> str:
+def _text(chance: Chance) -> str:
     start, unit, end = (chance.choice(_UNITS) for _ in range(3))
-    return start + unit * (chance.choice((1000, 250_000)) // len(unit.encode())) + end
+    return start + unit * (chance.count(1000, 250_000) // len(unit.encode())) + end
 
 
-def _many(chance: Random) -> dict[str, Any]:
+def _many(chance: Chance) -> dict[str, Any]:
     """Many keys that are near to those that are known, or nothing like them."""
     stem = chance.choice(("component", "replica", "x", "", "reposito-" * 10, "_", "\u202e"))
-    count = chance.choice((150, 5000, 30_000))
+    count = chance.count(150, 5000, 30_000)
     return {f"{stem}{n:x}": chance.choice((1, None, {}, "a")) for n in range(count)}
 
 
-def _near(chance: Random) -> list[str]:
+def _near(chance: Chance) -> list[str]:
     """Names that are near to those of the stored components."""
     tail = chance.choice(("a", "ab", "b")) * 62
-    return [f"c{n:03}{tail}"[:62] for n in range(chance.choice((200, 2000)))]
+    return [f"c{n:03}{tail}"[:62] for n in range(chance.count(200, 2000))]
 
 
-def _list(chance: Random) -> list[Any]:
+def _list(chance: Chance) -> list[Any]:
     item = chance.choice((1, [], {}, "", "//a@b", _Raw(chance.choice(_NUMBERS)), [[1]], {"a": 1}))
-    return [item] * chance.choice((500, 15_000, 85_000))
+    return [item] * chance.count(500, 15_000, 85_000)
 
 
-def _nested(chance: Random) -> Any:
+def _nested(chance: Chance) -> Any:
     value: Any = _list(chance)[:5000]
     key = chance.choice(("a", "-" * 60, "k" * 3000))
-    for _ in range(chance.choice((10, 50, 5000))):
+    for _ in range(chance.count(10, 50, 5000)):
         value = [value] if chance.random() < 0.5 else {key: value}
         if chance.random() < 0.01:
             break
@@ -129,32 +145,28 @@ def _nested(chance: Random) -> Any:
 
 
 class _Raw(str):
-    """A number as it is written."""
+    """What is written as it is."""
 
 
 def _written(value: Any) -> str:
-    """Return a value as JSON, however deep it is, and numbers as they are given."""
-    if isinstance(value, _Raw):
-        return str(value)
+    """Return a value as JSON, however deep it is, numbers as they are given; cut if too large."""
     pieces: list[str] = []
     stack: list[Any] = [value]
-    while stack:
+    size = 0
+    while stack and size < MAX_BYTES:
         each = stack.pop()
-        if isinstance(each, bytes):
-            pieces.append(each.decode())
-        elif isinstance(each, _Raw):
-            pieces.append(str(each))
-        elif isinstance(each, dict):
-            stack.append(b"}")
+        if isinstance(each, dict):
+            stack.append(_Raw("}"))
             for number, (key, item) in enumerate(reversed(each.items())):
-                stack += [b",", item] if number else [item]
-                stack.append(f"{json.dumps(key, ensure_ascii=False)}:".encode())
-            stack.append(b"{")
+                stack += [_Raw(","), item] if number else [item]
+                stack.append(_Raw(f"{json.dumps(key, ensure_ascii=False)}:"))
+            each = _Raw("{")
         elif isinstance(each, list):
-            stack.append(b"]")
+            stack.append(_Raw("]"))
             for number, item in enumerate(reversed(each)):
-                stack += [b",", item] if number else [item]
-            stack.append(b"[")
-        else:
-            pieces.append(json.dumps(each, ensure_ascii=False))
+                stack += [_Raw(","), item] if number else [item]
+            each = _Raw("[")
+        text = each if isinstance(each, _Raw) else json.dumps(each, ensure_ascii=False)
+        pieces.append(text)
+        size += len(text)
     return "".join(pieces)

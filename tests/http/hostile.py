@@ -11,6 +11,8 @@ TOOL = "mytool"
 CONFIG = f"/api/v1/tool/{TOOL}/config"
 DEPLOY = f"/api/v1/tool/{TOOL}/deploy"
 
+SUBJECT = "ssl-client-subject-dn"
+
 JSON = {"Content-Type": "application/json"}
 YAML = {"Content-Type": "application/yaml"}
 
@@ -185,7 +187,7 @@ KNOWN = {
     "all components": deploy({"components": list(FULL["components"])}, FULL),
     "many unknown wishes": deploy({f"component{n:x}": 1 for n in range(13_000)}),
     "a wish of a long name": deploy({"components" * 25_000: 1}),
-    "a description of many lines": deploy({"description": "x\n" * (LARGE // 2)}, FULL),
+    "a description of many lines": deploy({"description": "x\n" * (LARGE // 4)}, FULL),
     "a description of control characters": deploy({"description": "\x85" * (LARGE // 8)}, FULL),
     "a description of spaces": deploy({"description": " " * LARGE}, FULL),
     "a wish of many lists": deploy([[]] * 80_000),
@@ -200,6 +202,24 @@ KNOWN = {
     "a long name of a component": Request("GET", f"{DEPLOY}/latest/builds/{'x' * 7000}/log"),
     "a long key to repeat with": Request(
         "POST", DEPLOY, b"{}", {**JSON, "Idempotency-Key": "x" * 7000}
+    ),
+    "a content type of many parameters": Request(
+        "POST", CONFIG, b"{}", {"Content-Type": "application/json" + ";a=b" * 1900}
+    ),
+    "a content type of quotes": Request(
+        "POST", DEPLOY, b"{}", {"Content-Type": 'application/json;a="' + '";' * 3500}
+    ),
+    "a content type of parts": Request(
+        "POST",
+        f"{DEPLOY}/latest/retry",
+        b"{}",
+        {"Content-Type": "application/json" + "".join(f";a*{n}*=b" for n in range(900))},
+    ),
+    "a path of many parts": Request("GET", DEPLOY + "/a" * 4000),
+    "a path of escapes": Request("GET", f"{DEPLOY}/{'%41' * 2600}"),
+    "a subject of many names": Request("GET", DEPLOY, headers={SUBJECT: "CN=a," * 1600 + "O=b"}),
+    "a subject of one name in many parts": Request(
+        "GET", DEPLOY, headers={SUBJECT: "CN=a+" * 1600 + "O=b"}
     ),
     "many tags that are known": Request(
         "GET", CONFIG, headers={"If-None-Match": '"a",' * 1900 + '"b"'}, stored=FULL

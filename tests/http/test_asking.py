@@ -85,6 +85,13 @@ async def test_a_body_of_another_type_is_not_read(configured: Client) -> None:
     assert (await answered(await configured.get(DEPLOY)))["deployments"] == []
 
 
+@pytest.mark.parametrize("path", [CONFIG, DEPLOY, f"{DEPLOY}/latest/rollback"])
+async def test_a_content_type_that_is_too_long_is_not_looked_at(client: Client, path: str) -> None:
+    headers = {"Content-Type": "application/json" + ";a=b" * 50}
+    (error,) = await refused(await client.post(path, data=b"{}", headers=headers), 415)
+    assert error == "Content-Type: must have at most 200 characters, not 216"
+
+
 async def test_a_component_that_there_is_not_is_told_with_the_nearest(configured: Client) -> None:
     (error,) = await refused(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
     assert error == "components: the configuration has no component 'wbe': did you mean 'web'?"
