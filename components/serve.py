@@ -68,10 +68,10 @@ async def serve(settings: Settings) -> None:
     app, in_flight = create_app(settings), InFlight()
     in_flight.watch(app)
     async with AsyncExitStack() as stack:
-        runner = web.AppRunner(app, access_log_format=_ACCESS_LOG, shutdown_timeout=CANCEL_SECONDS)
+        runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        listener = Listener(runner, settings)
+        listener = Listener(runner, settings, access_log_format=_ACCESS_LOG)
         stack.push_async_callback(listener.stop)
         url = await listener.start()
         if settings.probe_port is not None:
@@ -94,10 +94,10 @@ def settle() -> None:
 
 async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack) -> None:
     """Answer the health checks on a plain port of their own, until everything else has ended."""
-    runner = web.AppRunner(create_probe_app(app), access_log=None, shutdown_timeout=0.1)
+    runner = web.AppRunner(create_probe_app(app), shutdown_timeout=0.1)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
-    listener = Listener(runner, settings.for_probes())
+    listener = Listener(runner, settings.for_probes(), access_log=None)
     stack.push_async_callback(listener.stop)
     logger.info("health checks on %s", await listener.start())
 

@@ -3,13 +3,17 @@
 A backend's own settings are read by the backend, from the same `Env`, when it is opened.
 """
 
+import re
 from dataclasses import dataclass, replace
 from typing import Self
 
-from environs import Env, EnvError, validate
+from environs import Env, EnvError, ValidationError, validate
 
 PREFIX = "COMPONENTS_"
 """What the name of every environment variable of ours begins with."""
+
+PROBE_CONNECTIONS = 16
+"""How many connections the health checks' own port has."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
@@ -33,6 +37,12 @@ class Settings:
     max_running: int = 0
     max_queued: int = 5
     writes_per_minute: int = 60
+    reads_per_minute: int = 600
+    max_held: int = 20
+    max_connections: int = 512
+    max_connections_per_address: int = 128
+    idle_timeout: float = 15.0
+    hosts: tuple[str, ...] = ()
     auth_header: str = "ssl-client-subject-dn"
     auth_organization: str = "toolforge"
     request_timeout: float = 30.0
@@ -54,8 +64,15 @@ class Settings:
         return bool(self.tls_cert)
 
     def for_probes(self) -> Self:
-        """Return the settings of the health checks' own port: plain, and nothing else."""
-        return replace(self, port=self.probe_port or 0, tls_cert="", tls_key="", tls_client_ca="")
+        """Return the settings of the health checks' own port: plain, few, and nothing else."""
+        return replace(
+            self,
+            port=self.probe_port or 0,
+            tls_cert="",
+            tls_key="",
+            tls_client_ca="",
+            max_connections=PROBE_CONNECTIONS,
+        )
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
@@ -76,6 +93,22 @@ class Settings:
             writes_per_minute=env.int(
                 "WRITES_PER_MINUTE", cls.writes_per_minute, validate=validate.Range(0, 1_000_000)
             ),
+            reads_per_minute=env.int(
+                "READS_PER_MINUTE", cls.reads_per_minute, validate=validate.Range(0, 1_000_000)
+            ),
+            max_held=env.int("MAX_HELD", cls.max_held, validate=validate.Range(0, 10_000)),
+            max_connections=env.int(
+                "MAX_CONNECTIONS", cls.max_connections, validate=validate.Range(1, 100_000)
+            ),
+            max_connections_per_address=env.int(
+                "MAX_CONNECTIONS_PER_ADDRESS",
+                cls.max_connections_per_address,
+                validate=validate.Range(0, 100_000),
+            ),
+            idle_timeout=env.float(
+                "IDLE_TIMEOUT", cls.idle_timeout, validate=validate.Range(0.1, 3600)
+            ),
+            hosts=tuple(filter(None, env.list("HOSTS", [], subcast=_host_name))),
             auth_header=env.str("AUTH_HEADER", cls.auth_header, validate=not_empty),
             auth_organization=env.str(
                 "AUTH_ORGANIZATION", cls.auth_organization, validate=not_empty
@@ -107,6 +140,13 @@ class Settings:
         if any(files) and not all(files):
             raise EnvError(f"{PREFIX}TLS_CERT, _KEY and _CLIENT_CA go together: one is missing")
         return settings
+
+
+def _host_name(text: str) -> str:
+    name = text.strip().lower()
+    if re.search(r"[/@\[\]\s]|^[^:]*:[^:]*$", name):
+        raise ValidationError(f"{name!r} is no name of a host: it has no scheme and no port")
+    return name
 
 
 def environment() -> Env:

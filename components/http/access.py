@@ -1,17 +1,18 @@
 """Who may: one middleware in front of every handler, which no new route can forget."""
 
-import ipaddress
-
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.errors import BadToolName, Forbidden, Unauthenticated
 from components.http.keys import CURRENT_TLS, GATEWAYS, SETTINGS
+from components.http.origins import is_loopback
 from components.http.subject import Subject, same_name
 from components.http.tls import peer_name
 from components.tool_name import RULE, is_tool_name
 
-OPEN_PATHS = frozenset({"/openapi.json", "/docs", "/docs/static/{name}", "/healthz", "/readyz"})
+OPEN_PATHS = frozenset(
+    {"/openapi.json", "/docs", "/docs/", "/docs/static/{name}", "/healthz", "/readyz"}
+)
 """What anyone may ask for. Whatever is not here needs a subject, and a tool that is its own."""
 
 
@@ -37,7 +38,7 @@ def _authenticate(request: web.Request) -> Subject:
     settings = request.app[SETTINGS]
     peer = peer_name(request, request.app[CURRENT_TLS])
     if peer is None:
-        if settings.trust_plaintext or _is_loopback(request.remote):
+        if settings.trust_plaintext or is_loopback(request.remote):
             return _of_header(request, settings.auth_header)
         raise Unauthenticated(
             "without TLS, only this machine itself is believed: connect with a client certificate"
@@ -58,13 +59,6 @@ def _of_header(request: web.Request, header: str) -> Subject:
         return Subject.parse(values[0])
     except ValueError as error:
         raise Unauthenticated(f"the header {header} names no subject: {error}") from None
-
-
-def _is_loopback(address: str | None) -> bool:
-    try:
-        return ipaddress.ip_address(address or "").is_loopback
-    except ValueError:
-        return False
 
 
 def _authorize(request: web.Request, subject: Subject) -> None:

@@ -41,7 +41,6 @@ _ERRORS = (
     path=DeploymentPath,
     tags=["deployments"],
     status=HTTPStatus.CREATED,
-    writes=True,
     requestBody=body_of("RepeatedDeploy"),
     parameters=[KEY_PARAMETER],
 )
@@ -58,7 +57,6 @@ async def post_retry(request: web.Request) -> web.Response:
     path=DeploymentPath,
     tags=["deployments"],
     status=HTTPStatus.CREATED,
-    writes=True,
     requestBody=body_of("RepeatedDeploy"),
     parameters=[KEY_PARAMETER],
 )

@@ -28,8 +28,11 @@ from components.http import (
     log_routes,
 )
 from components.http.access import access_middleware
+from components.http.budgets import budget_middleware
+from components.http.connections import connection_middleware
 from components.http.documentation import setup_documentation
 from components.http.errors import error_middleware, expect_continue
+from components.http.headers import add_headers, encoding_middleware
 from components.http.keys import (
     BACKGROUND,
     CURRENT_TLS,
@@ -40,7 +43,8 @@ from components.http.keys import (
     SETTINGS,
     STOPPING,
 )
-from components.http.limits import deadline_middleware, parameters_middleware, writes_middleware
+from components.http.limits import deadline_middleware, parameters_middleware
+from components.http.origins import origin_middleware
 from components.http.subject import parse_name
 from components.http.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_store
@@ -63,10 +67,11 @@ def create_app(
     """
     app = _application(
         settings,
+        origin_middleware,
         access_middleware,
         parameters_middleware,
         validation_middleware,
-        writes_middleware(settings.writes_per_minute),
+        budget_middleware(settings),
     )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
 
@@ -143,12 +148,18 @@ def create_probe_app(app: web.Application) -> web.Application:
 def _application(settings: Settings, *middlewares: Middleware) -> web.Application:
     """Return an application without routes, in which every answer is as ours are."""
     app = web.Application(
-        middlewares=[error_middleware, deadline_middleware, *middlewares],
+        middlewares=[
+            connection_middleware,
+            error_middleware,
+            deadline_middleware,
+            encoding_middleware,
+            *middlewares,
+        ],
         client_max_size=MAX_BYTES,
     )
     app[SETTINGS], app[STOPPING] = settings, asyncio.Event()
     app.on_shutdown.append(_stop)
-    app.on_response_prepare.append(_name_server)
+    app.on_response_prepare.append(add_headers)
     return app
 
 
@@ -160,11 +171,6 @@ def _add_routes(app: web.Application, routes: Iterable[web.RouteDef]) -> None:
 
 async def _stop(app: web.Application) -> None:
     app[STOPPING].set()
-
-
-async def _name_server(request: web.Request, response: web.StreamResponse) -> None:
-    # aiohttp would name itself and its version.
-    response.headers["Server"] = "components-api"
 
 
 def _gateways(settings: Settings) -> tuple[Name, ...]:

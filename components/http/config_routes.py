@@ -23,7 +23,7 @@ from components.http.schemas import (
     HistoryResponseSchema,
     HistorySchema,
 )
-from components.http.tags import condition_of, is_known, not_modified
+from components.http.tags import TAGS_SCHEMA, condition_of, is_known, not_modified
 
 _HISTORY = HistorySchema()
 
@@ -41,14 +41,14 @@ _CONDITIONS: list[dict[str, Any]] = [
         "in": "header",
         "name": "If-Match",
         "required": False,
-        "schema": {"type": "string"},
+        "schema": TAGS_SCHEMA,
         "description": "Only if the stored configuration has this `ETag`; `*` is any.",
     },
     {
         "in": "header",
         "name": "If-None-Match",
         "required": False,
-        "schema": {"type": "string"},
+        "schema": TAGS_SCHEMA,
         "description": "`*`: only if there is no configuration yet.",
     },
 ]
@@ -96,7 +96,6 @@ async def get_history(request: web.Request) -> web.Response:
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["configuration"],
-    writes=True,
     requestBody=_BODY,
     parameters=_CONDITIONS,
 )
@@ -121,7 +120,6 @@ async def post_config(request: web.Request) -> web.Response:
     HTTPStatus.PRECONDITION_FAILED,
     path=ToolPath,
     tags=["configuration"],
-    writes=True,
     parameters=_CONDITIONS[:1],
 )
 async def delete_config(request: web.Request) -> web.Response:

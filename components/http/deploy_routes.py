@@ -64,7 +64,6 @@ class WaitQuery(Schema):
     path=ToolPath,
     tags=["deployments"],
     status=HTTPStatus.CREATED,
-    writes=True,
     requestBody=body_of("Deploy"),
     parameters=[KEY_PARAMETER],
 )
@@ -135,7 +134,6 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
     HTTPStatus.CONFLICT,
     path=DeploymentPath,
     tags=["deployments"],
-    writes=True,
 )
 async def put_cancel(request: web.Request) -> web.Response:
     """Cancel a deployment and answer it."""
@@ -150,7 +148,6 @@ async def put_cancel(request: web.Request) -> web.Response:
     HTTPStatus.CONFLICT,
     path=DeploymentPath,
     tags=["deployments"],
-    writes=True,
 )
 async def delete_route(request: web.Request) -> web.Response:
     """Remove a deployment and answer what it was."""

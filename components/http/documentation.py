@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from http import HTTPStatus
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -18,7 +19,9 @@ from marshmallow import Schema, fields
 
 from components import __version__
 from components.configuration.json_schema import publish_component
+from components.http.errors import CHALLENGE
 from components.http.examples import EXAMPLES
+from components.http.headers import POLICY
 from components.http.limits import refuse_parameters
 from components.http.links import add_links
 from components.http.schemas import ErrorResponseSchema
@@ -33,14 +36,19 @@ Keeps a tool's configuration and deploys its components, all builds at once.
 
 Every answer comes in an envelope: `data`, and `messages` with what people should be told."""
 
-_ALWAYS = (HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
+_ALWAYS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
 _OF_A_TOOL = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 )
-_OF_A_WRITE = (HTTPStatus.TOO_MANY_REQUESTS,)
 
 
 _TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
@@ -75,14 +83,13 @@ def operation(
     *errors: HTTPStatus,
     path: type[ToolPath] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
-    writes: bool = False,
     **attributes: Any,
 ) -> Callable[[H], H]:
     """Document a handler: its answer, its path, and each status that an error of it may have.
 
     An `answer` of None is plain text, not in an envelope, unless `responses` say something else.
     """
-    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ()), *(_OF_A_WRITE if writes else ())}
+    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
     security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if path else []
 
     def decorate(handler: H) -> H:
@@ -126,17 +133,25 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     api.register(app, in_place=True)
     _tidy(document_of(app))
     add_links(document_of(app))
-    app.router.add_get("/docs", _swagger_ui)
+    for path in ("/docs", "/docs/"):
+        app.router.add_get(path, _swagger_ui)
     app.router.add_get("/docs/static/{name}", _swagger_file)
+
+
+_SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()} | {
+    # No script is in the page itself, so that its policy need not allow any there.
+    "start.js": Path(__file__).with_name("swagger.js")
+}
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 
 
 async def _swagger_ui(request: web.Request) -> web.Response:
     # Not apigami's own page: that asks a validator on the internet about this service.
     page = files("components.http").joinpath("swagger.html").read_text(encoding="utf-8")
-    return web.Response(text=page, content_type="text/html")
-
-
-_SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()}
+    return web.Response(text=page, content_type="text/html", headers={POLICY: _PAGE_POLICY})
 
 
 async def _swagger_file(request: web.Request) -> web.FileResponse:
@@ -153,7 +168,7 @@ def document_of(app: web.Application) -> dict[str, Any]:
 
 
 def _tidy(document: dict[str, Any]) -> None:
-    """Take out what apigami writes too much, and add examples.
+    """Take out what apigami writes too much, and add what it cannot: a header, and examples.
 
     OpenAPI 3 has no `produces`; and the HEAD that aiohttp adds to each GET would be a second
     operation with the same id.
@@ -162,6 +177,8 @@ def _tidy(document: dict[str, Any]) -> None:
         path.pop("head", None)
         for each in path.values():
             each.pop("produces", None)
+            if refused := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
+                refused["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
     # Swagger UI would make up values that match the patterns and are otherwise noise.
     for name, example in EXAMPLES.items():
         document["components"]["schemas"][name]["example"] = example

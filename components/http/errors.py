@@ -7,8 +7,11 @@ RequestError
 ├── BadBody               400   a body that says something else than it may
 ├── Unauthenticated       401   no usable subject
 ├── Forbidden             403   a subject that may not do this
+│   └── CrossOrigin       403   a page of another origin that would change something
 ├── UnsupportedFormat     415   a body in something else than JSON or YAML
-├── TooManyWrites         429   more writes for a tool than may be
+│   └── CompressedBody    415   a body that is encoded
+├── UnknownHost           421   a name that this service does not have
+├── TooManyRequests       429   more for a tool than may be
 ├── Stopping              503   the service is told to stop
 └── DeadlineExceeded      504   the request took too long
 """
@@ -16,7 +19,7 @@ RequestError
 import logging
 import math
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 from aiohttp import web
@@ -58,9 +61,14 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 """What a client is told to wait after an error that may pass."""
 
+CHALLENGE = 'ClientCertificate realm="components-api"'
+"""How to be somebody, for a 401. No scheme is registered for what TLS and the gateway do."""
+
 
 class RequestError(Exception):
-    """The root of what a request itself can have wrong."""
+    """The root of what a request itself can have wrong; its answer has these `headers`."""
+
+    headers: Mapping[str, str] = {}
 
 
 class BadToolName(RequestError):
@@ -97,8 +105,37 @@ class Forbidden(RequestError):
     """Somebody is asking who may not."""
 
 
+class CrossOrigin(Forbidden):
+    """A page in a browser that is not the service's own would change something."""
+
+    def __init__(self, header: str, value: str) -> None:
+        super().__init__(
+            f"the page that asks is a stranger ({header}: {value}): only the service's own pages "
+            "may change something; COMPONENTS_HOSTS adds names that the service has"
+        )
+
+
+class UnknownHost(RequestError):
+    """The request is for a name that this service does not have."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(
+            f"this service is not called {host!r}: over plain text from this machine it is "
+            "localhost, 127.0.0.1 or [::1]; COMPONENTS_HOSTS adds other names"
+        )
+
+
 class UnsupportedFormat(RequestError):
     """The body is in a format that is not read here."""
+
+
+class CompressedBody(UnsupportedFormat):
+    """The body is encoded, and nothing is decoded here."""
+
+    headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
+
+    def __init__(self) -> None:
+        super().__init__("Content-Encoding: send the body as it is, without this header")
 
 
 class DeadlineExceeded(RequestError):
@@ -111,15 +148,12 @@ class DeadlineExceeded(RequestError):
         )
 
 
-class TooManyWrites(RequestError):
-    """The tool has been written to as often as it may be."""
+class TooManyRequests(RequestError):
+    """The tool has asked as often, or holds as much, as it may."""
 
-    def __init__(self, per_minute: int) -> None:
-        super().__init__(
-            f"at most {per_minute} requests that change something are taken for a tool in a minute:"
-            " wait a little"
-        )
-        self.retry_after = math.ceil(60 / per_minute)
+    def __init__(self, message: str, retry_after: float) -> None:
+        super().__init__(message)
+        self.headers = {"Retry-After": str(math.ceil(retry_after))}
 
 
 class Stopping(RequestError):
@@ -159,7 +193,8 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownComponents: HTTPStatus.UNPROCESSABLE_ENTITY,
-    TooManyWrites: HTTPStatus.TOO_MANY_REQUESTS,
+    UnknownHost: HTTPStatus.MISDIRECTED_REQUEST,
+    TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     BuilderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Contended: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -187,8 +222,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if isinstance(error, InvalidConfiguration):
             return _answer(status, error.told, warnings=error.hinted)
         answer = _answer(status, error.errors if isinstance(error, BadBody) else [str(error)])
-        if isinstance(error, TooManyWrites):
-            answer.headers["Retry-After"] = str(error.retry_after)
+        if isinstance(error, RequestError):
+            answer.headers.update(error.headers)
         if isinstance(error, ConfigurationChanged) and error.tag:
             answer.etag = error.tag
         if isinstance(error, StaleConnection):
@@ -226,6 +261,8 @@ def _answer(
     headers = {}
     if status in _MAY_PASS:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(cause, web.HTTPMethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(cause.allowed_methods))
     return wrapped(None, errors=errors, warnings=warnings, status=status, headers=headers)

@@ -2,24 +2,14 @@
 
 import asyncio
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import Any, NoReturn
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
-from aiolimiter import AsyncLimiter
+from aiohttp.typedefs import Handler
 from marshmallow import Schema, ValidationError
 
-from components.http.errors import (
-    BadParameter,
-    DeadlineExceeded,
-    TooManyWrites,
-    UnknownParameter,
-)
+from components.http.errors import BadParameter, DeadlineExceeded, UnknownParameter
 from components.http.keys import DEADLINE, SETTINGS
-
-_TOOLS = 100_000
-"""Of how many tools it is known how often they write."""
 
 
 @web.middleware
@@ -34,27 +24,6 @@ async def deadline_middleware(request: web.Request, handler: Handler) -> web.Str
         if deadline.expired():
             raise DeadlineExceeded(seconds) from None
         raise
-
-
-def writes_middleware(per_minute: int) -> Middleware:
-    """Return a middleware that lets each tool write so often, on this instance; 0 is any number.
-
-    As many may come at once, and then one in each share of a minute. Raises `TooManyWrites`.
-    """
-    # One that is forgotten was not used for long, so that it would be full again.
-    bucket_of = lru_cache(_TOOLS)(lambda tool: AsyncLimiter(per_minute, 60))
-
-    @web.middleware
-    async def limit(request: web.Request, handler: Handler) -> web.StreamResponse:
-        tool = request.match_info.get("toolname")
-        if per_minute and tool and request.method not in ("GET", "HEAD", "OPTIONS"):
-            bucket = bucket_of(tool)
-            if not bucket.has_capacity():
-                raise TooManyWrites(per_minute)
-            await bucket.acquire()
-        return await handler(request)
-
-    return limit
 
 
 @web.middleware

@@ -3,14 +3,30 @@
 import asyncio
 import logging
 import socket
+import ssl
+from typing import Any
 
 from aiohttp import web
 
-from components.http.keys import CURRENT_TLS
-from components.http.tls import TlsFiles
+from components.http.connections import Connection, Connections, most_connections
+from components.http.keys import CURRENT_TLS, GATEWAYS
+from components.http.subject import same_name
+from components.http.tls import TlsFiles, certified_name
 from components.settings import Settings
 
 BACKLOG = 128
+
+HANDSHAKE_SECONDS = 10.0
+"""How long the handshake of TLS may take, from the first byte of TCP."""
+
+FAREWELL_SECONDS = 2.0
+"""How long the other end may take to agree to the end of TLS."""
+
+LINGER_SECONDS = 1.0
+"""How long a body that nobody wants is still taken in, so that its sender reads the answer."""
+
+RETRY_SECONDS = 0.2
+"""After how long a connection is accepted again where the system would not let us."""
 
 logger = logging.getLogger(__name__)
 
@@ -18,28 +34,37 @@ logger = logging.getLogger(__name__)
 class Listener:
     """Listens for a runner, in plain text or with TLS as the settings say.
 
-    A live TLS context can learn of a CA and never forgets one. So when files have changed, the
-    same socket is listened on with a new context, and connections under the old one are closed
-    once they have answered.
+    It accepts by itself, since it has to know of a connection before its handshake. A live TLS
+    context can learn of a CA and never forgets one. So when files have changed, new connections
+    have a new context, and those under the old one are closed once they have answered.
     """
 
-    def __init__(self, runner: web.AppRunner, settings: Settings) -> None:
+    def __init__(self, runner: web.AppRunner, settings: Settings, **options: Any) -> None:
         self._runner = runner
         self._settings = settings
+        self._options = options
+        most = most_connections(settings.max_connections)
+        if most < settings.max_connections:
+            logger.warning("at most %s connections: there are no descriptors for more", most)
+        self._connections = Connections(most, settings.max_connections_per_address)
         self._socket: socket.socket | None = None
-        self._site: web.SockSite | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._handshakes: set[asyncio.Task[None]] = set()
         self._files: TlsFiles | None = None
+        self._context: ssl.SSLContext | None = None
 
     async def start(self) -> str:
         """Listen; return the URL. Raises `OSError` for the address or a file."""
-        files = TlsFiles.read(self._settings) if self._settings.tls else None
+        if self._settings.tls:
+            self._use(TlsFiles.read(self._settings))
         address = (self._settings.host, self._settings.port)
         found = await asyncio.get_running_loop().getaddrinfo(*address, type=socket.SOCK_STREAM)
         family, _, _, _, where = found[0]
-        self._socket = socket.create_server(where, family=family, backlog=BACKLOG)
-        self._site, self._files = await self._listen(self._socket, files), files
-        host, port = self._socket.getsockname()[:2]
-        scheme = "https" if files else "http"
+        listened = self._socket = socket.create_server(where, family=family, backlog=BACKLOG)
+        listened.setblocking(False)
+        self._accepting = asyncio.create_task(self._accept(listened))
+        host, port = listened.getsockname()[:2]
+        scheme = "https" if self._context else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def renew(self) -> bool:
@@ -47,35 +72,100 @@ class Listener:
 
         Files that cannot be used, such as half of a new pair, leave everything as it was.
         """
-        if self._files is None or self._socket is None or self._site is None:
+        if self._files is None:
             return False
         try:
             files = TlsFiles.read(self._settings)
             if files == self._files:
                 return False
-            site = await self._listen(self._socket, files)
+            self._use(files)
         except OSError as error:
             logger.error("the TLS files have changed and cannot be used: %s", error)  # noqa: TRY400
             return False
         logger.info("the TLS files have changed: new connections use them")
-        await self._site.stop()
-        self._site, self._files = site, files
         for connection in self._runner.server.connections if self._runner.server else ():
             connection.close()
         return True
 
     async def stop(self) -> None:
         """Stop listening, if it has begun. What is connected stays so."""
-        if self._site is not None:
-            await self._site.stop()
+        tasks = {*self._handshakes, *((self._accepting,) if self._accepting else ())}
+        for each in tasks:
+            each.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         if self._socket is not None:
             self._socket.close()
-        self._site = self._socket = None
+        self._accepting = self._socket = None
 
-    async def _listen(self, listened: socket.socket, files: TlsFiles | None) -> web.SockSite:
-        context = files.context() if files else None
-        site = web.SockSite(self._runner, listened.dup(), ssl_context=context)
-        await site.start()
-        if context is not None:
-            self._runner.app[CURRENT_TLS].context = context
-        return site
+    def _use(self, files: TlsFiles) -> None:
+        self._context = self._runner.app[CURRENT_TLS].context = files.context()
+        self._files = files
+
+    async def _accept(self, listened: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                accepted, (address, *_) = await loop.sock_accept(listened)
+            except OSError as error:
+                self._connections.complain("cannot accept a connection: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+                continue
+            self._welcome(accepted, address)
+            # Whoever floods us is not the only one whose turn it is.
+            await asyncio.sleep(0)
+
+    def _welcome(self, accepted: socket.socket, address: str) -> None:
+        """Have a connection's requests answered, if there is room for it."""
+        assert self._runner.server is not None  # noqa: S101 - it is set up before it listens
+        connection = Connection(
+            self._connections,
+            address,
+            self._runner.server,
+            # From the first byte to the last header, of the first request as of the next.
+            keepalive_timeout=self._settings.idle_timeout,
+            lingering_time=LINGER_SECONDS,
+            **self._options,
+        )
+        if not self._connections.add(connection):
+            accepted.close()
+            return
+        handshake = connection.handshake = asyncio.create_task(self._connect(accepted, connection))
+        self._handshakes.add(handshake)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            self._handshakes.discard(task)
+            if not connection.is_made:
+                self._connections.remove(connection)
+                accepted.close()
+
+        handshake.add_done_callback(ended)
+
+    async def _connect(self, accepted: socket.socket, connection: Connection) -> None:
+        tls: dict[str, Any] = {}
+        if self._context is not None:
+            tls = {
+                "ssl": self._context,
+                "ssl_handshake_timeout": HANDSHAKE_SECONDS,
+                "ssl_shutdown_timeout": FAREWELL_SECONDS,
+            }
+        try:
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                # A reader that has stopped reading is given up, also when we have closed.
+                patience = int(self._settings.request_timeout * 1000)
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.connect_accepted_socket(lambda: connection, accepted, **tls)
+        except OSError as error:
+            logger.debug("%s did not connect: %s", connection.address, error)
+            return
+        if self._is_trusted(transport):
+            self._connections.trust(connection)
+
+    def _is_trusted(self, transport: asyncio.Transport) -> bool:
+        """Whether a connection is of somebody through whom many come, as far as is known."""
+        tls = transport.get_extra_info("ssl_object")
+        if tls is None:
+            return self._settings.trust_plaintext
+        name = certified_name(tls)
+        return any(same_name(name, each) for each in self._runner.app.get(GATEWAYS, ()))

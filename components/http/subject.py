@@ -1,5 +1,6 @@
 """The subject of a client's certificate, as a gateway passes it on."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -39,9 +40,23 @@ class _AnyName(dict[str, ObjectIdentifier]):
 
 _ANY_NAME = _AnyName(_NAMES)  # an empty one would count as none
 
+_ATTRIBUTES = re.compile(r"(?:\\.|[^\\,+])+", re.DOTALL)
+"""The attributes of a name, as they are written between unescaped separators."""
+
+_MAX_LENGTH = 4096
+"""How long a name may be, in characters: far longer than any that is in use."""
+
+_IDENTITY = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+"""What somebody is known by."""
+
 
 def parse_name(text: str) -> Name:
     """Return the name that an RFC 4514 text writes. Raises `ValueError` in words for its sender."""
+    if len(text) > _MAX_LENGTH:
+        raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
+    # Its BER would be taken for the text itself: not who the certificate names.
+    if any(map(_is_hexadecimal_identity, _ATTRIBUTES.findall(text))):
+        raise ValueError("its CN and O must be text, and not hexadecimal (`#...`)")
     try:
         name = Name.from_rfc4514_string(text, _ANY_NAME)
     except ValueError:
@@ -50,6 +65,13 @@ def parse_name(text: str) -> Name:
     if not list(name):
         raise ValueError("it is empty")
     return name
+
+
+def _is_hexadecimal_identity(attribute: str) -> bool:
+    name, _, value = attribute.partition("=")
+    known = _NAMES.get(name.upper())
+    oid = known.dotted_string if known else name
+    return value.startswith("#") and oid in {each.dotted_string for each in _IDENTITY}
 
 
 def same_name(one: Name, other: Name) -> bool:
@@ -73,7 +95,7 @@ class Subject:
         """Return the subject that a name means. Raises `ValueError` in words for its sender."""
         values = {
             oid: [attribute.value for attribute in name.get_attributes_for_oid(oid)]
-            for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
+            for oid in _IDENTITY
         }
         if any(len(found) != 1 for found in values.values()):
             raise ValueError("it must have exactly one CN and exactly one O")

@@ -68,4 +68,11 @@ def peer_name(request: web.Request, current: CurrentTls) -> x509.Name | None:
         raise StaleConnection(
             "the TLS files have changed since this connection was made: connect again"
         )
-    return x509.load_der_x509_certificate(connection.getpeercert(binary_form=True)).subject
+    return certified_name(connection)
+
+
+def certified_name(connection: ssl.SSLObject) -> x509.Name:
+    """Return the subject of the certificate at the other end of a connection of ours."""
+    certificate = connection.getpeercert(binary_form=True)
+    assert certificate is not None  # noqa: S101 - a client without one does not connect
+    return x509.load_der_x509_certificate(certificate).subject

@@ -1,6 +1,8 @@
 """The service over real HTTP, on a store and a builder that a test can reach."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
@@ -9,14 +11,19 @@ from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
 from backends.builders.base import Builder
+from backends.stores.memory import MemoryStore
 from components.http.app import create_app
+from components.http.listener import Listener
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL
+from tests.http.tls_files import Files
 from tests.stores.counting import CountingStore
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 Serve: TypeAlias = Callable[..., Awaitable[Client]]
+
+Listen: TypeAlias = Callable[..., Awaitable[tuple[Listener, str]]]
 
 HEADER = "ssl-client-subject-dn"
 SUBJECT = {HEADER: f"CN={TOOL},O=toolforge"}
@@ -44,6 +51,30 @@ def serve(aiohttp_client: AiohttpClient, store: CountingStore, builder: Scripted
 async def client(serve: Serve) -> Client:
     """The service with its default settings, asked by the tool itself."""
     return await serve()
+
+
+@pytest.fixture
+async def listen() -> AsyncIterator[Listen]:
+    """Serve with some settings, our application or a given one; return the listener and its URL."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            settings: Settings, app: web.Application | None = None
+        ) -> tuple[Listener, str]:
+            app = app or create_app(settings, MemoryStore(), ScriptedBuilder())
+            runner = web.AppRunner(app, shutdown_timeout=0.1)
+            stack.push_async_callback(runner.cleanup)
+            await runner.setup()
+            listener = Listener(runner, settings)
+            stack.push_async_callback(listener.stop)
+            return listener, await listener.start()
+
+        yield start
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return Files(tmp_path)
 
 
 async def answered(response: ClientResponse, status: int = 200) -> Any:

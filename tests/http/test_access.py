@@ -62,9 +62,20 @@ async def test_a_route_that_somebody_adds_is_guarded_from_the_start(serve: Serve
     assert (await client.get("/new")).status == 401
 
 
-@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/healthz", "/readyz"])
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/", "/healthz", "/readyz"])
 async def test_anyone_may_ask_for_the_open_paths(nobody: Client, path: str) -> None:
     assert (await nobody.get(path)).status == 200
+
+
+async def test_whoever_is_nobody_is_told_how_to_be_somebody(nobody: Client) -> None:
+    response = await nobody.get(CONFIG)
+    assert response.headers["WWW-Authenticate"] == 'ClientCertificate realm="components-api"'
+
+
+async def test_a_hexadecimal_name_is_told_in_words(nobody: Client) -> None:
+    headers = {HEADER: "CN=#6d79746f6f6c,O=toolforge"}
+    (error,) = await refused(await nobody.get(CONFIG, headers=headers), 401)
+    assert "its CN and O must be text, and not hexadecimal" in error
 
 
 async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
@@ -91,6 +102,13 @@ async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
         "CN=my\\zztool,O=toolforge",
         "CN=,O=toolforge",
         "CN=mytool\\,O=toolforge",
+        "CN=#6d79746f6f6c,O=toolforge",
+        "CN=#0c066d79746f6f6c,O=toolforge",
+        "cn=#6d79746f6f6c,O=toolforge",
+        "2.5.4.3=#6d79746f6f6c,O=toolforge",
+        "OU=a\\\\+CN=#6d79746f6f6c,O=toolforge",
+        "CN=mytool,O=#746f6f6c666f726765",
+        "CN=mytool,O=toolforge,OU=" + "a" * 4096,
     ],
 )
 async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: str) -> None:
@@ -109,6 +127,8 @@ async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: 
         "CN=mytool+OU=some,O=toolforge",
         "CN=\\6dytool,O=tool\\66orge",
         "1.2.3.4=#616263,CN=mytool,O=toolforge",
+        "OU=CN\\=#61,CN=mytool,O=toolforge",
+        "OU=a\\,CN=\\#61,CN=mytool,O=toolforge",
     ],
 )
 async def test_the_tool_itself_may_however_its_subject_is_written(

@@ -133,7 +133,7 @@ async def test_a_builder_that_stalls_does_not_keep_a_deployment_from_being_answe
 async def test_a_body_that_is_cut_short_is_a_bad_request(client: Client) -> None:
     reader, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(
-        f"POST {CONFIG} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         f"ssl-client-subject-dn: CN={TOOL},O=toolforge\r\n"
         "Transfer-Encoding: chunked\r\n\r\nnot a chunk\r\n".encode()
     )
@@ -145,6 +145,14 @@ async def test_a_body_that_is_cut_short_is_a_bad_request(client: Client) -> None
 async def test_answers_do_not_name_the_software_behind_them(client: Client) -> None:
     for path in ("/healthz", "/nowhere", "/docs"):
         assert (await client.get(path)).headers["Server"] == "components-api"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/docs", CONFIG, "/docs/static/start.js"])
+async def test_no_answer_is_guessed_at_or_framed_by_a_browser(client: Client, path: str) -> None:
+    headers = (await client.get(path)).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
 async def test_an_expectation_that_cannot_be_met_is_told_in_the_envelope(client: Client) -> None:

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from aiohttp import ClientResponse
 from openapi_schema_validator import OAS30Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
@@ -38,7 +39,7 @@ async def test_it_has_every_route(document: Any) -> None:
         if route.resource is not None and route.method != "HEAD"
     }
     undocumented = {path for _, path in routes - documented}
-    assert undocumented == {"/openapi.json", "/docs", "/docs/static/{name}"}
+    assert undocumented == {"/openapi.json", "/docs", "/docs/", "/docs/static/{name}"}
     assert documented <= routes
 
 
@@ -67,16 +68,48 @@ async def test_examples_are_valid(document: Any) -> None:
         validator.validate(schemas[name]["example"])
 
 
-async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(client: Client) -> None:
-    page = await (await client.get("/docs")).text()
-    assert 'url: "/openapi.json"' in page
-    assert "validatorUrl: null" in page
-    linked = re.findall(r'(?:src|href)="([^"]+)"', page)
-    assert len(linked) >= 2
-    for path in linked:
-        assert (await client.get(path)).status == 200
+@pytest.fixture(params=["/docs", "/docs/"])
+async def page(client: Client, request: pytest.FixtureRequest) -> ClientResponse:
+    """The page of Swagger UI."""
+    response: ClientResponse = await client.get(request.param)
+    return response
 
 
-@pytest.mark.parametrize("name", ["nothing.js", "a" * 3000, "..", "%2e%2e%2fcore.py"])
+async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(
+    client: Client, page: ClientResponse
+) -> None:
+    text = await page.text()
+    linked = re.findall(r'(?:src|href)="([^"]+)"', text)
+    assert len(linked) >= 3
+    assert all(path.startswith("/docs/static/") for path in linked)
+    loaded = {path: await client.get(path) for path in linked}
+    assert {each.status for each in loaded.values()} == {200}
+    start = await loaded["/docs/static/start.js"].text()
+    assert 'url: "/openapi.json"' in start
+    assert "validatorUrl: null" in start
+
+
+async def test_its_page_runs_nothing_but_what_is_served_here(page: ClientResponse) -> None:
+    text = await page.text()
+    policy = dict(
+        each.strip().split(" ", 1) for each in page.headers["Content-Security-Policy"].split(";")
+    )
+    assert (policy["default-src"], policy["script-src"]) == ("'none'", "'self'")
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe" not in str(policy)
+    # What such a policy would not run or apply is not there.
+    scripts = re.findall(r"<script[^>]*>(.*?)</script>", text, flags=re.DOTALL)
+    assert len(scripts) == 2
+    assert not any(scripts)
+    assert not re.search(r"<style|\bstyle=|\bon\w+=|javascript:", text)
+
+
+async def test_what_it_loads_is_of_the_type_that_browsers_insist_on(client: Client) -> None:
+    for name, expected in (("start.js", "javascript"), ("swagger-ui.css", "text/css")):
+        response = await client.get(f"/docs/static/{name}")
+        assert expected in response.headers["Content-Type"]
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "a" * 3000, "%2e%2e%2fcore.py"])
 async def test_nothing_else_is_served_beside_it(client: Client, name: str) -> None:
     assert (await client.get(f"/docs/static/{name}")).status == 404

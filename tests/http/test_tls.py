@@ -2,10 +2,6 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from pathlib import Path
-from typing import TypeAlias
 
 import aiohttp
 import pytest
@@ -15,85 +11,12 @@ from aiohttp import web
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app, create_probe_app
 from components.http.keys import GATEWAYS
-from components.http.listener import Listener
 from components.settings import Settings, SettingsError
 from tests.builders.scripted import ScriptedBuilder
-from tests.http.conftest import HEADER
+from tests.http.conftest import HEADER, Listen
+from tests.http.tls_files import Files
 
 GATEWAY = "CN=gateway,OU=tests,O=platform"
-
-
-class Files:
-    """The files that the service reads, as an operator writes them."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.server_ca = trustme.CA()
-        self.client_ca = trustme.CA()
-        self.write_certificate()
-        self.trust(self.client_ca)
-
-    def write_certificate(self) -> None:
-        """Write a new certificate of the service and its key."""
-        leaf = self.server_ca.issue_cert("127.0.0.1")
-        leaf.cert_chain_pems[0].write_to_path(self.directory / "tls.crt")
-        leaf.private_key_pem.write_to_path(self.directory / "tls.key")
-
-    def trust(self, *authorities: trustme.CA) -> None:
-        """Write the file of the clients' authorities."""
-        text = b"".join(each.cert_pem.bytes() for each in authorities)
-        (self.directory / "ca.crt").write_bytes(text)
-
-    def settings(self, **more: object) -> Settings:
-        return Settings(
-            port=0,
-            tls_cert=str(self.directory / "tls.crt"),
-            tls_key=str(self.directory / "tls.key"),
-            tls_client_ca=str(self.directory / "ca.crt"),
-            **more,  # type: ignore[arg-type]
-        )
-
-    def client(
-        self, name: str = "mytool", organization: str = "toolforge", by: trustme.CA | None = None
-    ) -> ssl.SSLContext:
-        """A client's context, with a certificate of that subject."""
-        context = ssl.create_default_context()
-        self.server_ca.configure_trust(context)
-        leaf = (by or self.client_ca).issue_cert(
-            f"{name}@example.org",
-            common_name=name,
-            organization_name=organization,
-            organization_unit_name="tests",
-        )
-        leaf.configure_cert(context)
-        return context
-
-
-@pytest.fixture
-def files(tmp_path: Path) -> Files:
-    return Files(tmp_path)
-
-
-Listen: TypeAlias = Callable[..., Awaitable[tuple[Listener, str]]]
-
-
-@pytest.fixture
-async def listen() -> AsyncIterator[Listen]:
-    """Serve with some settings, our application or a given one; return the listener and its URL."""
-    async with AsyncExitStack() as stack:
-
-        async def start(
-            settings: Settings, app: web.Application | None = None
-        ) -> tuple[Listener, str]:
-            app = app or create_app(settings, MemoryStore(), ScriptedBuilder())
-            runner = web.AppRunner(app, shutdown_timeout=0.1)
-            stack.push_async_callback(runner.cleanup)
-            await runner.setup()
-            listener = Listener(runner, settings)
-            stack.push_async_callback(listener.stop)
-            return listener, await listener.start()
-
-        yield start
 
 
 async def status(

@@ -78,7 +78,7 @@ async def test_a_request_that_never_ends_does_not_keep_it_from_stopping() -> Non
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(
-            b"POST /api/v1/tool/mytool/config HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+            b"POST /api/v1/tool/mytool/config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
             b"Content-Type: application/json\r\n"
             b"ssl-client-subject-dn: CN=mytool,O=toolforge\r\nExpect: 100-continue\r\n\r\n"
         )
