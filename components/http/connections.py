@@ -1,7 +1,7 @@
 """Who is connected: how many may be at a time, who makes room, and one connection.
 
-Nothing here knows what is asked. Where there is no more room, those go that have not asked for
-anything yet, then those that wait between two requests, and never one that is being answered.
+Nothing here knows what is asked. Where there is no more room, the one goes that has been idle the
+longest, and never one that is being answered.
 """
 
 import asyncio
@@ -10,8 +10,6 @@ import logging
 import resource
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Any
 
@@ -30,16 +28,25 @@ _FEW_DESCRIPTORS = 48
 _LINE_SECONDS = 10.0
 """How often the log says that there is no room."""
 
+_TAKEN_IN = 2**16
+"""How many bytes are taken in at a time."""
+
 _SHOWN = 200
 """How many characters of what a parser says are passed on."""
 
 
 class State(Enum):
-    """What a connection does; those go first that are named first."""
+    """What a connection does: it has not asked yet, waits for the next request, or is answered.
+
+    A request whose body is still to come has not been asked.
+    """
 
     NEW = auto()
     WAITING = auto()
     ANSWERING = auto()
+
+
+_IDLE = (State.NEW, State.WAITING)
 
 
 def most_connections(wanted: int) -> int:
@@ -72,15 +79,26 @@ class Connections:
         address = connection.address
         of_address = self._most_of_address and self._of_address[address] >= self._most_of_address
         if of_address or sum(map(len, self._in.values())) >= self._most:
-            idle = self._longest_idle(address if of_address else None)
             self.complain("no room for all connections, such as the last one of %s", address)
-            if idle is None:
+            if not self.make_room(address if of_address else None):
                 return False
-            self.remove(idle)
-            idle.end()
         self._of_address[address] += 1
         self._in[State.NEW][connection] = None
         return True
+
+    def make_room(self, address: str | None = None) -> bool:
+        """End the longest idle one, of an address or of all; return whether there was any.
+
+        There are two kinds, and it is one of those that are more: whoever floods us, with whichever
+        kind, makes room with what is its own.
+        """
+        for state in sorted(_IDLE, key=lambda each: -len(self._in[each])):
+            for each in self._in[state]:
+                if address is None or (each.address == address and not each.is_trusted):
+                    self.remove(each)
+                    each.end()
+                    return True
+        return False
 
     def trust(self, connection: "Connection") -> None:
         """Count one no longer for its address, if it still counts."""
@@ -106,13 +124,6 @@ class Connections:
         if now >= self._next_line:
             self._next_line = now + _LINE_SECONDS
             logger.warning(message, *args)
-
-    def _longest_idle(self, address: str | None) -> "Connection | None":
-        for state in (State.NEW, State.WAITING):
-            for each in self._in[state]:
-                if address is None or (each.address == address and not each.is_trusted):
-                    return each
-        return None
 
     def _forget_address(self, connection: "Connection") -> None:
         if not connection.is_trusted:
@@ -142,10 +153,22 @@ class Connection(web.RequestHandler):
         """Whether there is, or was, a connection that requests come over."""
         return self._wire is not None
 
+    async def start(self) -> None:
+        """Answer requests, until the connection ends."""
+        try:
+            await super().start()
+        except ValueError as error:
+            # The parser lets URLs through that cannot be read later, such as `http://xn--a/`.
+            self._say_unreadable(f"its URL cannot be read: {error}")
+            self.force_close()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to read requests."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio promises
         self._wire = transport
+        if hasattr(transport, "max_size"):
+            # What asyncio takes in at a time: as tiny chunks, its 256 KiB would take too long.
+            transport.max_size = _TAKEN_IN
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -160,14 +183,9 @@ class Connection(web.RequestHandler):
         elif self.handshake is not None:
             self.handshake.cancel()
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Mark it as one that is being answered."""
-        self._connections.move(self, State.ANSWERING)
-        try:
-            yield
-        finally:
-            self._connections.move(self, State.WAITING)
+    def enter(self, state: State) -> None:
+        """Note what it does now."""
+        self._connections.move(self, state)
 
     def handle_error(
         self,
@@ -181,17 +199,23 @@ class Connection(web.RequestHandler):
             response = super().handle_error(request, status, exc, message)
             response.headers.update(ALWAYS)
             return response
-        self._unreadable = True
-        reason = ((message or "").strip().splitlines() or [""])[0].rstrip(":")[:_SHOWN]
-        logger.warning("what %s sent is not HTTP: %s", self.address, reason)
+        reason = self._say_unreadable(message or "")
         answer = wrapped(None, errors=[f"this is not HTTP: {reason}"], status=status)
         answer.headers.update(ALWAYS)
         answer.force_close()
         return answer
 
+    def _say_unreadable(self, message: str) -> str:
+        """Write a line about what cannot be read, and return what is wrong with it."""
+        self._unreadable = True
+        first = next(iter(message.strip().splitlines()), "").rstrip(":")
+        reason = first[:_SHOWN].encode("unicode_escape").decode()
+        logger.warning("what %s sent is not HTTP: %s", self.address, reason)
+        return reason
+
     def log_access(
-        self, request: web.BaseRequest, response: web.StreamResponse, time: float
-    ) -> None:  # type: ignore[override]
+        self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
+    ) -> None:
         """Write a line for each request that was one; the others have theirs already."""
         if not self._unreadable:
             super().log_access(request, response, time)
@@ -199,12 +223,22 @@ class Connection(web.RequestHandler):
 
 @web.middleware
 async def connection_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let the connection of a request know that it is being answered."""
-    connection = request.protocol
+    """Let a connection know while its request, once all of it is there, is being answered."""
+    connection, is_asked = request.protocol, True
     if not isinstance(connection, Connection):
         return await handler(request)
-    with connection.answering():
+
+    def is_whole() -> None:
+        # A body that comes after the answer is nobody's.
+        if is_asked:
+            connection.enter(State.ANSWERING)
+
+    request.content.on_eof(is_whole)
+    try:
         return await handler(request)
+    finally:
+        is_asked = False
+        connection.enter(State.WAITING)
 
 
 def _host(address: str) -> str:

@@ -1,12 +1,14 @@
 """The OpenAPI document: what each route says of itself, and how it is put together."""
 
-from collections.abc import Callable
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp_apigami import (
     AiohttpApiSpec,
     OpenApiVersion,
@@ -142,6 +144,7 @@ _SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()}
     # No script is in the page itself, so that its policy need not allow any there.
     "start.js": Path(__file__).with_name("swagger.js")
 }
+_PIECE = 2**16
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -154,11 +157,29 @@ async def _swagger_ui(request: web.Request) -> web.Response:
     return web.Response(text=page, content_type="text/html", headers={POLICY: _PAGE_POLICY})
 
 
-async def _swagger_file(request: web.Request) -> web.FileResponse:
-    path = _SWAGGER_FILES.get(request.match_info["name"])
-    if path is None:
+async def _swagger_file(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in _SWAGGER_FILES:
         raise web.HTTPNotFound
-    return web.FileResponse(path)
+    # Not a FileResponse: that holds a file open for as long as somebody takes to read it.
+    content = _content(name)
+    content_type, _ = mimetypes.guess_type(name)
+    return web.Response(
+        body=_pieces(content),
+        content_type=content_type or "application/octet-stream",
+        headers={hdrs.CONTENT_LENGTH: str(len(content)), hdrs.CACHE_CONTROL: "max-age=3600"},
+    )
+
+
+async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
+    """Yield what is sent to somebody who may be slow: none of it is kept for each of them."""
+    for start in range(0, len(content), _PIECE):
+        yield memoryview(content)[start : start + _PIECE]
+
+
+@cache
+def _content(name: str) -> bytes:
+    return _SWAGGER_FILES[name].read_bytes()
 
 
 def document_of(app: web.Application) -> dict[str, Any]:

@@ -229,7 +229,10 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if isinstance(error, StaleConnection):
             answer.force_close()
         return answer
-    except Exception:
+    except Exception as error:
+        if isinstance(error, ConnectionError) and request.transport is None:
+            # Who asked went in the middle of its body: nobody reads this.
+            return _answer(HTTPStatus.BAD_REQUEST, ["the body ended before its end"])
         # The one place for what nobody foresaw: the client gets a number, the log the rest.
         error_id = uuid.uuid4().hex[:12]
         logger.exception("internal error %s in %s %s", error_id, request.method, request.path)

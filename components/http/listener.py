@@ -25,7 +25,7 @@ FAREWELL_SECONDS = 2.0
 LINGER_SECONDS = 1.0
 """How long a body that nobody wants is still taken in, so that its sender reads the answer."""
 
-RETRY_SECONDS = 0.2
+RETRY_SECONDS = 0.02
 """After how long a connection is accepted again where the system would not let us."""
 
 logger = logging.getLogger(__name__)
@@ -109,6 +109,7 @@ class Listener:
                 accepted, (address, *_) = await loop.sock_accept(listened)
             except OSError as error:
                 self._connections.complain("cannot accept a connection: %s", error)
+                self._connections.make_room()
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             self._welcome(accepted, address)

@@ -54,6 +54,8 @@ async def main(minutes: float) -> int:
         "COMPONENTS_TOOLFORGE_URL": f"http://127.0.0.1:{runner.addresses[0][1]}",
         "COMPONENTS_LOG_LEVEL": "WARNING",
         "COMPONENTS_WRITES_PER_MINUTE": "0",
+        "COMPONENTS_READS_PER_MINUTE": "0",
+        "COMPONENTS_MAX_HELD": "0",
     }
     counted = Path(tempfile.mkstemp(prefix="components-soak-")[1])
     counted.write_text(f"{0:6}")

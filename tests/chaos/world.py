@@ -133,6 +133,8 @@ class World:
             "COMPONENTS_LAUNCH_TIMEOUT": str(LAUNCH_SECONDS),
             "COMPONENTS_DEPLOYMENTS_KEPT": "400",
             "COMPONENTS_WRITES_PER_MINUTE": "0",
+            "COMPONENTS_READS_PER_MINUTE": "0",
+            "COMPONENTS_MAX_HELD": "0",
         }
         if number == INSTANCES - 1 and Path(FAKETIME).exists():
             env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1"}

@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from components.http.app import create_app
 from components.settings import Settings
-from tests.http.conftest import CONFIG, HEADER, SUBJECT, Listen
+from tests.http.conftest import CONFIG, DEPLOY, HEADER, SUBJECT, Listen
 from tests.http.tls_files import Files
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
@@ -109,6 +110,19 @@ async def test_a_request_that_takes_its_time_is_not_ended_by_that(listen: Listen
             assert await other.has_ended()
         go_on.set()
         assert (await answer)[1] == b"done"
+
+
+async def test_a_body_that_does_not_come_makes_room(listen: Listen) -> None:
+    _, url = await listen(Settings(port=0, max_connections=1))
+    asked = (
+        f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
+        "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n{"
+    )
+    async with peers(url, 1, asked.encode()) as (slow,):
+        assert b" 100 " in await slow.reader.readuntil(b"\r\n\r\n")
+        async with peers(url) as (other,):
+            assert b"200 OK" in (await other.ask())[0]
+        assert await slow.has_ended()
 
 
 async def test_where_there_is_no_room_who_has_not_asked_makes_some(listen: Listen) -> None:
@@ -217,6 +231,41 @@ async def test_a_body_that_becomes_garbled_after_the_answer_is_no_traceback(
         peer.writer.write(b"not a chunk\r\n")
         assert await peer.has_ended()
     assert not [each for each in caplog.records if each.exc_info]
+
+
+async def test_a_url_that_only_fails_later_is_one_line_and_ends_its_connection(
+    listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    _, url = await listen(Settings(port=0))
+    async with peers(url, 1, b"GET http://xn--a/ HTTP/1.1\r\nHost: localhost\r\n\r\n") as (peer,):
+        assert await peer.has_ended()
+    (line,) = [each for each in caplog.records if each.name != "asyncio"]
+    assert line.getMessage().startswith("what 127.0.0.1 sent is not HTTP: its URL cannot be read")
+
+
+async def test_who_goes_in_the_middle_of_a_body_is_no_traceback(
+    listen: Listen, caplog: pytest.LogCaptureFixture
+) -> None:
+    app, ended = create_app(Settings()), asyncio.Event()
+
+    @web.middleware
+    async def note(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        finally:
+            ended.set()
+
+    app.middlewares.insert(0, note)
+    _, url = await listen(Settings(port=0), app)
+    asked = f"POST {DEPLOY} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
+    expecting = "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"
+    async with peers(url, 1, (asked + expecting).encode()) as (peer,):
+        # It says so once the body is about to be read.
+        assert b"100" in await peer.reader.readline()
+        peer.writer.transport.abort()
+        await ended.wait()
+    assert not [each for each in caplog.records if each.exc_info]
+    assert "internal error" not in caplog.text
 
 
 BOMB = gzip.compress(b" " * 2**28, 9)

@@ -29,7 +29,7 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 async def made_up(server: AiohttpServer, tmp_path: Path, *options: str) -> list[tuple[str, int]]:
     """Let schemathesis ask whatever it can think of; return the paths and statuses of answers."""
     app = create_app(
-        Settings(writes_per_minute=0, max_running=1, max_queued=1),
+        Settings(writes_per_minute=0, reads_per_minute=0, max_running=1, max_queued=1),
         MemoryStore(),
         SimulatedBuilder(0.5),
     )

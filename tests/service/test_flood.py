@@ -19,6 +19,7 @@ from tests.http.tls_files import Files
 COMPONENTS = Path(sys.executable).with_name("components")
 DESCRIPTORS = 128
 CONNECTIONS = 200
+BUNDLE = b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
 
 
@@ -47,6 +48,12 @@ class Flooded:
     def probes(self) -> str:
         """Where it answers the health checks."""
         return self._said(rb"health checks on (\S+)")
+
+    @property
+    def said_little(self) -> bool:
+        """Whether its log is small, but for a line for each request that was answered."""
+        log = [line for line in self.log if b" aiohttp.access " not in line]
+        return b"Traceback" not in b"".join(log) and len(log) < 10
 
     def _said(self, pattern: bytes) -> str:
         found: list[bytes] = re.findall(pattern, b"".join(self.log))
@@ -96,7 +103,9 @@ async def flood(url: str, sent: bytes) -> AsyncIterator[None]:
         await asyncio.gather(*(each.wait_closed() for each in opened), return_exceptions=True)
 
 
-@pytest.mark.parametrize("sent", [b"", HALF], ids=["idle", "half-sent"])
+@pytest.mark.parametrize(
+    "sent", [b"", HALF, BUNDLE * 3], ids=["idle", "half-sent", "reading nothing"]
+)
 async def test_others_are_served_and_the_log_stays_small(sent: bytes) -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 2 * CONNECTIONS
     async with service() as flooded, flood(flooded.url, sent):
@@ -107,8 +116,7 @@ async def test_others_are_served_and_the_log_stays_small(sent: bytes) -> None:
                 session.get(f"{flooded.url}/readyz") as response,
             ):
                 assert response.status == 200
-    assert b"Traceback" not in b"".join(flooded.log)
-    assert len(flooded.log) < 20
+    assert flooded.said_little
 
 
 async def test_over_tls_who_begins_no_handshake_keeps_nobody_out(tmp_path: Path) -> None:
@@ -126,5 +134,4 @@ async def test_over_tls_who_begins_no_handshake_keeps_nobody_out(tmp_path: Path)
                 session.get(url, ssl=files.client()) as response,
             ):
                 assert response.status == 200
-    assert b"Traceback" not in b"".join(flooded.log)
-    assert len(flooded.log) < 20
+    assert flooded.said_little
