@@ -34,9 +34,8 @@ $(STAMP): requirements-dev.lock setup.py pyproject.toml
 	  --no-build-isolation --editable .
 	@touch $@
 
-run: install ## Run the service on 127.0.0.1:8000: memory store, simulated builds
-	COMPONENTS_HOST=127.0.0.1 COMPONENTS_PORT=8000 COMPONENTS_STORE=memory \
-	  COMPONENTS_BUILDER=simulated $(BIN)/components serve
+run: install ## Run the service on 127.0.0.1:8000 (COMPONENTS_PORT): memory store, simulated builds
+	COMPONENTS_STORE=memory COMPONENTS_BUILDER=simulated $(BIN)/components serve
 
 demo: install ## Deploy a sample, and watch it: built for real where an engine is there
 	@$(BIN)/python -m examples.demo

@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,33 @@ async def test_make_run_serves_on_port_8000_until_it_is_interrupted() -> None:
             break
     os.killpg(process.pid, signal.SIGINT)
     await process.communicate()
+
+
+async def test_make_run_takes_the_port_from_the_environment() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        "make",
+        "run",
+        cwd=ROOT,
+        env=environ(COMPONENTS_PORT=str(port)),
+        stderr=PIPE,
+        stdout=PIPE,
+        start_new_session=True,
+    )
+    assert process.stderr is not None
+    lines = [line async for line in until(process.stderr, b"listening on ")]
+    os.killpg(process.pid, signal.SIGINT)
+    await process.communicate()
+    assert f"listening on http://127.0.0.1:{port}" in lines[-1].decode()
+
+
+async def until(lines: asyncio.StreamReader, part: bytes) -> AsyncIterator[bytes]:
+    """Yield lines up to the first that has this part."""
+    async for line in lines:
+        yield line
+        if part in line:
+            return
 
 
 async def test_make_openapi_prints_the_document() -> None:
