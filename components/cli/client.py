@@ -3,14 +3,16 @@
 import codecs
 import ipaddress
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from cryptography.x509 import Name, NameAttribute
@@ -18,6 +20,9 @@ from cryptography.x509.oid import NameOID
 from yarl import URL
 
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
+
+LINE_LENGTH = 64 * 1024
+"""A line of a log that is longer, in characters, comes in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +51,26 @@ class Reply:
 
 
 class ServiceError(Exception):
-    """The service could not be asked, or answered with an error; `passing` if only for now."""
+    """The service could not be asked, or answered with an error; `passing` if only for now.
+
+    `status` is what it answered, and `retry_after` the seconds that it asks to be left alone for.
+    """
 
     def __init__(
-        self, errors: tuple[str, ...], warnings: tuple[str, ...] = (), *, passing: bool = False
+        self,
+        errors: tuple[str, ...],
+        warnings: tuple[str, ...] = (),
+        *,
+        passing: bool = False,
+        status: int | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__("; ".join(errors))
         self.errors = errors
         self.warnings = warnings
         self.passing = passing
+        self.status = status
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,8 @@ class Client:
                 decode = codecs.getincrementaldecoder("utf-8")("replace").decode
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + decode(chunk)).split("\n")
+                    if len(rest) > LINE_LENGTH:
+                        lines, rest = [*lines, rest], ""
                     for line in lines:
                         yield line
                 if rest:
@@ -129,7 +147,10 @@ class Client:
             raise self._unreachable(error) from None
 
     def _url(self, path: str) -> URL:
-        return self.connection.url / "api/v1/tool" / self.connection.tool / path
+        # What answers have named may be anything.
+        quoted = quote(path, errors="replace")
+        url = self.connection.url / "api/v1/tool" / self.connection.tool
+        return url.joinpath(quoted, encoded=True)
 
     def _unreachable(self, error: Exception) -> ServiceError:
         message = f"cannot reach the service at {self.connection.url}: {_reason(error)}"
@@ -162,18 +183,30 @@ async def _reply(response: aiohttp.ClientResponse) -> Reply:
             _date(response),
             response.headers.get("ETag", ""),
         )
-    except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError):
+    except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError, RecursionError):
         message = f"{response.url} answered {response.status}, and not as this service does"
         raise ServiceError((message,), passing=response.status >= HTTPStatus.BAD_GATEWAY) from None
 
 
 def _date(response: aiohttp.ClientResponse) -> datetime:
-    return parsedate_to_datetime(response.headers["Date"])
+    """Return when it was answered: by the service's clock, or by ours where that says nothing."""
+    try:
+        date = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return datetime.now(UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
 def _refusal(response: aiohttp.ClientResponse, reply: Reply) -> ServiceError:
-    passing = response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    return ServiceError(reply.errors, reply.warnings, passing=passing)
+    busy = response.status == HTTPStatus.TOO_MANY_REQUESTS
+    after = response.headers.get("Retry-After", "")
+    return ServiceError(
+        reply.errors,
+        reply.warnings,
+        passing=busy or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+        status=response.status,
+        retry_after=float(after) if re.fullmatch("[0-9]{1,4}", after) else None,
+    )
 
 
 def _reason(error: Exception) -> str:

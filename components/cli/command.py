@@ -2,6 +2,10 @@
 
 import asyncio
 import functools
+import io
+import re
+import signal
+import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +15,7 @@ from yarl import URL
 
 from components.cli.client import Connection, ServiceError, connect
 from components.cli.output import Output
+from components.cli.text import plain_lines
 from components.settings import Settings
 from components.tool_name import RULE, is_tool_name
 
@@ -22,6 +27,30 @@ EXIT_FAILED = 2
 
 EXIT_GOING_ON = 3
 """It had not ended when the time ran out."""
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+"""Somebody pressed Ctrl-C."""
+
+
+class InvalidFile(ServiceError):
+    """What was given is no configuration, whoever found that out."""
+
+
+class Commands(click.Group):
+    """The program: errors in what was asked for are text too, and Ctrl-C is no error."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and exit with its code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as error:
+            said = io.StringIO()
+            error.show(said)
+            click.echo("\n".join(plain_lines(said.getvalue().rstrip("\n"))), err=True)
+            code = error.exit_code
+        except click.Abort:
+            code = EXIT_INTERRUPTED
+        sys.exit(code)
 
 
 def _tool(context: click.Context, parameter: click.Parameter, value: str) -> str:
@@ -38,6 +67,20 @@ def _url(context: click.Context, parameter: click.Parameter, value: str) -> URL:
     if url.scheme not in ("http", "https") or not url.host:
         raise click.BadParameter(f"{value!r} is not an http or https URL")
     return url
+
+
+def visible(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return a value that goes into a header. Raises `click.BadParameter` where it cannot."""
+    if value is not None and not re.fullmatch(r"[!#-~]{1,255}", value):
+        raise click.BadParameter("must be 1 to 255 visible ASCII characters, and no quotes")
+    return value
+
+
+def name(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return a value that goes into a path. Raises `click.BadParameter` where it cannot."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", value):
+        raise click.BadParameter(f"{value!r} is no name: letters, digits, '-', '.' and '_'")
+    return value
 
 
 _json_option = click.option(
@@ -135,7 +178,9 @@ def with_client(
                 context.exit(asyncio.run(run()) or 0)
         except ServiceError as error:
             output.messages(warnings=error.warnings, errors=error.errors)
-            context.exit(EXIT_FAILED)
+            context.exit(EXIT_OTHERWISE if isinstance(error, InvalidFile) else EXIT_FAILED)
+        except KeyboardInterrupt:
+            context.exit(EXIT_INTERRUPTED)
 
     for option in reversed(_options):
         command = option(command)

@@ -1,32 +1,61 @@
 """The commands of a tool's configuration."""
 
 import json
-from pathlib import Path
-from typing import Any, BinaryIO
+from http import HTTPStatus
+from typing import Any
 
 import click
-import yaml
 
-from components.cli.client import Client
-from components.cli.command import EXIT_FAILED, EXIT_OTHERWISE, with_client, with_output
+from components.cli.client import Client, Reply, ServiceError
+from components.cli.command import EXIT_OTHERWISE, InvalidFile, visible, with_client, with_output
 from components.cli.diff import differences
-from components.cli.output import Output, history_table
+from components.cli.files import ConfigurationFile, GivenFile
+from components.cli.output import Output
+from components.cli.tables import history_table
+from components.cli.text import json_text, yaml_text
 from components.configuration.json_schema import json_schema
 from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
-from components.configuration.reading import Format, read
+from components.configuration.reading import Format
 from components.configuration.validation import ineffective, validate
 
 _CONTENT_TYPES = {Format.JSON: "application/json", Format.YAML: "application/yaml"}
 
-_file = click.argument("file", type=click.File("rb"))
+_INVALID = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    HTTPStatus.UNPROCESSABLE_ENTITY,
+)
+"""What the service answers to a body that is no configuration."""
+
+_file = click.argument("file", type=ConfigurationFile())
 
 _if_match = click.option(
-    "--if-match", metavar="ETAG", help="Only if the stored one has this ETag; see `history`."
+    "--if-match",
+    metavar="ETAG",
+    callback=visible,
+    help="Only if the stored one has this ETag; see `history`.",
 )
 
 
 def _condition(tag: str | None) -> dict[str, str]:
     return {"If-Match": tag if tag == "*" else f'"{tag}"'} if tag else {}
+
+
+async def store(client: Client, file: GivenFile, if_match: str | None = None) -> Reply:
+    """Store the configuration in a file. Raises `InvalidFile` and other `ServiceError`s."""
+    headers = {"Content-Type": _CONTENT_TYPES[file.format], **_condition(if_match)}
+    try:
+        return await client.request("POST", "config", file.body, headers=headers)
+    except ServiceError as error:
+        if error.status in _INVALID:
+            raise InvalidFile(error.errors, error.warnings) from None
+        raise
+
+
+def show_stored(client: Client, output: Output, reply: Reply) -> None:
+    """Say that a configuration is stored."""
+    count = len(reply.data["components"])
+    output.line(f"stored the configuration of {client.connection.tool}: {_counted(count)}")
 
 
 @click.group("config")
@@ -41,21 +70,19 @@ async def show(client: Client, output: Output) -> None:
     reply = await client.request("GET", "config")
     output.reply(reply)
     if not output.data(reply.data):
-        output.line(_yaml(reply.data))
+        output.lines(yaml_text(reply.data))
 
 
 @configuration.command("set")
 @_file
 @_if_match
 @with_client
-async def set_(client: Client, output: Output, file: BinaryIO, if_match: str | None) -> None:
+async def set_(client: Client, output: Output, file: GivenFile, if_match: str | None) -> None:
     """Store the configuration in FILE (YAML, or JSON if its name ends so; - is standard input)."""
-    headers = {"Content-Type": _CONTENT_TYPES[_format(file)], **_condition(if_match)}
-    reply = await client.request("POST", "config", file.read(), headers=headers)
+    reply = await store(client, file, if_match)
     output.reply(reply)
     if not output.data(reply.data):
-        count = len(reply.data["components"])
-        output.line(f"stored the configuration of {client.connection.tool}: {_counted(count)}")
+        show_stored(client, output, reply)
 
 
 @configuration.command("delete")
@@ -66,7 +93,7 @@ async def delete(client: Client, output: Output, if_match: str | None) -> None:
     reply = await client.request("DELETE", "config", headers=_condition(if_match))
     output.reply(reply)
     if not output.data(reply.data):
-        output.line(_yaml(reply.data))
+        output.lines(yaml_text(reply.data))
         output.messages(info=[f"removed the configuration of {client.connection.tool}"])
 
 
@@ -78,19 +105,20 @@ async def history(client: Client, output: Output) -> None:
     output.reply(reply)
     if not output.data(reply.data):
         if reply.data["configurations"]:
-            output.out.print(history_table(reply.data["configurations"]))
+            output.table(history_table(reply.data["configurations"]))
         else:
             output.line(f"{client.connection.tool} has had no configuration")
 
 
 @configuration.command("diff")
-@click.argument("file", type=click.File("rb"), required=False)
+@click.argument("file", type=ConfigurationFile(), required=False)
 @with_client
-async def diff(client: Client, output: Output, file: BinaryIO | None) -> int:
+async def diff(client: Client, output: Output, file: GivenFile | None) -> None:
     """Show what FILE would change, component by component.
 
     Without FILE, what the stored configuration has changed in the one before it.
     """
+    given = _valid(file) if file else None
     reply = await client.request("GET", "config/history")
     output.reply(reply)
     kept = reply.data["configurations"]
@@ -98,45 +126,41 @@ async def diff(client: Client, output: Output, file: BinaryIO | None) -> int:
     if file is None:
         old, new = (kept[1]["config"] if len(kept) > 1 else {}), stored
     else:
-        try:
-            old, new = stored, read(file.read(), _format(file))
-            validate(new)
-        except MalformedConfiguration as error:
-            output.messages(errors=[str(error)])
-            return EXIT_FAILED
-        except InvalidConfiguration as error:
-            shown = list(map(str, error.problems))
-            output.messages(warnings=list(map(str, error.hints)), errors=shown)
-            return EXIT_FAILED
+        old, new = stored, given
     found = differences(old, new)
     if not output.data({"differences": [each.as_data() for each in found]}):
         for each in found:
-            output.out.print(each.as_text(), soft_wrap=True)
+            output.styled(each.as_lines())
         if not found:
             same = json.dumps(old) == json.dumps(new)
             output.line("nothing" if same else "nothing but the order")
-    return 0
+
+
+def _valid(file: GivenFile) -> Any:
+    """Return the configuration in a file. Raises `InvalidFile`."""
+    try:
+        value = file.value()
+        validate(value)
+    except MalformedConfiguration as error:
+        raise InvalidFile((str(error),)) from None
+    except InvalidConfiguration as error:
+        raise InvalidFile(tuple(map(str, error.problems)), tuple(map(str, error.hints))) from None
+    return value
 
 
 @configuration.command("validate")
 @_file
 @with_output
-def validate_(output: Output, file: BinaryIO) -> int:
+def validate_(output: Output, file: GivenFile) -> int:
     """Check the configuration in FILE; no service is asked."""
-    errors: list[str] = []
-    warnings: tuple[Any, ...] = ()
-    value: Any = None
+    errors: tuple[str, ...] = ()
     try:
-        value = read(file.read(), _format(file))
-        validate(value)
-        warnings = ineffective(value)
-    except MalformedConfiguration as error:
-        errors = [str(error)]
-    except InvalidConfiguration as error:
-        errors, warnings = list(map(str, error.problems)), error.hints
-    shown = list(map(str, warnings))
-    if not output.data({"valid": not errors, "errors": errors, "warnings": shown}):
-        output.messages(warnings=shown, errors=errors)
+        value = _valid(file)
+        warnings = tuple(map(str, ineffective(value)))
+    except InvalidFile as error:
+        errors, warnings = error.errors, error.warnings
+    if not output.data({"valid": not errors, "errors": errors, "warnings": warnings}):
+        output.messages(warnings=warnings, errors=errors)
         if not errors:
             output.line(f"valid: {_counted(len(value['components']))}")
     return EXIT_OTHERWISE if errors else 0
@@ -146,18 +170,8 @@ def validate_(output: Output, file: BinaryIO) -> int:
 @with_output
 def schema(output: Output) -> int:
     """Print the JSON Schema of a configuration, for editors; with or without --json."""
-    output.line(json.dumps(json_schema(), indent=2))
+    output.lines(json_text(json_schema()))
     return 0
-
-
-def _format(file: BinaryIO) -> Format:
-    # Standard input has no name of its own everywhere, and YAML reads JSON too.
-    is_json = Path(str(getattr(file, "name", ""))).suffix.lower() == ".json"
-    return Format.JSON if is_json else Format.YAML
-
-
-def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
 
 
 def _counted(components: int) -> str:

@@ -1,18 +1,49 @@
 """The commands of a tool's deployments."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import click
 
-from components.cli.client import Client
-from components.cli.command import with_client
-from components.cli.output import Output, deployments_table, plan_table
+from components.cli.client import Client, Reply
+from components.cli.command import name, visible, with_client
+from components.cli.configuration import show_stored, store
+from components.cli.files import ConfigurationFile, GivenFile
+from components.cli.output import Output
+from components.cli.tables import deployments_table, plan_table
 from components.cli.watching import Watching, show_deployment, with_watching
 from components.engine.queue import WhenBusy
 
-_id = click.argument("deploy_id", metavar="[ID]", default="latest")
-_description = click.option("--description", metavar="TEXT", help="Why it is made, for people.")
+DESCRIPTION_LENGTH = 500
+"""How many characters of a description the service takes."""
+
+
+def _clipped(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Return the first line of a description, as much as there is room for, and say if it is cut.
+
+    It is often a commit's message, and must not be what a deployment fails for.
+    """
+    if value is None:
+        return None
+    first = next(iter(value.strip().splitlines()), "").rstrip()
+    if len(first) > DESCRIPTION_LENGTH:
+        first = first[: DESCRIPTION_LENGTH - 1] + "…"
+        told = f"the description has more than {DESCRIPTION_LENGTH} characters: it is clipped"
+        Output().messages(warnings=[told])
+    elif first != value.strip():
+        Output().messages(warnings=["the description has several lines: the first one is taken"])
+    return first
+
+
+_id = click.argument("deploy_id", metavar="[ID]", default="latest", callback=name)
+_other_id = click.argument("deploy_id", metavar="ID", callback=name)
+_description = click.option(
+    "--description",
+    metavar="TEXT",
+    callback=_clipped,
+    help="Why it is made, for people: one line.",
+)
 _when_busy = click.option(
     "--when-busy",
     type=click.Choice([each.value for each in WhenBusy]),
@@ -21,17 +52,26 @@ _when_busy = click.option(
 _key = click.option(
     "--idempotency-key",
     metavar="KEY",
+    callback=visible,
     help="Given again, the same KEY answers the deployment that it made first.",
 )
 
 
 def _asked(**options: Any) -> dict[str, Any]:
     """Return the body of a request that asks for what was given on the command line."""
-    return {name.replace("_", "-"): value for name, value in options.items() if value}
+    return {option.replace("_", "-"): value for option, value in options.items() if value}
 
 
-def _headers(key: str | None) -> dict[str, str]:
-    return {"Idempotency-Key": key} if key else {}
+async def _made(
+    client: Client, output: Output, path: str, body: Mapping[str, Any], key: str | None
+) -> Reply:
+    """Return the reply to a request for a new deployment."""
+    headers = {"Idempotency-Key": key} if key else {}
+    try:
+        return await client.request("POST", path, json=body or None, headers=headers)
+    except asyncio.CancelledError:
+        output.interrupted("whether there is a new deployment: components deployment list")
+        raise
 
 
 @click.command()
@@ -41,6 +81,13 @@ def _headers(key: str | None) -> dict[str, str]:
 @_when_busy
 @click.option("--dry-run", is_flag=True, help="Show what would be built, and do nothing.")
 @_key
+@click.option(
+    "--config",
+    "file",
+    metavar="FILE",
+    type=ConfigurationFile(),
+    help="Store the configuration in FILE first, once all else that is given has been checked.",
+)
 @with_client
 @with_watching
 async def deploy(
@@ -53,11 +100,19 @@ async def deploy(
     when_busy: str | None,
     dry_run: bool,
     idempotency_key: str | None,
+    file: GivenFile | None,
 ) -> int:
     """Deploy the stored configuration: launch the builds of all components at once.
 
     With COMPONENTs, only those, and what they reuse.
     """
+    if dry_run and file:
+        raise click.UsageError("--dry-run stores nothing: it cannot take --config")
+    if file:
+        stored = await store(client, file)
+        output.reply(stored)
+        if not output.as_json and watching.shows_builds:
+            show_stored(client, output, stored)
     body = _asked(
         components=list(components),
         description=description,
@@ -65,13 +120,12 @@ async def deploy(
         when_busy=when_busy,
         dry_run=dry_run,
     )
-    headers = _headers(idempotency_key)
-    reply = await client.request("POST", "deploy", json=body or None, headers=headers)
+    reply = await _made(client, output, "deploy", body, idempotency_key)
     if not dry_run:
         return await show_deployment(client, output, reply, watching)
     output.reply(reply)
     if not output.data(reply.data):
-        output.out.print(plan_table(reply.data["builds"]))
+        output.table(plan_table(reply.data["builds"]))
     return 0
 
 
@@ -88,7 +142,7 @@ async def list_(client: Client, output: Output) -> None:
     output.reply(reply)
     if not output.data(reply.data):
         if reply.data["deployments"]:
-            output.out.print(deployments_table(reply.data["deployments"]))
+            output.table(deployments_table(reply.data["deployments"]))
         else:
             output.line(f"{client.connection.tool} has no deployments")
 
@@ -116,7 +170,7 @@ async def cancel(client: Client, output: Output, watching: Watching, deploy_id: 
 
 
 @deployment.command("delete")
-@click.argument("deploy_id", metavar="ID")
+@_other_id
 @with_client
 async def delete(client: Client, output: Output, deploy_id: str) -> None:
     """Remove a deployment that has ended."""
@@ -144,12 +198,7 @@ def _again(what: str, help_: str, argument: Callable[[Any], Any]) -> None:
         idempotency_key: str | None,
     ) -> int:
         body = _asked(description=description, when_busy=when_busy)
-        reply = await client.request(
-            "POST",
-            f"deploy/{deploy_id}/{what}",
-            json=body or None,
-            headers=_headers(idempotency_key),
-        )
+        reply = await _made(client, output, f"deploy/{deploy_id}/{what}", body, idempotency_key)
         return await show_deployment(client, output, reply, watching)
 
 
@@ -161,5 +210,5 @@ _again(
 _again(
     "rollback",
     "Deploy what the finished deployment ID has built; nothing is built.",
-    click.argument("deploy_id", metavar="ID"),
+    _other_id,
 )

@@ -6,8 +6,8 @@ from difflib import unified_diff
 from enum import StrEnum
 from typing import Any
 
-import yaml
-from rich.text import Text
+from components.cli.text import yaml_text
+from components.configuration.problems import path_text
 
 _CONTEXT_LINES = 2
 _STYLES = {"+": "green", "-": "red"}
@@ -34,21 +34,23 @@ class Difference:
         """Return it for JSON."""
         return asdict(self)
 
-    def as_text(self) -> Text:
-        """Return it as people see it, in colour."""
-        text = Text(f"{self.where}: {self.change}", style="bold")
-        for line in self.lines:
-            text.append(f"\n  {line}", style=_STYLES.get(line[:1], "not bold"))
-        return text
+    def as_lines(self) -> list[tuple[str, str]]:
+        """Return it as people see it: lines, each with its style."""
+        shown = [(f"  {line}", _STYLES.get(line[:1], "")) for line in self.lines]
+        return [(f"{self.where}: {self.change}", "bold"), *shown]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
     """Return what is different in `new`: each component that is, and each other key."""
     parts = [
-        _difference(f"components.{name}", *pair)
+        _difference(path_text(("components", name)), *pair)
         for name, pair in _pairs(old.get("components", {}), new.get("components", {}))
     ]
-    parts += [_difference(name, *pair) for name, pair in _pairs(old, new) if name != "components"]
+    parts += [
+        _difference(path_text((name,)), *pair)
+        for name, pair in _pairs(old, new)
+        if name != "components"
+    ]
     return [each for each in parts if each]
 
 
@@ -73,4 +75,4 @@ def _difference(where: str, old: object, new: object) -> Difference | None:
 def _lines(value: object) -> list[str]:
     if value is _NOTHING:
         return []
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True).splitlines()
+    return yaml_text(value).split("\n")

@@ -1,16 +1,16 @@
-"""Following a deployment until it is final: live on a terminal, line by line elsewhere."""
+"""Following a deployment until it is final: what is asked, how often, and what is waited out."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import ExitStack, aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from http import HTTPStatus
 from typing import Any
 
-from rich.live import Live
-
 from components.cli.client import Client, Reply, ServiceError
-from components.cli.output import Output, builds_table, elapsed, first_line
+from components.cli.output import Output
+from components.cli.screen import screen
 
 WAIT_SECONDS = 30.0
 """How long the service may hold an answer."""
@@ -42,11 +42,11 @@ async def follow(
     may pass is told and waited out. If `quiet`, only messages are shown. Raises `ServiceError`.
     """
     last = reply
-    with ExitStack() as stack:
-        show = _silent if quiet else _shown(output, stack, len(reply.data["builds"]))
+    with screen(output, reply, quiet=quiet) as (owner, show):
         try:
             async with asyncio.timeout(seconds):
-                async with aclosing(_replies(client, output, reply)) as replies:
+                replies = _by_the_clock(_replies(client, owner, reply))
+                async with aclosing(replies):
                     async for last in replies:
                         show(last)
         except TimeoutError:
@@ -54,88 +54,69 @@ async def follow(
     return last
 
 
-def _silent(reply: Reply) -> None:
-    """Show nothing."""
+async def _by_the_clock(replies: AsyncGenerator[Reply, None]) -> AsyncGenerator[Reply, None]:
+    """Yield each reply and, every second until the next one, the same with the time it is then."""
+    clock = asyncio.get_running_loop().time
+    async with aclosing(replies):
+        coming = asyncio.create_task(_next(replies))
+        try:
+            while reply := await coming:
+                yield reply
+                came, coming = clock(), asyncio.create_task(_next(replies))
+                while not (await asyncio.wait((coming,), timeout=1))[0]:
+                    yield replace(reply, date=reply.date + timedelta(seconds=clock() - came))
+        finally:
+            coming.cancel()
+            await asyncio.gather(coming, return_exceptions=True)
+
+
+async def _next(replies: AsyncGenerator[Reply, None]) -> Reply | None:
+    return await anext(replies, None)
 
 
 async def _replies(client: Client, output: Output, reply: Reply) -> AsyncGenerator[Reply, None]:
-    """Yield a reply for each change, and each second a newer date, until it is final."""
+    """Yield a reply for each change until it is final; tell of failures that pass."""
     told = {*reply.info, *reply.warnings, *reply.errors}
-    loop = asyncio.get_running_loop()
+    clock = asyncio.get_running_loop().time
     path = f"deploy/{reply.data['deploy-id']}"
+    failures: dict[str, None] = {}
     yield reply
-    pause, failing_since = FIRST_PAUSE_SECONDS, None
+    pause, failing_since = FIRST_PAUSE_SECONDS, clock()
     while not is_final(reply.data):
-        began = loop.time()
+        began = clock()
         try:
-            async with aclosing(_changed(client, path, reply)) as news:
-                async for each in news:
-                    reply = each
-                    yield reply
+            reply = await client.changed(path, reply, WAIT_SECONDS)
         except ServiceError as error:
-            failing_since = failing_since or loop.time()
-            if not error.passing or loop.time() - failing_since > PATIENCE_SECONDS:
+            failing_since = failing_since if failures else clock()
+            if not _may_pass(error, clock() - failing_since):
                 raise
-            _tell(output, told, (), error.warnings, error.errors)
-            await asyncio.sleep(pause)
+            fresh = [each for each in error.errors if each not in failures]
+            output.messages(warnings=[f"{each}; trying again" for each in fresh])
+            failures |= dict.fromkeys(error.errors)
+            await asyncio.sleep(error.retry_after or pause)
             pause = min(pause * 1.5, MAX_PAUSE_SECONDS)
-        else:
-            pause, failing_since = FIRST_PAUSE_SECONDS, None
-            _tell(output, told, reply.info, reply.warnings, reply.errors)
-            if not is_final(reply.data) and loop.time() - began < FIRST_PAUSE_SECONDS:
-                # Whatever makes a service answer at once each time, it is not asked in a rush.
-                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            continue
+        if failures:
+            output.messages(info=["the service answers again"])
+        pause, failures = FIRST_PAUSE_SECONDS, {}
+        yield reply
+        _tell(output, told, reply)
+        if not is_final(reply.data) and clock() - began < FIRST_PAUSE_SECONDS:
+            # Whatever makes a service answer at once each time, it is not asked in a rush.
+            await asyncio.sleep(FIRST_PAUSE_SECONDS)
 
 
-async def _changed(client: Client, path: str, reply: Reply) -> AsyncGenerator[Reply, None]:
-    """Wait for a change, and yield it last; meanwhile, every second, how time passes."""
-    waiting = asyncio.create_task(client.changed(path, reply, WAIT_SECONDS))
-    try:
-        while not (await asyncio.wait((waiting,), timeout=1))[0]:
-            reply = replace(reply, date=reply.date + timedelta(seconds=1))
-            yield reply
-        yield waiting.result()
-    finally:
-        waiting.cancel()
-        await asyncio.wait((waiting,))
+def _may_pass(error: ServiceError, seconds: float) -> bool:
+    """Whether to ask again after a failure; who is told to ask later does so for any time."""
+    is_busy = error.status == HTTPStatus.TOO_MANY_REQUESTS
+    return error.passing and (is_busy or seconds <= PATIENCE_SECONDS)
 
 
-def _tell(
-    output: Output,
-    told: set[str],
-    info: tuple[str, ...],
-    warnings: tuple[str, ...],
-    errors: tuple[str, ...],
-) -> None:
+def _tell(output: Output, told: set[str], reply: Reply) -> None:
     """Show the messages that have not been shown yet."""
     output.messages(
-        info=[each for each in info if each not in told],
-        warnings=[each for each in warnings if each not in told],
-        errors=[each for each in errors if each not in told],
+        info=[each for each in reply.info if each not in told],
+        warnings=[each for each in reply.warnings if each not in told],
+        errors=[each for each in reply.errors if each not in told],
     )
-    told |= {*info, *warnings, *errors}
-
-
-def _shown(output: Output, stack: ExitStack, lines: int) -> Callable[[Reply], None]:
-    if output.as_json:
-        return lambda reply: None
-    # What does not fit on the terminal could not be shown live.
-    if output.out.is_terminal and lines < output.out.height:
-        live = stack.enter_context(Live(console=output.out, auto_refresh=False))
-        return lambda reply: live.update(builds_table(reply.data, reply.date), refresh=True)
-    return _changes(output)
-
-
-def _changes(output: Output) -> Callable[[Reply], None]:
-    """Print a line for a component whenever its status or message has changed."""
-    seen: dict[str, tuple[str, str]] = {}
-
-    def show(reply: Reply) -> None:
-        for name, build in reply.data["builds"].items():
-            now = (build["status"], build["message"])
-            if seen.get(name) != now:
-                seen[name] = now
-                parts = (name, build["status"], elapsed(reply.data, build, reply.date))
-                output.line("  ".join(filter(None, (*parts, first_line(build["message"])))))
-
-    return show
+    told |= {*reply.info, *reply.warnings, *reply.errors}

@@ -7,16 +7,18 @@ from typing import Any
 import click
 
 from components.cli.client import Client, ServiceError
-from components.cli.command import with_client
-from components.cli.output import Output, plain
+from components.cli.command import name, with_client
+from components.cli.output import Output
 
 TAIL_LINES = 10
 """How much of a failed build's log is shown at the end of a deployment that is followed."""
 
 
 @click.command()
-@click.argument("component")
-@click.option("--deployment", "deploy_id", metavar="ID", default="latest", show_default=True)
+@click.argument("component", callback=name)
+@click.option(
+    "--deployment", "deploy_id", metavar="ID", default="latest", show_default=True, callback=name
+)
 @click.option("--follow", is_flag=True, help="Go on until the build has ended.")
 @with_client
 async def logs(
@@ -28,7 +30,7 @@ async def logs(
         if output.as_json:
             found.append(line)
         else:
-            output.line(plain(line))
+            output.line(line)
     output.data({"lines": found})
 
 
@@ -48,7 +50,7 @@ async def show_failures(client: Client, output: Output, deployment: Mapping[str,
         if tail:
             output.line(f"the last lines of the log of {component}:")
             for line in tail:
-                output.line(f"  {plain(line)}")
+                output.line(f"  {line}")
 
 
 def _path(deploy_id: str, component: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 from pytest_aiohttp.plugin import AiohttpServer
 
-from components.cli import main
+from components.cli.program import program
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
@@ -33,6 +33,6 @@ def run(url: str) -> Run:
         environ = {"COMPONENTS_URL": url, "COMPONENTS_TOOL": TOOL, **env}
         runner = CliRunner(env=environ)
         # In a thread, because a command has an event loop of its own.
-        return await asyncio.to_thread(runner.invoke, main, arguments, input=stdin)
+        return await asyncio.to_thread(runner.invoke, program, arguments, input=stdin)
 
     return command

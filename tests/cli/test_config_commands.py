@@ -31,7 +31,7 @@ async def test_a_json_file_is_read_as_json(run: Run, tmp_path: Path) -> None:
     assert (await run("config", "set", str(file))).stdout.endswith(": 1 component\n")
     file.write_text("components: {}")
     broken = await run("config", "set", str(file))
-    assert broken.exit_code == 2
+    assert broken.exit_code == 1
     assert "not valid JSON" in broken.stderr
 
 
@@ -53,9 +53,9 @@ async def test_warnings_are_shown_on_standard_error(run: Run) -> None:
     assert result.stderr == "warning: xyz: is not known: kept, without effect\n"
 
 
-async def test_errors_of_the_service_are_shown_and_the_exit_code_is_2(run: Run) -> None:
+async def test_what_the_service_finds_wrong_is_shown_and_the_exit_code_is_1(run: Run) -> None:
     result = await run("config", "set", "-", stdin="components: {web: {}}")
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "error: components.web.build: is required" in result.stderr
     assert "error: components.web.run: is required" in result.stderr
     assert result.stdout == ""
@@ -108,6 +108,53 @@ async def test_validation_for_scripts_is_json(run: Run) -> None:
 
 async def test_the_schema_is_printed(run: Run) -> None:
     Draft202012Validator.check_schema(json.loads((await run("config", "schema")).stdout))
+
+
+@pytest.mark.parametrize(
+    "command", [("validate",), ("set",), ("diff",), ("deploy", "--config")], ids=" ".join
+)
+@pytest.mark.parametrize(
+    "text", ["components: [", "components: {}", "a: 2024-01-01", "[" * 5000, "#" * 300_000]
+)
+async def test_what_is_no_configuration_has_exit_code_1_whoever_finds_out(
+    run: Run, tmp_path: Path, command: tuple[str, ...], text: str
+) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    group = () if command[0] == "deploy" else ("config",)
+    result = await run(*group, *command, str(file))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(("error: ", "warning: "))
+    assert "invalid" not in result.stdout
+
+
+@pytest.mark.parametrize("tag", ["", "two words", 'a"b', "é", "a\nb"])
+async def test_a_tag_that_cannot_be_one_is_a_usage_error(run: Run, tag: str) -> None:
+    result = await run("config", "delete", "--if-match", tag)
+    assert result.exit_code == 2
+    assert "visible ASCII characters" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../config", "a/b", "", "a?b", ".."])
+async def test_an_id_that_cannot_be_one_is_a_usage_error(run: Run, name: str) -> None:
+    result = await run("deployment", "show", name)
+    assert result.exit_code == 2
+    assert "is no name" in result.stderr
+
+
+async def test_a_file_that_cannot_be_read_is_a_usage_error(run: Run) -> None:
+    result = await run("config", "validate", "/")
+    assert result.exit_code == 2
+    assert "Is a directory" in result.stderr
+    result = await run("config", "validate", "/proc/self/mem")
+    assert result.exit_code == 2
+    assert "'/proc/self/mem': Input/output error" in result.stderr
+
+
+async def test_a_file_without_end_is_not_read_to_its_end(run: Run) -> None:
+    result = await run("config", "validate", "/dev/zero")
+    assert result.exit_code == 1
+    assert "is too large" in result.stderr
 
 
 async def test_a_file_that_is_not_there_is_a_usage_error(run: Run) -> None:

@@ -4,9 +4,12 @@ import json
 
 import pytest
 import yaml
+from aiohttp import web
+from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from tests.builders.scripted import ScriptedBuilder
+from tests.cli import fake
 from tests.cli.conftest import Run
 from tests.factories import configuration, reusing
 
@@ -87,3 +90,13 @@ async def test_a_log_that_cannot_be_had_does_not_hide_how_it_ended(
     assert result.exit_code == 1
     assert "the log of web: there is no log of build-1" in result.stderr
     assert result.stdout.splitlines()[-1] == "ERROR"
+
+
+async def test_a_line_without_end_comes_in_pieces(run: Run, aiohttp_server: AiohttpServer) -> None:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return web.Response(text="x" * 300_000 + "\nend")
+
+    url = await fake.serve(aiohttp_server, handler)
+    result = await run("logs", "web", COMPONENTS_URL=url)
+    assert result.stdout.replace("\n", "") == "x" * 300_000 + "end"
+    assert max(map(len, result.stdout.splitlines())) < 300_000

@@ -1,12 +1,18 @@
 """What a script sees: options, summaries and exit codes."""
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuildRejected, BuildStatus
+from components.cli.deployments import DESCRIPTION_LENGTH
+from components.http import wishes
 from tests.builders.scripted import ScriptedBuilder
+from tests.cli import fake
 from tests.cli.conftest import Run
 from tests.factories import configuration, reusing
 
@@ -120,3 +126,95 @@ async def test_a_key_makes_a_command_repeatable(configured: Run) -> None:
         for _ in range(2)
     ]
     assert ids[0]["deploy-id"] == ids[1]["deploy-id"]
+
+
+async def shown(run: Run, server: AiohttpServer, data: Any, *command: str) -> str:
+    """What a command prints where the service answers this."""
+    url = await fake.serve(server, fake.in_turn(fake.answer(data)))
+    return (await run(*command, COMPONENTS_URL=url)).stdout
+
+
+async def test_an_old_deployment_took_until_its_last_build_ended(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
+    later = fake.build("FINISHED", **{"end-time": "2024-04-04T12:02:03.000000Z"})
+    data = fake.deployment("FINISHED", web=fake.build("FINISHED"), worker=later)
+    output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
+    assert output.endswith("; 2 of 2 builds finished in 2m03s\n")
+
+
+async def test_a_reused_build_has_no_time_of_its_own(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
+    earlier = {"reused-from": "mytool-deploy-20240404110000-1", "end-time": "2024-04-04T11:00:00Z"}
+    reused = fake.build("FINISHED", **earlier)
+    data = fake.deployment("FINISHED", web=reused)
+    output = await shown(run, aiohttp_server, data, "deployment", "show")
+    assert output.splitlines()[1].split() == ["web", "FINISHED", "reused"]
+    output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
+    assert output.endswith("; 1 of 1 builds finished\n")
+    data = fake.deployment("FINISHED", web=reused, worker=fake.build("FINISHED"))
+    output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
+    assert output.endswith("; 2 of 2 builds finished in 1m05s\n")
+
+
+async def test_a_service_that_is_busy_is_asked_later(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
+    busy = fake.answer(None, 429, error=["too many requests wait for this tool"])
+    busy.headers["Retry-After"] = "1"
+    ends = fake.answer(fake.deployment("FINISHED", web=fake.build("FINISHED")))
+    running = fake.answer(fake.deployment(web=fake.build()))
+    url = await fake.serve(aiohttp_server, fake.in_turn(running, busy, busy, ends))
+    result = await run("deployment", "show", "--wait", COMPONENTS_URL=url)
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        "warning: too many requests wait for this tool; trying again",
+        "the service answers again",
+    ]
+
+
+async def test_a_service_that_refuses_for_good_is_asked_once(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
+    gone = fake.answer(None, 404, error=["tool 'mytool' has no such deployment"])
+    running = fake.answer(fake.deployment(web=fake.build()))
+    url = await fake.serve(aiohttp_server, fake.in_turn(running, gone))
+    result = await run("deployment", "show", "--follow", COMPONENTS_URL=url)
+    assert result.exit_code == 2
+    assert result.stderr == "error: tool 'mytool' has no such deployment\n"
+
+
+def test_a_description_is_as_long_as_the_service_takes_it() -> None:
+    assert DESCRIPTION_LENGTH == wishes.DESCRIPTION_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("given", "kept", "warned"),
+    [
+        ("the fix", "the fix", False),
+        ("  the fix\n", "the fix", False),
+        ("the fix\n\nand why", "the fix", True),
+        ("x" * 500, "x" * 500, False),
+        ("x" * 501, "x" * 499 + "…", True),
+        ("\n", "", False),
+    ],
+)
+async def test_a_description_is_one_line_with_an_end(
+    configured: Run, given: str, kept: str, warned: bool
+) -> None:
+    result = await configured("deploy", "--json", "--description", given)
+    assert json.loads(result.stdout)["description"] == kept
+    assert ("warning: the description" in result.stderr) == warned
+
+
+async def test_a_file_is_stored_and_deployed_at_once(configured: Run, tmp_path: Path) -> None:
+    file = tmp_path / "one.json"
+    file.write_text(json.dumps(configuration("one")))
+    result = await configured("deploy", "--config", str(file), "--json")
+    assert list(json.loads(result.stdout)["builds"]) == ["one"]
+    result = await configured("deploy", "--config", str(file))
+    assert "stored the configuration of mytool: 1 component" in result.stdout
+    result = await configured("deploy", "--config", str(file), "--dry-run")
+    assert result.exit_code == 2
+    assert "--dry-run stores nothing" in result.stderr

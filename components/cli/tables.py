@@ -1,0 +1,137 @@
+"""What tables show of deployments, plans and configurations."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from components.cli.rows import Cell, Rows
+
+_STYLES = {
+    "PENDING": "dim",
+    "RUNNING": "cyan",
+    "FINISHED": "green",
+    "ERROR": "bold red",
+    "CANCELLED": "magenta",
+}
+_REUSED = "reused"
+_BUILD_WIDTHS = (0, len("CANCELLED"), len("59m59s"), 24)
+
+
+def status_cell(status: str) -> Cell:
+    """Return a status in its colour."""
+    return Cell(status, _STYLES.get(status, ""))
+
+
+def builds_table(deployment: Mapping[str, Any], now: datetime, *, fits: bool = False) -> Rows:
+    """Return one row for each component: name, status, elapsed time, image or message."""
+    rows = [
+        (
+            Cell(name),
+            status_cell(build["status"]),
+            Cell(elapsed(deployment, build, now)),
+            Cell(first_line(build["message"]) or build["image"] or ""),
+        )
+        for name, build in deployment["builds"].items()
+    ]
+    return Rows(rows, _BUILD_WIDTHS, fits)
+
+
+def first_line(message: str) -> str:
+    """Return the first line of a message, which is what there is room for."""
+    return message.split("\n", 1)[0]
+
+
+def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return one row for each deployment: id, status, creation time, how many builds finished."""
+    rows = [_heading("DEPLOYMENT", "STATUS", "CREATED (UTC)", "FINISHED")]
+    for each in deployments:
+        builds = each["builds"].values()
+        finished = sum(build["status"] == "FINISHED" for build in builds)
+        rows.append(
+            (
+                Cell(each["deploy-id"]),
+                status_cell(each["status"]),
+                Cell(_minute(each["creation-time"])),
+                Cell(f"{finished} of {len(builds)}"),
+            )
+        )
+    return Rows(rows)
+
+
+def plan_table(builds: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Return one row for each component: what would be done, of which commit, and why."""
+    rows = [_heading("COMPONENT", "ACTION", "COMMIT", "WHY")]
+    for name, each in builds.items():
+        style = "green" if each["action"] == "reuse" else "cyan"
+        commit = (each["commit"] or "")[:12]
+        rows.append((Cell(name), Cell(each["action"], style), Cell(commit), Cell(each["reason"])))
+    return Rows(rows)
+
+
+def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return one row for each configuration: its tag, since when, how many components."""
+    rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "")]
+    for each in configurations:
+        stored = each["stored-time"]
+        rows.append(
+            (
+                Cell(each["etag"]),
+                Cell(_minute(stored) if stored else "unknown"),
+                Cell(str(len(each["config"]["components"]))),
+                Cell("current" if each["current"] else ""),
+            )
+        )
+    return Rows(rows)
+
+
+def elapsed(deployment: Mapping[str, Any], build: Mapping[str, Any], now: datetime) -> str:
+    """Return how long a build has taken until it ended, or else until `now`; in whole seconds.
+
+    One that was reused has taken no time for this deployment.
+    """
+    if build["reused-from"]:
+        return _REUSED
+    since = moment(build["start-time"] or deployment["creation-time"])
+    until = moment(build["end-time"]) if build["end-time"] else now
+    if not build["end-time"] and build["status"] not in ("PENDING", "RUNNING"):
+        return ""
+    return duration(until - since) if since and until else ""
+
+
+def taken(deployment: Mapping[str, Any], now: datetime | None) -> str:
+    """Return how long a deployment has taken until its last build ended, or else until `now`.
+
+    Empty where neither is known. What was built for another deployment does not count.
+    """
+    until = now
+    if deployment["status"] not in ("PENDING", "RUNNING"):
+        own = (each for each in deployment["builds"].values() if not each["reused-from"])
+        ends = [moment(each["end-time"]) for each in own if each["end-time"]]
+        until = max(filter(None, ends), default=now)
+    since = moment(deployment["creation-time"])
+    return duration(until - since) if since and until else ""
+
+
+def duration(time: timedelta) -> str:
+    """Return a length of time in whole seconds: `45s`, `1m05s`."""
+    seconds = max(0, time // timedelta(seconds=1))
+    minutes, seconds = divmod(seconds, 60)
+    return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
+
+
+def moment(text: str) -> datetime | None:
+    """Return the time that the service writes so, or None where that is no time."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
+
+
+def _minute(text: str) -> str:
+    time = moment(text)
+    return f"{time:%Y-%m-%d %H:%M}" if time else text
+
+
+def _heading(*names: str) -> tuple[Cell, ...]:
+    return tuple(Cell(name, "bold") for name in names)
