@@ -4,15 +4,16 @@
 #   COMPONENTS_CLIENT_CERT, _KEY, _CA the tool's certificate (files)
 #   CONFIGURATION                     the file (components.yaml)
 #   DEPLOY_TIMEOUT                    seconds to wait (1800)
+#   DEPLOY_DESCRIPTION                why; of a commit's message the first line (by CI)
 #   DEPLOY_KEY                        the same for the same job, so that one run twice deploys once
 set -eu
 file="${CONFIGURATION:-components.yaml}"
 
 components config validate "$file"
 components config diff "$file"
-components config set "$file"
 
-exec components deploy --wait --timeout "${DEPLOY_TIMEOUT:-1800}" \
+# One command, so that nothing is stored if anything else that is asked for cannot be.
+exec components deploy --config "$file" --wait --timeout "${DEPLOY_TIMEOUT:-1800}" \
   --when-busy supersede \
   ${DEPLOY_KEY:+--idempotency-key "$DEPLOY_KEY"} \
   --description "${DEPLOY_DESCRIPTION:-by CI}"

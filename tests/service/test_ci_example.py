@@ -13,6 +13,7 @@ import yaml
 from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuildRejected, BuildStatus
+from components.engine.documents import DEPLOYMENT
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
@@ -101,6 +102,35 @@ async def test_a_configuration_that_is_wrong_fails_the_job_before_anything_is_st
     code, _, errors = await job()
     assert code == 1
     assert "error: components: " in errors
+    assert not store.calls["create"]
+
+
+@pytest.mark.parametrize(
+    ("message", "kept", "warning"),
+    [
+        ("a long one " * 60, 500, "it is clipped"),
+        ("the title\n\nand the reasons " * 40, len("the title"), "the first one is taken"),
+    ],
+)
+async def test_a_commits_message_of_any_length_is_a_description(
+    job: Job, builder: ScriptedBuilder, store: CountingStore, message: str, kept: int, warning: str
+) -> None:
+    ends(builder, BuildStatus.FINISHED)
+    code, _, errors = await job(DEPLOY_DESCRIPTION=message)
+    assert code == 0, errors
+    assert warning in errors
+    (found,) = (await store.list(TOOL, DEPLOYMENT)).documents
+    assert len(found.data["description"]) == kept
+
+
+@pytest.mark.parametrize(
+    "asked", [{"DEPLOY_KEY": "two words"}, {"DEPLOY_TIMEOUT": "soon"}, {"DEPLOY_TIMEOUT": "-1"}]
+)
+async def test_nothing_is_stored_where_something_else_cannot_be_asked_for(
+    job: Job, store: CountingStore, asked: dict[str, str]
+) -> None:
+    code, _, _ = await job(**asked)
+    assert code == 2
     assert not store.calls["create"]
 
 
