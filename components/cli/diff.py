@@ -10,6 +10,7 @@ from components.cli.text import yaml_text
 from components.configuration.problems import path_text
 
 _CONTEXT_LINES = 2
+_COMPARED_LINES = 1000
 _STYLES = {"+": "green", "-": "red"}
 _NOTHING = object()
 
@@ -66,10 +67,16 @@ def _difference(where: str, old: object, new: object) -> Difference | None:
         return None
     change = Change.ADDED if old is _NOTHING else Change.CHANGED
     change = Change.REMOVED if new is _NOTHING else change
-    lines = unified_diff(_lines(old), _lines(new), n=_CONTEXT_LINES, lineterm="")
+    return Difference(where, change, tuple(_compared(_lines(old), _lines(new))))
+
+
+def _compared(old: list[str], new: list[str]) -> list[str]:
+    """Return what `diff` says of lines; of very many, whose comparison takes long, all of them."""
+    if max(len(old), len(new)) > _COMPARED_LINES:
+        return [f"-{line}" for line in old] + [f"+{line}" for line in new]
+    lines = unified_diff(old, new, n=_CONTEXT_LINES, lineterm="")
     # The first two name files, and those with @@ lines of files.
-    body = [line for line in list(lines)[2:] if not line.startswith("@@")]
-    return Difference(where, change, tuple(body))
+    return [line for line in list(lines)[2:] if not line.startswith("@@")]
 
 
 def _lines(value: object) -> list[str]:

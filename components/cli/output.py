@@ -21,6 +21,8 @@ _PIPE_WIDTH = 1_000_000
 def console(*, stderr: bool = False) -> Console:
     """Return a console that leaves text as it is: no markup, no highlighting, no emoji codes."""
     stream = (sys.stderr if stderr else sys.stdout) or io.StringIO()  # None where it was closed
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")  # not every terminal has every character
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 

@@ -86,6 +86,15 @@ def test_differences_are_in_colour() -> None:
     assert ("  -  ref: main", "red") in difference.as_lines()
 
 
+def test_very_many_lines_are_not_compared_one_by_one() -> None:
+    def numbers(step: int) -> dict[str, Any]:
+        return {"components": {}, "x": [str(n * step % 150) for n in range(5000)]}
+
+    # Comparing these would take minutes.
+    (difference,) = differences(numbers(1), numbers(7))
+    assert [line[0] for line in difference.lines] == ["-"] * 5000 + ["+"] * 5000
+
+
 async def test_the_history_lists_what_was_stored(run: Run) -> None:
     assert (await run("config", "history")).stdout == "mytool has had no configuration\n"
     await stored(run, configuration("web"))

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -161,6 +162,23 @@ async def test_a_file_that_is_not_there_is_a_usage_error(run: Run) -> None:
     result = await run("config", "set", "/nowhere.yaml")
     assert result.exit_code == 2
     assert "No such file" in result.stderr
+
+
+async def test_what_an_encoding_does_not_have_is_an_escape(tmp_path: Path) -> None:
+    file = tmp_path / "components.yaml"
+    file.write_text(yaml.safe_dump({**configuration(), "日本": 1}, allow_unicode=True))
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).with_name("components"),
+        "config",
+        "validate",
+        file,
+        env={**os.environ, "PYTHONIOENCODING": "latin-1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    assert (process.returncode, output) == (0, b"valid: 1 component\n")
+    assert b"u65e5" in errors
 
 
 async def test_output_that_cannot_be_written_is_one_line() -> None:
