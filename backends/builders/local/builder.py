@@ -26,10 +26,13 @@ from backends.builders.base import (
     Source,
 )
 from backends.builders.local.checks import check_request, check_source
+from backends.builders.local.confine import GIT_BYTES, confinement
 from backends.builders.local.engine import BuildFailed, Engine, EngineName, answers
-from backends.builders.local.fetch import FetchFailed, TooLarge, fetch, resolve
+from backends.builders.local.fetch import FetchFailed, fetch, resolve
 from backends.builders.local.log import BuildLog
+from backends.builders.local.memory import Memory
 from backends.builders.local.settings import Settings
+from backends.builders.local.sizes import TooLarge
 from backends.clock import Clock, utc_now
 
 logger = logging.getLogger(__name__)
@@ -66,6 +69,7 @@ class LocalBuilder(Builder):
         self._directory = Path(settings.directory)
         self._lock: IO[str] | None = None
         self._engine: Engine | None = None
+        self._memory = Memory(GIT_BYTES)
         self._asking = asyncio.Semaphore(QUESTIONS)
 
     @classmethod
@@ -81,7 +85,11 @@ class LocalBuilder(Builder):
                 "works on one's own only, with COMPONENTS_STORE=memory and not with "
                 f"{self._settings.store!r}"
             )
-        self._engine = await self._choose_engine()
+        engine = await self._choose_engine()
+        found = await confinement(engine.name, self._settings.max_bytes)
+        self._engine, self._memory = replace(engine, namespace=found.namespace), found.memory
+        if found.lacks:
+            logger.warning("local builds on this machine: %s", "; ".join(found.lacks))
         try:
             self._take_directory()
         except OSError as error:
@@ -157,9 +165,7 @@ class LocalBuilder(Builder):
                 await self._build(build)
         except TimeoutError:
             return f"the build took longer than {self._settings.timeout:g} s, and was ended"
-        except TooLarge:
-            return f"the repository has more than {self._settings.max_bytes} bytes"
-        except (FetchFailed, BuildFailed) as error:
+        except (FetchFailed, TooLarge, BuildFailed) as error:
             return str(error) or build.log.reason() or "it failed without a word"
         except OSError as error:
             return f"the build cannot be made here: {error.strerror or error}"
@@ -185,7 +191,9 @@ class LocalBuilder(Builder):
 
     async def _build(self, build: LocalBuild) -> None:
         request, settings = build.request, self._settings
-        commit = await fetch(request.source, build.directory, settings.max_bytes, build.log)
+        commit = await fetch(
+            request.source, build.directory, settings.max_bytes, self._memory, build.log
+        )
         build.log.say(f"commit {commit}")
         build.state = replace(build.state, commit=commit)
         tag = f"{settings.registry}/{request.tool}/{request.component}:{commit[:12]}"
@@ -225,7 +233,7 @@ class LocalBuilder(Builder):
         check_source(source)
         try:
             async with self._asking, asyncio.timeout(ANSWER_SECONDS):
-                return await resolve(source, self._directory)
+                return await resolve(source, self._directory, self._memory)
         except TimeoutError:
             raise BuilderUnavailable("the repository does not answer in time") from None
         except OSError as error:

@@ -34,10 +34,15 @@ class BuildFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine that answers, and the builder image for pack."""
+    """An engine that answers, and the builder image for pack.
+
+    `namespace` is the program, with its arguments, that runs a build in a PID namespace; empty
+    where that is not wanted.
+    """
 
     name: EngineName
     pack_builder: str
+    namespace: tuple[str, ...] = ()
 
     async def build(self, source: Path, tag: str, log: BuildLog) -> str:
         """Make an image of what is in `source` and tag it; return its digest.
@@ -47,7 +52,7 @@ class Engine:
         recipe = recipe_in(source)
         if recipe:
             arguments: Sequence[str | Path] = (
-                self.name, "build", "--tag", tag, "--file", recipe, source,
+                *self.namespace, self.name, "build", "--tag", tag, "--file", recipe, source,
             )  # fmt: skip
             inspecting = self.name
         elif shutil.which("pack"):

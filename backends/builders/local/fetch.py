@@ -2,17 +2,24 @@
 
 git is given no configuration but ours, no credentials and nobody to ask, may speak http, https and
 git only (also where it is redirected, and for submodules, which are not fetched at all), runs no
-hooks and no filters (so no LFS), and what it writes is bounded in size.
+hooks and no filters (so no LFS), asks for the wanted ref alone, and is bounded in memory, in what
+it writes and in what is checked out.
 """
 
 import asyncio
 import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, Source
 from backends.builders.local.checks import PROTOCOLS, is_commit
 from backends.builders.local.log import BuildLog
-from backends.builders.local.process import answered, environment, run
+from backends.builders.local.memory import Memory
+from backends.builders.local.process import PROXIES, answered, environment, run
+from backends.builders.local.sizes import TreeSize, check_size, watch
+from backends.builders.local.supervisor import KILLED
 
 _OPTIONS = (
     "-c", "core.hooksPath=/dev/null",
@@ -26,24 +33,34 @@ _OPTIONS = (
     "-c", "submodule.recurse=false",
     "-c", "gc.auto=0",
     "-c", "advice.detachedHead=false",
+    # With the second version of the protocol, git asks for the refs that it is to get.
+    "-c", "protocol.version=2",
+    # What is large is copied in pieces, instead of being held in memory, and in no more threads
+    # than one, of which each would want memory of its own.
+    "-c", "core.bigFileThreshold=16m",
+    "-c", "core.deltaBaseCacheLimit=16m",
+    "-c", "core.packedGitWindowSize=16m",
+    "-c", "core.packedGitLimit=64m",
+    "-c", "fetch.unpackLimit=1",
+    "-c", "pack.threads=1",
+    "-c", "index.threads=1",
 )  # fmt: skip
-_ENTRY_BYTES = 4096
-"""What a file or directory counts at least: a repository of many small ones is large too."""
-
-_LOOK_SECONDS = 0.1
-
-
-class TooLarge(Exception):
-    """A repository has more bytes than it may."""
+_NO_MEMORY = re.compile(
+    r"out of memory|cannot allocate memory|died of signal (9|11)\b", re.IGNORECASE
+)
 
 
 class FetchFailed(Exception):
-    """git could not get the repository or the ref; the log says why."""
+    """git could not get the repository or the ref; the message says why, or else the log does."""
 
 
 def git_environment(home: Path) -> dict[str, str]:
-    """Return the environment in which git asks nobody and takes no configuration but ours."""
+    """Return the environment in which git asks nobody and takes no configuration but ours.
+
+    It runs nothing of a repository's, so it may know the passwords of proxies.
+    """
     return environment(
+        **{name: os.environ[name] for name in PROXIES if name in os.environ},
         HOME=str(home),
         XDG_CONFIG_HOME=str(home),
         GIT_CONFIG_NOSYSTEM="1",
@@ -58,7 +75,9 @@ def git_environment(home: Path) -> dict[str, str]:
     )
 
 
-async def fetch(source: Source, directory: Path, max_bytes: int, log: BuildLog) -> str:
+async def fetch(
+    source: Source, directory: Path, max_bytes: int, memory: Memory, log: BuildLog
+) -> str:
     """Put a source's files into `directory/source`; return the commit.
 
     Raises `FetchFailed`, `TooLarge`.
@@ -66,10 +85,14 @@ async def fetch(source: Source, directory: Path, max_bytes: int, log: BuildLog) 
     tree, repository, home = (directory / each for each in ("source", "git", "home"))
     for each in (tree, repository, home):
         each.mkdir()
-    env = git_environment(home)
-    git = ("git", *_OPTIONS, f"--git-dir={repository}", f"--work-tree={tree}")
-    watching = asyncio.create_task(_watch(directory, max_bytes))
-    working = asyncio.create_task(_fetch(git, source, env, log))
+    git = _Git(
+        ("git", *_OPTIONS, f"--git-dir={repository}", f"--work-tree={tree}"),
+        git_environment(home),
+        memory,
+        log,
+    )
+    watching = asyncio.create_task(watch(directory, max_bytes))
+    working = asyncio.create_task(_fetch(git, source, max_bytes))
     try:
         await asyncio.wait((watching, working), return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -79,72 +102,87 @@ async def fetch(source: Source, directory: Path, max_bytes: int, log: BuildLog) 
     if not watching.cancelled():
         watching.result()
     commit = working.result()
-    await asyncio.to_thread(_check_size, directory, max_bytes)
+    await asyncio.to_thread(check_size, directory, max_bytes)
     return commit
 
 
-async def _fetch(git: tuple[str, ...], source: Source, env: dict[str, str], log: BuildLog) -> str:
-    steps: tuple[tuple[str, ...], ...] = (
-        ("init", "--quiet"),
-        (
-            "fetch",
-            "--depth=1",
-            "--no-tags",
-            "--no-recurse-submodules",
-            "--no-progress",
-            "--",
-            source.repository,
-            source.ref or "HEAD",
-        ),
-        ("checkout", "--quiet", "--detach", "FETCH_HEAD"),
+@dataclass(frozen=True, slots=True)
+class _Git:
+    """git for one repository of ours, and the log of its build."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    memory: Memory
+    log: BuildLog
+
+    async def do(self, *arguments: str) -> None:
+        """Do something, with a log. Raises `FetchFailed`."""
+        code = await run(
+            (*self.command, *arguments), output=self.log.write, env=self.env, memory=self.memory
+        )
+        if code:
+            raise FetchFailed(self._why(code))
+
+    async def check_tree(self, max_bytes: int) -> None:
+        """Add up what a checkout would write. Raises `TooLarge`, `FetchFailed`."""
+        size = TreeSize(max_bytes)
+        listing = (*self.command, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", "FETCH_HEAD")
+        code = await run(listing, output=size.add, env=self.env, memory=self.memory)
+        if code:
+            self.log.write(size.rest)
+            raise FetchFailed(self._why(code))
+
+    def _why(self, code: int) -> str:
+        if _lacks_memory(code, self.log.reason()):
+            return f"the repository cannot be fetched: git would need more than {self.memory}"
+        return ""
+
+
+def _lacks_memory(code: int, said: str) -> bool:
+    return code == KILLED or bool(_NO_MEMORY.search(said))
+
+
+async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:
+    await git.do("init", "--quiet")
+    await git.do(
+        "fetch",
+        "--depth=1",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-progress",
+        "--",
+        source.repository,
+        source.ref or "HEAD",
     )
-    for step in steps:
-        if await run((*git, *step), output=log.write, env=env):
-            raise FetchFailed
-    code, commit = await answered((*git, "rev-parse", "HEAD"), env)
+    await git.check_tree(max_bytes)
+    await git.do("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    code, commit = await answered((*git.command, "rev-parse", "HEAD"), git.env, git.memory)
     if code or not is_commit(commit):
         raise FetchFailed
     return commit
 
 
-async def _watch(directory: Path, max_bytes: int) -> None:
-    """Raise `TooLarge` as soon as there is too much; look no more often than looking is cheap."""
-    loop = asyncio.get_running_loop()
-    while True:
-        began = loop.time()
-        await asyncio.to_thread(_check_size, directory, max_bytes)
-        await asyncio.sleep(max(_LOOK_SECONDS, 5 * (loop.time() - began)))
-
-
-def _check_size(directory: Path, max_bytes: int) -> None:
-    size = 0
-    for where, directories, files in os.walk(directory):
-        for name in (*directories, *files):
-            try:
-                size += max(os.lstat(os.path.join(where, name)).st_size, _ENTRY_BYTES)
-            except FileNotFoundError:
-                continue  # git renames what it writes
-            if size > max_bytes:
-                raise TooLarge
-
-
-async def resolve(source: Source, home: Path) -> str:
+async def resolve(source: Source, home: Path, memory: Memory) -> str:
     """Return the commit that a source means now.
 
     Raises `BuildRejected` where there is no such ref, `BuilderUnavailable` where nobody answers.
     """
     if source.ref and is_commit(source.ref):
         return source.ref
-    arguments = ("git", *_OPTIONS, "ls-remote", "--quiet", "--", source.repository)
-    code, printed = await answered(arguments, git_environment(home))
+    ref = source.ref or "HEAD"
+    # gitrevisions(7): a tag before a branch; of an annotated tag, what it points to.
+    names = (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")
+    wanted = (each for name in names for each in (name, f"{name}^{{}}"))
+    arguments = ("git", *_OPTIONS, "ls-remote", "--quiet", "--", source.repository, *wanted)
+    code, printed = await answered(arguments, git_environment(home), memory)
     if code:
         reason = printed.splitlines()[-1] if printed else "git does not say why"
+        if _lacks_memory(code, reason):
+            reason = f"git would need more than {memory}"
         raise BuilderUnavailable(f"the repository cannot be read: {reason}")
     pairs = (line.partition("\t") for line in printed.splitlines())
     commits = {name: commit for commit, _, name in pairs}
-    ref = source.ref or "HEAD"
-    # gitrevisions(7): a tag before a branch; of an annotated tag, what it points to.
-    for name in (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}"):
+    for name in names:
         if name in commits:
             return commits.get(f"{name}^{{}}", commits[name])
     raise BuildRejected(f"ref: the repository has no {ref!r}")

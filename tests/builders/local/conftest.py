@@ -1,6 +1,7 @@
 """The local builder with a real engine, and repositories that git serves on loopback."""
 
 import asyncio
+import json
 import os
 import shutil
 import socket
@@ -89,16 +90,19 @@ async def _listens(port: int) -> bool:
 
 @pytest.fixture
 def make(served: tuple[Path, str]) -> Make:
-    """Make a repository of files (a `Path` is a link to it), and return its URL."""
+    """Make a repository of files, and return its URL: a `Path` is a link to it, bytes a program."""
     root, url = served
 
-    def repository(name: str = "web", **files: str | Path) -> str:
+    def repository(name: str = "web", **files: str | Path | bytes) -> str:
         where = root / name
         where.mkdir()
         git(where, "init", "--quiet")
         for path, content in ({"Containerfile": RECIPE, "hello": "hello"} | files).items():
             if isinstance(content, Path):
                 (where / path).symlink_to(content)
+            elif isinstance(content, bytes):
+                (where / path).write_bytes(content)
+                (where / path).chmod(0o755)
             elif content:
                 (where / path).write_text(content)
         git(where, "add", "--all")
@@ -106,6 +110,33 @@ def make(served: tuple[Path, str]) -> Make:
         return f"{url}/{name}"
 
     return repository
+
+
+@pytest.fixture
+def runs(make: Make) -> Make:
+    """Make a repository whose build runs a script of busybox's shell; return its URL."""
+    path = shutil.which("busybox")
+    program = Path(path).read_bytes() if path else b""
+    if not path or b"ld-linux" in program[:4096]:
+        assert not os.environ.get("COMPONENTS_TEST_ENGINE"), "a static busybox is not installed"
+        pytest.skip("a static busybox is needed, which runs in an empty image")
+
+    def repository(script: str, name: str = "web") -> str:
+        recipe = f"FROM scratch\nCOPY . /\nRUN {json.dumps(['/busybox', 'sh', '-c', script])}\n"
+        return make(name, Containerfile=recipe, busybox=program)
+
+    return repository
+
+
+@pytest.fixture(params=["PID namespace", "subreaper"])
+def held(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the machine has to hold a build by."""
+    if request.param == "subreaper":
+        programs = tmp_path / "programs"
+        programs.mkdir()
+        (programs / "unshare").write_text("#!/bin/sh\nexit 1\n")
+        (programs / "unshare").chmod(0o755)
+        monkeypatch.setenv("PATH", str(programs), prepend=":")
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ async def test_a_repository_that_is_too_large_is_not_fetched_to_its_end(
     builder = await open_builder(max_bytes=3_000_000)
     noise = "".join(chr(33 + (n * 7919 + n // 90) % 90) for n in range(5_000_000))
     state = await built(builder, build_request(repository=make(noise=noise)))
-    assert state.message == "the repository has more than 3000000 bytes"
+    assert state.message.startswith("the repository has more than 3000000 bytes")
 
 
 async def test_a_small_pack_that_unpacks_to_much_is_too_large(
@@ -117,7 +117,7 @@ async def test_a_small_pack_that_unpacks_to_much_is_too_large(
 ) -> None:
     builder = await open_builder(max_bytes=3_000_000)
     state = await built(builder, build_request(repository=make(zeros="0" * 20_000_000)))
-    assert state.message == "the repository has more than 3000000 bytes"
+    assert state.message.startswith("the repository has more than 3000000 bytes")
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "Dockerfile", ".dockerignore"])

@@ -13,6 +13,7 @@ from backends.builders.local.builder import LocalBuilder
 from backends.builders.local.process import answered, environment
 from tests.builders.local.building import built, log_of
 from tests.builders.local.conftest import ENDLESS, RECIPE, Make, Open, git
+from tests.builders.local.processes import that_name
 from tests.factories import TOOL, build_request
 
 
@@ -155,27 +156,14 @@ async def test_nothing_that_a_build_has_started_outlives_it(
     async for line in builder.log(TOOL, build_id, follow=True):
         if "ADD" in line:
             break
-    assert processes_that_name(tmp_path / "builds")
+    assert that_name(str(tmp_path / "builds"))
     if how == "cancel":
         await builder.cancel(TOOL, build_id)
         async for _ in builder.log(TOOL, build_id, follow=True):
             pass
     else:
         await builder.close()
-    assert processes_that_name(tmp_path / "builds") == []
-
-
-def processes_that_name(path: Path) -> list[str]:
-    """The command lines of all processes that have a path in them."""
-    found = []
-    for each in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            line = each.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            continue
-        if str(path) in line:
-            found.append(line)
-    return found
+    assert that_name(str(tmp_path / "builds")) == {}
 
 
 async def test_two_follow_one_log(builder: LocalBuilder, make: Make) -> None:

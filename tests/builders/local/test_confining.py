@@ -1,0 +1,63 @@
+"""What the machine has to hold programs in is used, and what it has not is said."""
+
+from pathlib import Path
+
+import pytest
+
+from backends.builders.local.confine import confinement
+from backends.builders.local.engine import EngineName
+from backends.builders.local.memory import Memory, find_cgroups
+from backends.builders.local.process import environment, run
+from tests.builders.local.conftest import Open
+
+MIB = 1024 * 1024
+TAKE = "head -c {0} /dev/zero | tail"
+"""Takes as many bytes of memory, since there is no line before the end."""
+
+
+async def taking(size: int, memory: Memory) -> int:
+    """Return how a program ends that takes so many bytes of memory."""
+    script = ("sh", "-c", f"{TAKE.format(size)} > /dev/null")
+    return await run(script, output=bytearray().extend, env=environment(), memory=memory)
+
+
+async def test_each_process_has_its_limit_of_memory() -> None:
+    assert await taking(10 * MIB, Memory(256 * MIB)) == 0
+    assert await taking(512 * MIB, Memory(256 * MIB)) != 0
+
+
+async def test_all_processes_of_a_program_have_one_limit_together() -> None:
+    cgroups = await find_cgroups()
+    if cgroups is None:
+        pytest.skip("memory cgroups cannot be made here")
+    memory = Memory(256 * MIB, 64 * MIB, cgroups)
+    assert await taking(10 * MIB, memory) == 0
+    assert await taking(128 * MIB, memory) != 0
+    assert list(cgroups.glob("components-*")) == []
+
+
+async def test_an_engine_that_has_a_runtime_is_left_in_the_machines_pid_namespace(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.setenv("BUILDAH_ISOLATION", "oci")
+    assert (await confinement(EngineName(engine), 1)).namespace == ()
+    monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
+    assert (await confinement(EngineName.DOCKER, 1)).namespace == ()
+
+
+async def test_what_the_machine_lacks_is_said_at_the_start(
+    open_builder: Open,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Without a shell, no program can be put into a cgroup.
+    (tmp_path / "sh").write_text("#!/bin/false\n")
+    (tmp_path / "sh").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    await open_builder()
+    (said,) = (each.message for each in caplog.records if "on this machine" in each.message)
+    assert said == (
+        "local builds on this machine: "
+        "each process of git has a limit of memory, and all together have none"
+    )
