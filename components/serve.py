@@ -8,9 +8,11 @@ from contextlib import AsyncExitStack
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from yarl import URL
 
+from components.caller_secret import kept_secret
 from components.http.app import create_app, create_probe_app
-from components.http.keys import STOPPING
+from components.http.keys import CALLER_SECRET, ENGINE, STOPPING
 from components.http.listener import Listener
 from components.settings import Settings
 
@@ -76,6 +78,10 @@ async def serve(settings: Settings) -> None:
         url = await listener.start()
         if settings.probe_port is not None:
             await _probe(app, settings, stack)
+        if app[ENGINE].builder.runs_here and not settings.tls:
+            port = URL(url).port or settings.port
+            file = stack.enter_context(kept_secret(port, app[CALLER_SECRET]))
+            logger.info("builds run on this machine: who calls has to know what is in %s", file)
         settle()
         logger.info("listening on %s", url)
         stack.callback(asyncio.create_task(_renew(listener)).cancel)

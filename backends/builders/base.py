@@ -117,6 +117,10 @@ class Builder(ABC):
     notice: str = ""
     """A warning for every answer about a deployment; empty where there is nothing to warn of."""
 
+    runs_here: bool = False
+    """Whether builds run on this machine, where they reach what listens on it: then a caller in
+    plain text has to know a secret besides."""
+
     async def open(self) -> None:  # noqa: B027 - a builder that needs nothing does nothing
         """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
 

@@ -19,6 +19,8 @@ from cryptography.x509 import Name, NameAttribute
 from cryptography.x509.oid import NameOID
 from yarl import URL
 
+from components.caller_secret import CALLER_HEADER, read_secret
+
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
 LINE_LENGTH = 64 * 1024
@@ -164,6 +166,8 @@ async def connect(connection: Connection) -> AsyncIterator[Client]:
     if connection.url.scheme == "http" and _is_loopback(connection.url.host or ""):
         # Nobody checks certificates on this machine, so we say ourselves who we are.
         headers[connection.auth_header] = _subject(connection)
+        if secret := read_secret(connection.url.port or 80):
+            headers[CALLER_HEADER] = secret
     connector = aiohttp.TCPConnector(ssl=_tls(connection))
     async with aiohttp.ClientSession(
         connector=connector, headers=headers, timeout=TIMEOUT

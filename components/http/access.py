@@ -1,10 +1,13 @@
 """Who may: one middleware in front of every handler, which no new route can forget."""
 
+from secrets import compare_digest
+
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from components.caller_secret import CALLER_HEADER
 from components.http.errors import BadToolName, Forbidden, Unauthenticated
-from components.http.keys import CURRENT_TLS, GATEWAYS, SETTINGS
+from components.http.keys import CALLER_SECRET, CURRENT_TLS, ENGINE, GATEWAYS, SETTINGS
 from components.http.origins import is_loopback
 from components.http.subject import Subject, same_name
 from components.http.tls import peer_name
@@ -33,12 +36,14 @@ async def access_middleware(request: web.Request, handler: Handler) -> web.Strea
 def _authenticate(request: web.Request) -> Subject:
     """Return who asks: who the certificate of the connection says, or, from a gateway, the header.
 
-    Without TLS, the header is believed from this machine, or from anyone if the settings say so.
+    Without TLS, the header is believed from this machine, or from anyone if the settings say so;
+    where builds run on this machine, only from who knows the secret that they cannot read.
     """
     settings = request.app[SETTINGS]
     peer = peer_name(request, request.app[CURRENT_TLS])
     if peer is None:
         if settings.trust_plaintext or is_loopback(request.remote):
+            _check_secret(request)
             return _of_header(request, settings.auth_header)
         raise Unauthenticated(
             "without TLS, only this machine itself is believed: connect with a client certificate"
@@ -49,6 +54,17 @@ def _authenticate(request: web.Request) -> Subject:
         return Subject.of(peer)
     except ValueError as error:
         raise Unauthenticated(f"the client certificate names no subject: {error}") from None
+
+
+def _check_secret(request: web.Request) -> None:
+    given = request.headers.get(CALLER_HEADER, "").encode("utf-8", "surrogateescape")
+    if request.app[ENGINE].builder.runs_here and not compare_digest(
+        given, request.app[CALLER_SECRET].encode()
+    ):
+        raise Unauthenticated(
+            f"the header {CALLER_HEADER} must have this service's secret, since builds run on this "
+            "machine too: the service's log names the file, which only who runs it can read"
+        )
 
 
 def _of_header(request: web.Request, header: str) -> Subject:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from secrets import token_urlsafe
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -35,6 +36,7 @@ from components.http.errors import error_middleware, expect_continue
 from components.http.headers import add_headers, encoding_middleware
 from components.http.keys import (
     BACKGROUND,
+    CALLER_SECRET,
     CURRENT_TLS,
     ENGINE,
     GATEWAYS,
@@ -74,6 +76,7 @@ def create_app(
         budget_middleware(settings),
     )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
+    app[CALLER_SECRET] = token_urlsafe(32)
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()

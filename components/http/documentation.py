@@ -20,6 +20,7 @@ from aiohttp_apigami.swagger_ui import SWAGGER_UI_STATIC_FILES
 from marshmallow import Schema, fields
 
 from components import __version__
+from components.caller_secret import CALLER_HEADER
 from components.configuration.json_schema import publish_component
 from components.http.errors import CHALLENGE
 from components.http.examples import EXAMPLES
@@ -33,6 +34,7 @@ from components.tool_name import TOOL_NAME
 H = TypeVar("H", bound=Callable[..., Any])
 
 SECURITY_SCHEME = "subject"
+CALLER_SCHEME = "caller"
 _DESCRIPTION = """\
 Keeps a tool's configuration and deploys its components, all builds at once.
 
@@ -92,7 +94,10 @@ def operation(
     An `answer` of None is plain text, not in an envelope, unless `responses` say something else.
     """
     statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
-    security: list[dict[str, list[str]]] = [{SECURITY_SCHEME: []}] if path else []
+    security: list[dict[str, list[str]]] = [
+        {SECURITY_SCHEME: []},
+        {SECURITY_SCHEME: [], CALLER_SCHEME: []},
+    ]
 
     def decorate(handler: H) -> H:
         for each in sorted(statuses):
@@ -103,9 +108,12 @@ def operation(
             attributes.setdefault("responses", {status: _TEXT | {"description": status.phrase}})
         if path:
             handler = match_info_schema(path)(handler)
-        return docs(operation_id=operation_id, summary=summary, security=security, **attributes)(
-            handler
-        )
+        return docs(
+            operation_id=operation_id,
+            summary=summary,
+            security=security if path else [],
+            **attributes,
+        )(handler)
 
     return decorate
 
@@ -127,7 +135,15 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
         "description": "The subject of the client's certificate, as RFC 4514 writes it, for "
         "example `CN=mytool,O=toolforge`. Behind a gateway, the gateway sets it.",
     }
+    caller = {
+        "type": "apiKey",
+        "in": "header",
+        "name": CALLER_HEADER,
+        "description": "Where builds run on the machine of the service: the secret in the file "
+        "that its log names.",
+    }
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
+    api.spec.components.security_scheme(CALLER_SCHEME, caller)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
     for name, schema in BODIES.items():

@@ -23,6 +23,9 @@ GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
 CURRENT_TLS = web.AppKey("current_tls", CurrentTls)
 """Which TLS context is in force; the listener says."""
 
+CALLER_SECRET = web.AppKey("caller_secret", str)
+"""What a caller in plain text has to know where builds run on this machine."""
+
 STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set once the service has been told to stop: what waits or streams ends then."""
 

@@ -61,6 +61,8 @@ class LocalBuild:
 class LocalBuilder(Builder):
     """Builds with the first engine that answers, or the one that is named."""
 
+    runs_here = True
+
     def __init__(self, settings: Settings, clock: Clock = utc_now) -> None:
         self._settings = settings
         self._slots = settings.max_builds or os.cpu_count() or 1
