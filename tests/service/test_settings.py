@@ -9,7 +9,7 @@ from typing import Any
 import click
 import pytest
 
-from components.cli import main
+from components.cli.program import program
 from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
 from components.unread import CLIENT_VARIABLES, unread_settings
@@ -175,7 +175,7 @@ def test_what_the_command_line_reads_is_known() -> None:
         more = command.commands.values() if isinstance(command, click.Group) else ()
         return own.union(*map(variables, more))
 
-    read = {each.removeprefix(PREFIX) for each in variables(main)}
+    read = {each.removeprefix(PREFIX) for each in variables(program)}
     settings = {each.name.upper() for each in dataclasses.fields(Settings)}
     assert read - settings == CLIENT_VARIABLES
 
