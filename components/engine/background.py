@@ -105,6 +105,8 @@ class Background:
             if (pace.due <= now or newly_cancelled) and key not in self._busy:
                 self._busy.add(key)
                 await scheduler.spawn(self._move(key, document))
+                # Each begins by itself, and others are served between.
+                await asyncio.sleep(0)
 
     async def _move(self, key: tuple[str, str], document: Document) -> None:
         changed = waiting = False

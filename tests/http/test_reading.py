@@ -8,9 +8,12 @@ import pytest
 from aiohttp import web
 
 from backends.builders.base import BuildStatus
+from backends.members.single import SingleMember
+from components.engine.background import Background
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
 from components.engine.drafts import Wish
+from components.engine.refresh import Refresher
 from components.http.app import create_app
 from components.serve import InFlight
 from components.settings import Settings
@@ -23,18 +26,32 @@ from tests.http.ticking import ticking
 from tests.stores.counting import CountingStore
 
 MOST_SECONDS = 0.05
+ATTEMPTS = 3
+"""Of so many the best one counts: a busy machine counts some of its own work as ours."""
 NAMES = tuple(f"component-{number}" for number in range(200))
 
 
 async def fill(store: CountingStore, builder: ScriptedBuilder, clock: HandClock) -> None:
     """Store ten deployments of two hundred builds each, all of them finished."""
     engine = Engine(store, builder)
+    builder.commits["main"] = "0" * 40
     await deployed(engine, *NAMES)
-    builder.becomes(BuildStatus.FINISHED)
+    builder.becomes(BuildStatus.FINISHED, image="image")
     await show_deployment(engine, TOOL, "latest")
     for _ in range(9):
         clock.turn(1)
         await create_deployment(engine, TOOL, Wish())
+
+
+async def longest_gap(serve: Serve, path: str) -> float:
+    """Ask a service that has read nothing yet; return for how long it kept others waiting."""
+    client = await serve()
+    await client.get("/healthz")
+    async with ticking() as gaps:
+        response = await client.get(path)
+        await response.read()
+    assert response.status == 200
+    return gaps.longest
 
 
 @pytest.mark.parametrize("path", [DEPLOY, f"{DEPLOY}/latest", f"{DEPLOY}/latest?wait=1"])
@@ -42,13 +59,7 @@ async def test_ten_deployments_of_two_hundred_builds_keep_nobody_waiting(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, path: str
 ) -> None:
     await fill(store, builder, clock)
-    client = await serve()  # which has read nothing of it yet
-    await client.get("/healthz")
-    async with ticking() as gaps:
-        response = await client.get(path)
-        await response.read()
-    assert response.status == 200
-    assert gaps.longest < MOST_SECONDS
+    assert min([await longest_gap(serve, path) for _ in range(ATTEMPTS)]) < MOST_SECONDS
 
 
 @pytest.mark.parametrize("path", [f"{DEPLOY}/latest", f"{DEPLOY}/latest?wait=1"])
@@ -56,14 +67,50 @@ async def test_two_hundred_builds_that_change_keep_nobody_waiting(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, path: str
 ) -> None:
     await deployed(Engine(store, builder), *NAMES)
-    client = await serve()
-    await client.get("/healthz")
-    builder.becomes(BuildStatus.RUNNING)
+    gaps = []
+    for number in range(ATTEMPTS):
+        clock.turn(1)
+        builder.becomes(BuildStatus.RUNNING, message=f"step {number}")
+        gaps.append(await longest_gap(serve, path))
+    assert min(gaps) < MOST_SECONDS
+
+
+async def test_moving_ten_of_them_on_keeps_nobody_waiting(
+    store: CountingStore, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    engine = Engine(store, builder)
+    await deployed(engine, *NAMES)
+    for _ in range(9):
+        clock.turn(1)
+        await create_deployment(engine, TOOL, Wish(force_build=True))
+    gaps = []
+    for number in range(ATTEMPTS):
+        clock.turn(1)
+        builder.becomes(BuildStatus.RUNNING, message=f"step {number}")
+        gaps.append(await longest_gap_of_moving(store, builder))
+    assert min(gaps) < MOST_SECONDS
+
+
+async def longest_gap_of_moving(store: CountingStore, builder: ScriptedBuilder) -> float:
+    """Let an instance that has read nothing yet move ten deployments on, as it does by itself."""
+    engine, all_moved = Engine(store, builder), asyncio.Event()
+    refresher, moved = Refresher(engine), 0
+
+    async def count() -> None:
+        nonlocal moved
+        moved += 1
+        store.before["replace"] = count
+        if moved == 10:
+            all_moved.set()
+
+    store.before["replace"] = count
     async with ticking() as gaps:
-        response = await client.get(path)
-        await response.read()
-    assert response.status == 200
-    assert gaps.longest < MOST_SECONDS
+        moving = asyncio.create_task(Background(engine, refresher, SingleMember("me")).run())
+        await all_moved.wait()
+    moving.cancel()
+    await asyncio.wait((moving,))
+    await refresher.close()
+    return gaps.longest
 
 
 async def test_what_has_been_read_is_not_read_again(
@@ -72,11 +119,11 @@ async def test_what_has_been_read_is_not_read_again(
     await fill(store, builder, clock)
     client = await serve()
     seconds = []
-    for _ in range(2):
+    for _ in range(1 + ATTEMPTS):
         began = time.thread_time()
         assert (await client.get(DEPLOY)).status == 200
         seconds.append(time.thread_time() - began)
-    assert seconds[1] < seconds[0] / 2
+    assert min(seconds[1:]) < seconds[0] / 2
 
 
 async def test_whoever_waits_for_the_latest_asks_once_which_that_is(
