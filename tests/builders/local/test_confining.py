@@ -33,7 +33,9 @@ async def test_all_processes_of_a_program_have_one_limit_together() -> None:
     memory = Memory(256 * MIB, 64 * MIB, cgroups)
     assert await taking(10 * MIB, memory) == 0
     assert await taking(128 * MIB, memory) != 0
-    assert list(cgroups.glob("components-*")) == []
+    with memory.group() as joined_by:
+        assert Path(joined_by).exists()
+    assert not Path(joined_by).parent.exists()
 
 
 async def test_an_engine_that_has_a_runtime_is_left_in_the_machines_pid_namespace(

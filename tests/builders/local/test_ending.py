@@ -89,7 +89,7 @@ async def test_what_was_sent_away_ends_with_a_service_that_is_killed() -> None:
     assert that_name(f"sleep {SLEEP}") == {}
 
 
-@pytest.mark.parametrize("meanwhile", [f"sleep {SLEEP}", "(true &)"])
+@pytest.mark.parametrize("meanwhile", [f"sleep {SLEEP}", "(true &)"], ids=["waits", "forks"])
 async def test_a_program_that_does_not_end_when_it_is_told_is_killed(meanwhile: str) -> None:
     began = asyncio.Event()
     script = f"trap '' TERM; echo it begins; while true; do {meanwhile}; done"
