@@ -51,8 +51,6 @@ class Text(_Given, fields.String):
     def __init__(self, *, maximum: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._maximum = maximum
-        if maximum is not None:
-            self.metadata = {**self.metadata, "maxLength": maximum}
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> str:
         if not isinstance(value, str):

@@ -172,7 +172,10 @@ class ScheduledRunSchema(RunSchema):
         required=True,
         maximum=_SCHEDULE_LENGTH,
         validate=CronSchedule(),
-        metadata={"description": "When it runs: five cron fields, or @hourly to @annually."},
+        metadata={
+            "description": "When it runs: five cron fields, or @hourly to @annually; at most "
+            f"{_SCHEDULE_LENGTH} characters."
+        },
     )
     timeout = WholeNumber(minimum=0, metadata={"description": "Seconds that a run may take."})
     retry = WholeNumber(

@@ -62,7 +62,8 @@ class ComponentNames(fields.List):
     def __init__(self, **kwargs: Any) -> None:
         # What is published of it.
         bounds = validate.Length(1, MAX_COMPONENTS)
-        super().__init__(Text(maximum=MAX_NAME_LENGTH), validate=bounds, **kwargs)
+        name = Text(maximum=MAX_NAME_LENGTH, metadata={"maxLength": MAX_NAME_LENGTH})
+        super().__init__(name, validate=bounds, **kwargs)
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_COMPONENTS:

@@ -60,6 +60,11 @@ async def test_a_configuration_can_be_sent_as_json_or_yaml(document: Any) -> Non
     assert body["content"].keys() == {"application/json", "application/yaml"}
 
 
+async def test_how_many_components_can_be_named_and_how_long_is_documented(document: Any) -> None:
+    names = document["components"]["schemas"]["Deploy"]["properties"]["components"]
+    assert (names["minItems"], names["maxItems"], names["items"]["maxLength"]) == (1, 200, 63)
+
+
 async def test_examples_are_valid(document: Any) -> None:
     schemas = document["components"]["schemas"]
     validate(schemas["Configuration"]["example"])
