@@ -164,7 +164,7 @@ async def listening(
 
     aiohttp's own server for tests would end the handlers by itself.
     """
-    app, in_flight = create_app(Settings(), store, builder), InFlight()
+    app, in_flight = create_app(Settings(max_held=0), store, builder), InFlight()
     in_flight.watch(app)
     runner = web.AppRunner(app, shutdown_timeout=1)
     await runner.setup()
