@@ -9,6 +9,7 @@ import ipaddress
 import logging
 import resource
 import time
+from asyncio import sslproto
 from collections import Counter, OrderedDict
 from enum import Enum, auto
 from typing import Any
@@ -28,8 +29,10 @@ _FEW_DESCRIPTORS = 48
 _LINE_SECONDS = 10.0
 """How often the log says that there is no room."""
 
-_TAKEN_IN = 2**16
-"""How many bytes are taken in at a time."""
+_TAKEN_IN = 2**15
+"""How many bytes are taken in at a time: as tiny chunks, more would take too long."""
+
+sslproto.SSLProtocol.max_size = _TAKEN_IN  # of a class, since it is the size of a buffer too
 
 _SHOWN = 200
 """How many characters of what a parser says are passed on."""
@@ -167,7 +170,6 @@ class Connection(web.RequestHandler):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio promises
         self._wire = transport
         if hasattr(transport, "max_size"):
-            # What asyncio takes in at a time: as tiny chunks, its 256 KiB would take too long.
             transport.max_size = _TAKEN_IN
         super().connection_made(transport)
 

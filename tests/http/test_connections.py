@@ -3,6 +3,8 @@
 import asyncio
 import gzip
 import logging
+import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +17,7 @@ from aiohttp.typedefs import Handler
 from components.http.app import create_app
 from components.settings import Settings
 from tests.http.conftest import CONFIG, DEPLOY, HEADER, SUBJECT, Listen
+from tests.http.ticking import ticking
 from tests.http.tls_files import Files
 
 HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
@@ -187,6 +190,42 @@ async def test_a_handshake_that_does_not_begin_makes_room_too(files: Files, list
         async with session.get(f"{url}/healthz", ssl=files.client()) as response:
             assert response.status == 200
         assert await connections[0].has_ended()
+
+
+TINY_CHUNKS = (
+    f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
+    "Content-Type: application/json\r\nConnection: close\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n".encode()
+    + b"1\r\n \r\n" * 200_000
+    + b"0\r\n\r\n"
+)
+
+
+def connected(url: str, tls: ssl.SSLContext | None) -> socket.socket:
+    """Connect, from a thread of its own."""
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    plain = socket.create_connection(address, timeout=20)
+    return tls.wrap_socket(plain, server_hostname=address[0]) if tls else plain
+
+
+def answer_on(connection: socket.socket) -> bytes:
+    """Read to the end, from a thread of its own."""
+    with connection:
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_body_of_tiny_chunks_does_not_hold_the_loop(
+    files: Files, listen: Listen, tls: bool
+) -> None:
+    _, url = await listen(files.settings() if tls else Settings(port=0))
+    connection = await asyncio.to_thread(connected, url, files.client() if tls else None)
+    # Here, and not in a thread, so that all of it is there before the service reads any.
+    connection.sendall(TINY_CHUNKS)
+    async with ticking() as gaps:
+        answer = await asyncio.to_thread(answer_on, connection)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert gaps.longest < 0.03
 
 
 GARBLED = [
