@@ -32,9 +32,14 @@ async def origin_middleware(request: web.Request, handler: Handler) -> web.Strea
     """
     known = request.app[SETTINGS].hosts
     hosts = request.headers.getall(hdrs.HOST, [])
+    asked = hosts
     is_own = len(hosts) == 1 and _is_own(_name(hosts[0]), known)
+    if is_own and request.host not in hosts:
+        # The target is a whole URL: that is what counts (RFC 9112, 3.2.2).
+        asked = [request.host]
+        is_own = _is_own(request.host.lower(), known)
     if not is_own and not request.secure and is_loopback(request.remote):
-        raise UnknownHost(", ".join(hosts))
+        raise UnknownHost(", ".join(asked))
     if request.method not in SAFE_METHODS:
         for site in request.headers.getall("Sec-Fetch-Site", []):
             if site not in _OWN_SITES:

@@ -1,5 +1,7 @@
 """A page in somebody's browser is a stranger, also where the browser is on this machine."""
 
+import asyncio
+
 import aiohttp
 import pytest
 from yarl import URL
@@ -55,6 +57,27 @@ async def test_a_setting_adds_names(serve: Serve) -> None:
     for host in ("components.example", "COMPONENTS.example:80", "localhost"):
         assert (await client.get("/healthz", headers={"Host": host})).status == 200
     await refused(await client.get("/healthz", headers={"Host": "other.example"}), 421)
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("http://localhost:1/healthz", 200),
+        ("http://[::1]/healthz", 200),
+        ("https://LOCALHOST/healthz", 200),
+        ("http://attacker.example/healthz", 421),
+        ("https://attacker.example/healthz", 421),
+        ("ftp://localhost.attacker.example/healthz", 421),
+    ],
+)
+async def test_a_target_that_is_a_whole_url_is_for_the_name_in_it(
+    client: Client, target: str, status: int
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    assert (await reader.readline()).split()[1] == str(status).encode()
+    writer.close()
+    await writer.wait_closed()
 
 
 async def test_over_tls_any_name_is_served(files: Files, listen: Listen) -> None:
