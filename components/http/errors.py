@@ -31,6 +31,7 @@ from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
     InvalidConfiguration,
     MalformedConfiguration,
+    clipped,
     named,
     nearest,
 )
@@ -110,8 +111,8 @@ class CrossOrigin(Forbidden):
 
     def __init__(self, header: str, value: str) -> None:
         super().__init__(
-            f"the page that asks is a stranger ({header}: {value}): only the service's own pages "
-            "may change something; COMPONENTS_HOSTS adds names that the service has"
+            f"the page that asks is a stranger ({header}: {clipped(value)}): only the service's "
+            "own pages may change something; COMPONENTS_HOSTS adds names that the service has"
         )
 
 
@@ -120,7 +121,7 @@ class UnknownHost(RequestError):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"this service is not called {host!r}: over plain text from this machine it is "
+            f"this service is not called {named(host)}: over plain text from this machine it is "
             "localhost, 127.0.0.1 or [::1]; COMPONENTS_HOSTS adds other names"
         )
 
@@ -247,7 +248,7 @@ async def expect_continue(request: web.Request) -> None:
     """
     expected = request.headers.get("Expect", "")
     if expected.lower() != "100-continue":
-        error = f"the expectation {expected!r} cannot be met: only 100-continue can"
+        error = f"the expectation {named(expected)} cannot be met: only 100-continue can"
         refusal = wrapped(None, errors=[error])
         raise web.HTTPExpectationFailed(text=refusal.text, content_type=refusal.content_type)
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -274,7 +275,7 @@ def _answer(
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> str:
     """Say what aiohttp's own error means here."""
     if isinstance(error, web.HTTPNotFound):
-        return f"there is no path {request.path!r}: /openapi.json lists those there are"
+        return f"there is no path {named(request.path)}: /openapi.json lists those there are"
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         return f"{request.method} is not for this path: it takes {allowed}"

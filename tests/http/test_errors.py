@@ -12,7 +12,7 @@ from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL, configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, HEADER, Client, Serve, answered, refused
 from tests.stores.counting import CountingStore
 
 
@@ -98,6 +98,42 @@ async def test_a_document_that_cannot_be_understood_is_named(
     (error,) = await refused(await client.get(f"{DEPLOY}/{deploy_id}"), 500)
     assert deploy_id in error
     assert deploy_id in caplog.text
+
+
+LONG = "\u00e4" * 1200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers"),
+    [
+        ("GET", f"/{LONG}", {}),
+        ("GET", CONFIG, {"Host": LONG}),
+        ("GET", CONFIG, {"Expect": LONG}),
+        ("GET", CONFIG, {HEADER: LONG}),
+        ("GET", CONFIG, {"If-None-Match": LONG}),
+        ("GET", f"{CONFIG}?{LONG}=1", {}),
+        ("GET", f"{DEPLOY}/latest?wait={LONG}", {}),
+        ("GET", f"{DEPLOY}/{LONG}", {}),
+        ("GET", f"{DEPLOY}/{LONG}/events", {}),
+        ("GET", f"{DEPLOY}/latest/builds/{LONG}/log", {}),
+        ("GET", f"{DEPLOY}/latest/builds/web/log?follow={LONG}", {}),
+        ("GET", f"/api/v1/tool/{LONG}/config", {}),
+        ("POST", CONFIG, {"Origin": f"http://{LONG}"}),
+        ("POST", CONFIG, {"Sec-Fetch-Site": LONG}),
+        ("POST", CONFIG, {"Content-Type": LONG}),
+        ("POST", CONFIG, {"Content-Type": f"text/plain; charset={LONG[:90]}"}),
+        ("POST", DEPLOY, {"Idempotency-Key": LONG}),
+    ],
+)
+async def test_what_is_wrong_is_not_repeated_at_length(
+    client: Client, method: str, path: str, headers: dict[str, str]
+) -> None:
+    await client.post(CONFIG, json=configuration())
+    await client.post(DEPLOY)
+    # A body, since none may be without a content type.
+    response = await client.request(method, path, headers=headers, data=b"{}")
+    assert response.status >= 400
+    assert len(await response.read()) < 1500
 
 
 async def test_a_request_that_takes_too_long_is_ended(serve: Serve, store: CountingStore) -> None:
