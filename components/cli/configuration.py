@@ -78,7 +78,7 @@ async def show(client: Client, output: Output) -> None:
 @_if_match
 @with_client
 async def set_(client: Client, output: Output, file: GivenFile, if_match: str | None) -> None:
-    """Store the configuration in FILE (YAML, or JSON if its name ends so; - is standard input)."""
+    """Store the configuration in FILE: YAML, or JSON if its name ends so, or - for either."""
     reply = await store(client, file, if_match)
     output.reply(reply)
     if not output.data(reply.data):

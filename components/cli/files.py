@@ -1,5 +1,6 @@
 """The file of a configuration on the command line: read at once and never more than is allowed."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class GivenFile:
 
 
 class ConfigurationFile(click.File):
-    """A YAML file, or JSON if its name ends so; `-` is standard input."""
+    """A YAML file, or JSON if its name ends so; `-` is standard input, in either."""
 
     def __init__(self) -> None:
         super().__init__("rb")
@@ -41,6 +42,15 @@ class ConfigurationFile(click.File):
                 body = file.read(MAX_BYTES + 1)
         except OSError as error:
             self.fail(f"{str(value)!r}: {error.strerror}", param, ctx)
-        # Standard input has no name of its own everywhere, and YAML reads JSON too.
-        is_json = Path(str(value)).suffix.lower() == ".json"
+        name = str(value)
+        is_json = _is_json(body) if name == "-" else Path(name).suffix.lower() == ".json"
         return GivenFile(body, Format.JSON if is_json else Format.YAML)
+
+
+def _is_json(body: bytes) -> bool:
+    """Whether a text is JSON, of which YAML would read some numbers and escapes otherwise."""
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True

@@ -41,6 +41,17 @@ async def test_standard_input_is_a_file_too(run: Run) -> None:
     assert stored.stdout.endswith(": 2 components\n")
 
 
+async def test_json_on_standard_input_is_read_as_json(run: Run) -> None:
+    # As YAML, the one would be a text, and the other no character.
+    given = {**configuration(), "number": 1e16, "private": "\U000e0041"}
+    await run("config", "set", "-", stdin=json.dumps(given))
+    shown = await run("config", "show", "--json")
+    assert json.loads(shown.stdout) == given
+    await run("config", "set", "-", stdin=shown.stdout)
+    again = await run("config", "show", "--json")
+    assert again.stdout == shown.stdout
+
+
 async def test_json_prints_the_data_and_nothing_else(run: Run) -> None:
     given = yaml.safe_dump(configuration())
     for command in (["set", "-"], ["show"], ["delete"]):
