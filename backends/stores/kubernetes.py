@@ -95,7 +95,7 @@ class KubernetesStore(Store):
         """See `Store.list`. One call for each page, whatever the number of kinds."""
         with store_errors(tool, " or ".join(kinds), "*"):
             items = await self._all_pages(self._namespaces.of(tool), selector(*kinds))
-        return self._listing(items)
+        return await self._listing(items)
 
     async def list_open(self, kind: str) -> Listing:
         """See `Store.list_open`. One call, or one for each namespace that may be listed.
@@ -109,7 +109,7 @@ class KubernetesStore(Store):
                 if self._listed
                 else [self._cached(None, selector(kind, open_only=True))]
             )
-        return self._listing([item for each in lists for item in each])
+        return await self._listing([item for each in lists for item in each])
 
     async def create(
         self,
@@ -245,7 +245,8 @@ class KubernetesStore(Store):
             self._seen = max(self._seen, int(document.version))
         return document
 
-    def _listing(self, items: Items) -> Listing:
+    async def _listing(self, items: Items) -> Listing:
+        """Return the documents in Secrets; others are served while each is read."""
         documents, corrupt = [], []
         for item in items:
             tool = self._namespaces.tool(item["metadata"]["namespace"])
@@ -255,4 +256,5 @@ class KubernetesStore(Store):
                 documents.append(document_of(tool, item["metadata"]["labels"][KIND], item))
             except Corrupt as error:
                 corrupt.append(error)
+            await asyncio.sleep(0)
         return Listing(tuple(documents), tuple(corrupt))

@@ -1,5 +1,6 @@
 """A store in this process's memory: for development and tests. It ends with the process."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,17 +56,16 @@ class MemoryStore(Store):
 
     async def list(self, tool: str, *kinds: str) -> Listing:
         """See `Store.list`."""
-        return Listing(
-            tuple(
-                _document(tool, kind, name, stored)
-                for kind in kinds
-                for name, stored in self._documents.get((tool, kind), {}).items()
-            )
+        found = (
+            (tool, kind, name, stored)
+            for kind in kinds
+            for name, stored in self._documents.get((tool, kind), {}).items()
         )
+        return await _listing(tuple(found))
 
     async def list_open(self, kind: str) -> Listing:
         """See `Store.list_open`."""
-        return Listing(tuple(self._open(kind)))
+        return await _listing(tuple(self._open(kind)))
 
     async def create(
         self,
@@ -117,12 +117,12 @@ class MemoryStore(Store):
         except KeyError:
             raise NotFound(tool, kind, name) from None
 
-    def _open(self, kind: str) -> Iterator[Document]:
+    def _open(self, kind: str) -> Iterator[tuple[str, str, str, _Stored]]:
         for (tool, of_kind), found in self._documents.items():
             if of_kind == kind:
                 for name, stored in found.items():
                     if stored.state is DocumentState.OPEN:
-                        yield _document(tool, kind, name, stored)
+                        yield tool, kind, name, stored
 
     def _stored(self, data: JsonObject, state: DocumentState) -> _Stored:
         text = json.dumps(data, ensure_ascii=False, allow_nan=False)
@@ -131,6 +131,15 @@ class MemoryStore(Store):
                 f"the document has {size} bytes; at most {MAX_DOCUMENT_BYTES} can be kept"
             )
         return _Stored(text, str(next(self._versions)), state)
+
+
+async def _listing(found: tuple[tuple[str, str, str, _Stored], ...]) -> Listing:
+    """Return documents that were there at one moment; others are served while each is read."""
+    documents = []
+    for each in found:
+        documents.append(_document(*each))
+        await asyncio.sleep(0)
+    return Listing(tuple(documents))
 
 
 def _document(tool: str, kind: str, name: str, stored: _Stored) -> Document:

@@ -44,6 +44,10 @@ _ALIASES_FOLLOWED = "once its aliases are followed"
 _NUMBER_LENGTH = 4300
 """How long a number may be, as Python has it: to construct one takes the square of that."""
 
+_DIRECTIVE = re.compile("^%", re.MULTILINE)
+_MAX_DIRECTIVES = 100
+"""How many directives a text may have: libyaml compares each with all before it."""
+
 # YAML 1.1, 5.1: what a text may consist of.
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -65,6 +69,10 @@ def read_yaml(text: str) -> tuple[Any, tuple[Problem, ...]]:
         raise MalformedConfiguration(
             f"not valid YAML: character U+{ord(found[0]):04X} is not allowed "
             f"at line {line}, column {column}"
+        )
+    if len(_DIRECTIVE.findall(text)) > _MAX_DIRECTIVES:
+        raise MalformedConfiguration(
+            f"not valid YAML: more than {_MAX_DIRECTIVES} lines begin with '%'"
         )
     try:
         return _read(text, mark=None)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any
 
 from backends.stores.base import Corrupt, Document, JsonObject
@@ -17,7 +18,7 @@ EARLIER = "config-history"
 _BEFORE_TIMES = datetime.min.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Configuration:
     """A configuration exactly as it was given, and when it was stored, in UTC.
 
@@ -27,7 +28,7 @@ class Configuration:
     value: Any
     stored: datetime | None
 
-    @property
+    @cached_property
     def tag(self) -> str:
         """A short name of the value; equal for what is equal, order included."""
         text = json.dumps(self.value, ensure_ascii=False)

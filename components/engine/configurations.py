@@ -90,7 +90,10 @@ async def get_configuration(engine: Engine, tool: str) -> Configuration:
 
 async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[Kept, ...]]:
     """Return the configurations of a tool that are kept, newest first; the stored one is first."""
-    stored = await _read(engine, tool)
+    return await aside(_kept_in, await _read(engine, tool))
+
+
+def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
     current = configuration_of(stored.current) if stored.current else None
     earlier, warnings = [], list(stored.warnings)
     for document in stored.earlier:
@@ -124,7 +127,7 @@ async def set_configuration(
         if current and current.tag == new.tag:
             return Answer(current, told)
         try:
-            await _put(engine, tool, stored.current, new)
+            await _put(engine, tool, stored.current, current, new)
         except (Conflict, AlreadyExists):
             continue
         except NotFound:
@@ -188,13 +191,19 @@ async def _read(engine: Engine, tool: str) -> _Stored:
     )
 
 
-async def _put(engine: Engine, tool: str, read: Document | None, new: Configuration) -> None:
+async def _put(
+    engine: Engine,
+    tool: str,
+    read: Document | None,
+    current: Configuration | None,
+    new: Configuration,
+) -> None:
     data = configuration_data(new)
-    if read is None:
+    if read is None or current is None:
         await engine.store.create(tool, CONFIGURATION, CONFIGURATION, data)
     else:
         if engine.configs_kept > 1:
-            await _keep(engine, tool, configuration_of(read))
+            await _keep(engine, tool, current)
         await engine.store.replace(read, data, DocumentState.PLAIN)
 
 

@@ -1,13 +1,17 @@
 """The routes of a tool's configuration."""
 
+import json
+from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
 from aiohttp import ETag, web
 
 from components.configuration.schemas import ConfigurationSchema
+from components.engine.aside import aside
 from components.engine.configuration_documents import Configuration
 from components.engine.configurations import (
+    Kept,
     delete_configuration,
     get_configuration,
     list_configurations,
@@ -16,16 +20,16 @@ from components.engine.configurations import (
 from components.engine.context import Answer
 from components.http.body import read_configuration
 from components.http.documentation import ToolPath, operation
-from components.http.envelope import wrapped
+from components.http.envelope import envelope, response, wrapped
 from components.http.keys import ENGINE
 from components.http.schemas import (
     ConfigurationResponseSchema,
     HistoryResponseSchema,
-    HistorySchema,
+    KeptConfigurationSchema,
 )
 from components.http.tags import TAGS_SCHEMA, condition_of, is_known, not_modified
 
-_HISTORY = HistorySchema()
+_KEPT = KeptConfigurationSchema()
 
 _BODY = {
     "required": True,
@@ -81,7 +85,13 @@ async def get_config(request: web.Request) -> web.Response:
 async def get_history(request: web.Request) -> web.Response:
     """Answer the stored configuration and those before it."""
     answer = await list_configurations(request.app[ENGINE], request.match_info["toolname"])
-    return wrapped(_HISTORY.dump({"configurations": answer.value}), warnings=answer.warnings)
+    return response(envelope(await aside(_written, answer.value), warnings=answer.warnings))
+
+
+def _written(kept: Iterable[Kept]) -> str:
+    """Return configurations as JSON, as `HistorySchema` has them; nobody is served during one."""
+    texts = [json.dumps(_KEPT.dump(each)) for each in kept]
+    return f'{{"configurations": [{", ".join(texts)}]}}'
 
 
 @operation(
@@ -129,9 +139,9 @@ async def delete_config(request: web.Request) -> web.Response:
 
 
 def _answered(answer: Answer[Configuration]) -> web.Response:
-    response = wrapped(answer.value.value, info=answer.info, warnings=answer.warnings)
-    response.etag = answer.value.tag
-    return response
+    found = wrapped(answer.value.value, info=answer.info, warnings=answer.warnings)
+    found.etag = answer.value.tag
+    return found
 
 
 ROUTES = (

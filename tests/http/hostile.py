@@ -19,13 +19,14 @@ YAML = {"Content-Type": "application/yaml"}
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and the configuration that is stored before it."""
+    """A request, and the configuration that is stored before it, after `earlier` ones like it."""
 
     method: str
     path: str
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     stored: Any = None
+    earlier: int = 0
 
 
 def config(value: Any) -> Request:
@@ -79,6 +80,7 @@ _RUN = {
 }
 _WRONG = dict.fromkeys(_RUN, 1.5) | {"port": "x", "command": None}
 FULL = many({"build": component()["build"], "run": _RUN})
+NUMBERS = configuration() | {"x": [[n * 1.37] for n in range(9900)]}
 
 KNOWN = {
     "a command that ends in NUL": config(one(command="a" * LARGE + "\0")),
@@ -197,6 +199,15 @@ KNOWN = {
     "a query of a long value": Request("GET", f"{DEPLOY}/latest?wait={'1' * 7000}"),
     "a query of many names": Request(
         "GET", f"{DEPLOY}/latest?" + "".join(f"{n:x}&" for n in range(2000))
+    ),
+    "directives, each with another handle": yaml(
+        "".join(f"%TAG !{n:x}! a\n" for n in range(16_000)) + "---\na"
+    ),
+    "the history of what is dear to read and to write": Request(
+        "GET", f"{CONFIG}/history", stored=NUMBERS, earlier=10
+    ),
+    "one more than the history of what is dear to read and to write": Request(
+        "POST", CONFIG, config(NUMBERS | {"y": 1}).body, JSON, stored=NUMBERS, earlier=10
     ),
     "a long id": Request("GET", f"{DEPLOY}/{'x' * 7000}"),
     "a long name of a component": Request("GET", f"{DEPLOY}/latest/builds/{'x' * 7000}/log"),

@@ -37,8 +37,10 @@ class Service:
             self._start()
         try:
             if request.stored is not None:
-                status, _ = self._send(config(request.stored))
-                assert status == 200
+                for number in range(request.earlier, -1, -1):
+                    value = {**request.stored, "z": number} if number else request.stored
+                    status, _ = self._send(config(value))
+                    assert status == 200
             self._say("begin")
             status, size = self._send(request)
             cost = self._say("end")
@@ -47,7 +49,7 @@ class Service:
             self.stop()
             raise
         assert status < 500
-        assert size <= 4 * MAX_BYTES
+        assert size <= 4 * MAX_BYTES * (1 + request.earlier)
         return float(cost)
 
     def stop(self) -> None:
