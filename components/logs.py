@@ -11,6 +11,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
+from components.seen import seen
+
 MESSAGE_LENGTH = 8 * 1024
 """How many characters of an event's text are written."""
 
@@ -24,11 +26,7 @@ _INDENT = "    "
 
 def visible(text: str, length: int = MESSAGE_LENGTH) -> str:
     """Return a text in one line, clipped, with an escape for each character that is not printed."""
-    shown = text[:length]
-    if not shown.isprintable():
-        shown = "".join(
-            each if each.isprintable() else each.encode("unicode_escape").decode() for each in shown
-        )
+    shown = seen(text[:length])
     left = len(text) - length
     return f"{shown}… and {left} more characters" if left > 0 else shown
 

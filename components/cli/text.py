@@ -5,10 +5,11 @@ The one place for it. Nothing else may decide what of a text reaches a terminal.
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import yaml
+
+from components.seen import escape, seen
 
 # What tells a terminal to do something, whole or broken off, in its 7-bit and its 8-bit form. A
 # repetition that is taken is never given back, so that this takes linear time.
@@ -30,7 +31,7 @@ def plain(text: str) -> str:
     if text.isprintable():
         return text  # as most are
     text = _SEQUENCE.sub("", text).expandtabs()
-    return _with_seen(text, lambda each: " " if each.isspace() else _escape(each))
+    return seen(text, lambda each: " " if each.isspace() else escape(each))
 
 
 def plain_lines(text: str) -> list[str]:
@@ -41,13 +42,13 @@ def plain_lines(text: str) -> list[str]:
 def json_text(value: Any) -> str:
     """Return a value as JSON that can be shown: an escape for each character that is not seen."""
     lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
-    return "\n".join(_with_seen(line, lambda each: json.dumps(each)[1:-1]) for line in lines)
+    return "\n".join(seen(line, lambda each: json.dumps(each)[1:-1]) for line in lines)
 
 
 def yaml_text(value: Any) -> str:
     """Return a value as YAML that can be shown, and that is the same value when it is read."""
     text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return "\n".join(_with_seen(line, _escape) for line in text.rstrip("\n").split("\n"))
+    return "\n".join(seen(line) for line in text.rstrip("\n").split("\n"))
 
 
 class _Dumper(yaml.SafeDumper):
@@ -62,15 +63,3 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True  # so that what is equal looks equal
-
-
-def _with_seen(line: str, replaced: Callable[[str], str]) -> str:
-    """Return a line with something else in the place of each character that is not seen."""
-    if line.isprintable():
-        return line
-    return "".join(each if each.isprintable() else replaced(each) for each in line)
-
-
-def _escape(character: str) -> str:
-    """Return a character as both YAML and Python escape it."""
-    return character.encode("unicode_escape").decode()

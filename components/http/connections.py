@@ -20,6 +20,7 @@ from aiohttp.typedefs import Handler
 
 from components.http.envelope import wrapped
 from components.http.headers import ALWAYS
+from components.seen import seen
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class Connection(web.RequestHandler):
         """Write a line about what cannot be read, and return what is wrong with it."""
         self._unreadable = True
         first = next(iter(message.strip().splitlines()), "").rstrip(":")
-        reason = first[:_SHOWN].encode("unicode_escape").decode()
+        reason = seen(first[:_SHOWN])
         logger.warning("what %s sent is not HTTP: %s", self.address, reason)
         return reason
 
