@@ -9,6 +9,7 @@ from aiolimiter import AsyncLimiter
 
 from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
 from components.configuration.reading import Format, read
+from components.http.connections import most_connections
 from components.http.errors import TooManyRequests
 from components.http.origins import SAFE_METHODS
 from components.settings import Settings
@@ -57,6 +58,8 @@ def budget_middleware(settings: Settings) -> Middleware:
     reads = _Rate(settings.reads_per_minute, "change nothing")
     writes = _Rate(settings.writes_per_minute, "change something")
     held: Counter[str] = Counter()
+    # Whoever holds them: the other half of the connections is for what is answered at once.
+    most_held = max(1, most_connections(settings.max_connections) // 2)
 
     @web.middleware
     async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -64,9 +67,15 @@ def budget_middleware(settings: Settings) -> Middleware:
         if not tool:
             return await handler(request)
         await (writes if await _changes_something(request) else reads).take(tool)
-        if not settings.max_held or not _is_held(request):
+        if not _is_held(request):
             return await handler(request)
-        if held[tool] >= settings.max_held:
+        if held.total() >= most_held:
+            raise TooManyRequests(
+                f"all tools together hold the {most_held} event streams, waits and followed logs "
+                "that this instance has: wait a little",
+                _HELD_SECONDS,
+            )
+        if settings.max_held and held[tool] >= settings.max_held:
             raise TooManyRequests(
                 f"at most {settings.max_held} event streams, waits and followed logs are held for "
                 "a tool at a time: end one, or wait a little",

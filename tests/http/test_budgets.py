@@ -96,6 +96,25 @@ async def test_a_tool_holds_so_many_streams_and_waits_at_a_time(running: Client)
         assert (await running.session.get(theirs, headers=OTHER)).status == 404
 
 
+@pytest.mark.parametrize("max_held", [0, 20])
+async def test_all_tools_together_hold_no_more_than_half_of_the_connections(
+    serve: Serve, builder: ScriptedBuilder, max_held: int
+) -> None:
+    client = await serve(max_connections=4, max_held=max_held)
+    await client.post(CONFIG, json=configuration())
+    await answered(await client.post(DEPLOY), 201)
+    async with AsyncExitStack() as stack:
+        for _ in range(2):
+            stream = await stack.enter_async_context(client.get(HELD[0]))
+            assert stream.status == 200
+        theirs = HELD[0].replace(TOOL, "other")
+        response = await client.get(theirs, headers=OTHER)
+        (error,) = await refused(response, 429)
+        assert error.startswith("all tools together hold the 2 event streams")
+        assert response.headers["Retry-After"] == "5"
+        await answered(await client.get(f"{DEPLOY}/latest"))
+
+
 async def test_a_place_is_free_again_once_a_wait_has_ended(running: Client) -> None:
     for _ in range(3):
         await answered(await running.get(f"{DEPLOY}/latest?wait=0.01"))
