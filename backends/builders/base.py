@@ -10,7 +10,7 @@ BuilderError
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 MAX_MESSAGE_BYTES = 2048
@@ -56,7 +56,10 @@ class BuildRequest:
 
     `key` is the same for every attempt of one build and for no other build, so that starting
     twice gives one build. `repeated` is False where no earlier attempt can have started it, which
-    spares a builder a search; `first_attempt` is the time, in UTC, of the first one that can.
+    spares a builder a search; `first_attempt` is the time, in UTC, of the first one that can, and
+    `last_attempt` when the last of them was broken off. `taken` holds the ids of builds that are
+    known to be others' and are never this one; it is only filled in for a builder that does not
+    know keys.
     """
 
     tool: str
@@ -65,11 +68,17 @@ class BuildRequest:
     key: str
     first_attempt: datetime
     repeated: bool = True
+    last_attempt: datetime | None = None
+    taken: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class BuildState:
-    """What is known of a build now. `message` is for people and is clipped to 2 KiB."""
+    """What is known of a build now. `message` is for people and is clipped to 2 KiB.
+
+    `lost` says that the backend does not know the build any more, so that nobody can tell how it
+    ended; its status is then `ERROR`.
+    """
 
     id: str
     status: BuildStatus
@@ -79,16 +88,25 @@ class BuildState:
     commit: str | None = None
     image: str | None = None
     digest: str | None = None
+    lost: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "message", clip(self.message))
 
 
 class BuilderError(Exception):
-    """The root of all that a builder raises; the message is for people."""
+    """The root of all that a builder raises; the message is for people.
 
-    def __init__(self, message: str) -> None:
+    From `start`, `maybe_started` says that the build may have been started all the same: an earlier
+    request of the same call was not answered, or this one was not.
+    """
+
+    maybe_started = False
+
+    def __init__(self, message: str, *, maybe_started: bool | None = None) -> None:
         super().__init__(clip(message))
+        if maybe_started is not None:
+            self.maybe_started = maybe_started
 
 
 class BuildRejected(BuilderError):
@@ -106,6 +124,8 @@ class BuildNotFound(BuilderError):
 class BuilderUnavailable(BuilderError):
     """The backend cannot be reached or does not answer; the same call may go through later."""
 
+    maybe_started = True
+
 
 class Builder(ABC):
     """Something that builds images.
@@ -120,6 +140,19 @@ class Builder(ABC):
     runs_here: bool = False
     """Whether builds run on this machine, where they reach what listens on it: then a caller in
     plain text has to know a secret besides."""
+
+    knows_keys: bool = True
+    """Whether the backend itself never makes a second build of one key, so that a start whose
+    outcome is not known may be repeated at once. Otherwise it is only looked for until `settling`
+    is over."""
+
+    settling: timedelta = timedelta()
+    """How long after a start was broken off its request may still be carried out: a search that
+    finds nothing before proves nothing."""
+
+    unique_images: bool = False
+    """Whether the name of an image is one build's alone, so that it can be deployed again by its
+    name. Otherwise only an image with a digest can."""
 
     async def open(self) -> None:  # noqa: B027 - a builder that needs nothing does nothing
         """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
@@ -145,7 +178,7 @@ class Builder(ABC):
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
         """Return the states of builds of one tool by id, in one call to the backend.
 
-        None where there is no news. A build that the backend has lost is `ERROR`.
+        None where there is no news. A build that the backend does not know any more is `lost`.
         """
 
     @abstractmethod

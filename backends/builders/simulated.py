@@ -75,6 +75,7 @@ class SimulatedBuilder(Builder):
     """Every build ends `build_seconds` after its first attempt, unless it is cancelled before."""
 
     notice = "builds are simulated: nothing is built, and the images do not exist"
+    unique_images = True
 
     def __init__(self, build_seconds: float = 2.0, clock: Clock = utc_now) -> None:
         self._duration = timedelta(seconds=build_seconds)

@@ -209,7 +209,7 @@ class LocalBuilder(Builder):
         for build_id in ids:
             build = self._find(tool, build_id)
             states[build_id] = build.state if build else BuildState(
-                build_id, BuildStatus.ERROR, lost
+                build_id, BuildStatus.ERROR, lost, lost=True
             )  # fmt: skip
         return states
 

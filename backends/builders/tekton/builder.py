@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
@@ -44,6 +45,9 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 class TektonBuilder(Builder):
     """Builds as PipelineRuns, in one `namespace` or, if that is empty, each in its tool's own."""
+
+    # The API server ends a request after a minute (--request-timeout).
+    settling = timedelta(seconds=60)
 
     def __init__(
         self,
@@ -143,7 +147,7 @@ class TektonBuilder(Builder):
         return {
             build_id: self._state(runs[build_id])
             if build_id in runs
-            else BuildState(build_id, BuildStatus.ERROR, LOST)
+            else BuildState(build_id, BuildStatus.ERROR, LOST, lost=True)
             for build_id in ids
         }
 
