@@ -136,6 +136,13 @@ class Settings:
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
         )
+        under_way = settings.max_running + settings.max_queued
+        if settings.max_running and settings.deployments_kept <= under_way:
+            raise EnvError(
+                f"{PREFIX}DEPLOYMENTS_KEPT: must be more than may run and wait together, "
+                f"{PREFIX}MAX_RUNNING + {PREFIX}MAX_QUEUED = {under_way}, "
+                f"not {settings.deployments_kept}"
+            )
         files = (settings.tls_cert, settings.tls_key, settings.tls_client_ca)
         if any(files) and not all(files):
             raise EnvError(f"{PREFIX}TLS_CERT, _KEY and _CLIENT_CA go together: one is missing")

@@ -7,7 +7,8 @@ StoreError
 │   ├── Conflict           it has changed since it was read
 │   ├── Sealed             it never changes again
 │   └── Corrupt            it is there and is not what this store wrote
-├── Rejected               too large, over quota; in the store's words
+├── Rejected               too large and the like; in the store's words
+│   └── OverQuota          as much as may be is kept of this tool: less would make room
 └── Unavailable            the store does not answer; worth another try later
 """
 
@@ -89,6 +90,10 @@ class Corrupt(DocumentError):
 
 class Rejected(StoreError):
     """The store will not keep this document; the message is the store's own."""
+
+
+class OverQuota(Rejected):
+    """As much is kept as may be: the same call may go through once something is removed."""
 
 
 class Unavailable(StoreError):

@@ -14,8 +14,9 @@ from backends.stores.base import Document, StoreError
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, is_cancelled
 from components.engine.errors import EngineError
+from components.engine.finding import find
 from components.engine.reading import deployment_of
-from components.engine.refresh import Refresher, Which
+from components.engine.refresh import Refresher
 
 logger = logging.getLogger(__name__)
 
@@ -114,11 +115,11 @@ class Background:
             before = deployment_of(self._engine, document)
             if before.cancel_requested:
                 self._refresher.forget(*key)
-            answer = await self._refresher.refresh(Which(*key, document))
+            answer = await self._refresher.refresh(document)
             if before.queued and not answer.value.queued and not answer.value.status.is_final:
                 # It has just been let in, and has done nothing else yet.
                 self._refresher.forget(*key)
-                answer = await self._refresher.refresh(Which(*key))
+                answer = await self._refresher.refresh(await find(self._engine, *key))
             changed = answer.value.tag != before.tag
             waiting = answer.value.queued
             if answer.value.status.is_final:

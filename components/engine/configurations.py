@@ -122,10 +122,11 @@ async def set_configuration(
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
-        condition.check(current)
         new = Configuration(value, _later_than(current, await engine.store.now()))
         if current and current.tag == new.tag:
+            # Also where it was stored by this same request, whose answer was lost.
             return Answer(current, told)
+        condition.check(current)
         try:
             await _put(engine, tool, stored.current, current, new)
         except (Conflict, AlreadyExists):
@@ -160,7 +161,7 @@ async def delete_configuration(
             continue
         warnings = (
             *await _prune(engine, tool, stored, newer=1),
-            *await cancel_waiting(engine, tool, "the configuration was deleted"),
+            *await cancel_waiting(engine, tool),
         )
         return Answer(current, warnings)
     raise Contended(f"the configuration of tool {tool!r}")

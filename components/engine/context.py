@@ -9,6 +9,7 @@ from backends.builders.base import Builder
 from backends.stores.base import Store
 from components.engine.model import Deployment
 from components.engine.recent import Recent
+from components.engine.work import Work
 
 T = TypeVar("T")
 
@@ -35,21 +36,37 @@ class Stamps:
 class Limits:
     """How long things may take.
 
-    A claim that is older than `launch` belongs to nobody; it is also how long a builder may take to
-    say that a build it was told to end has ended.
+    A claim lasts for `launch`; it is also how long a builder may take to say that a build it was
+    told to end has ended. `settling` and `knows_keys` are the builder's own, see `Builder`.
     """
 
     launch: timedelta = timedelta(minutes=1)
     build: timedelta = timedelta(minutes=30)
     deployment: timedelta = timedelta(hours=1)
+    settling: timedelta = timedelta()
+    knows_keys: bool = True
+
+    @property
+    def start(self) -> timedelta:
+        """How long a builder's answer to a start is waited for.
+
+        It is half of a claim: a start begins in the first half, and has ended when the claim does.
+        """
+        return self.launch / 2
+
+    @property
+    def heartbeat(self) -> timedelta:
+        """How often it is stored of a build in which nothing changes that it was asked for."""
+        return self.build / 10
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
     """A store, a builder, and the few numbers that say how they are used.
 
-    `patience` is how long, in seconds, a builder's answer to a launch or to a question is waited
-    for; what is cancelled has half as long. `instance` is what this process signs its claims with.
+    `patience` is how long, in seconds, whoever asks waits for the builder; what it was asked to do
+    goes on after that. A question, and what is cancelled, has half as long.
+    `instance` is what this process signs its claims with.
     Of one tool, `max_running` deployments run at a time (0: all of them) and `max_queued` wait.
     """
 
@@ -65,6 +82,7 @@ class Engine:
     random: Random = field(default_factory=SystemRandom)
     stamps: Stamps = field(default_factory=Stamps)
     read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
+    work: Work = field(default_factory=Work)
 
     @property
     def notices(self) -> tuple[str, ...]:

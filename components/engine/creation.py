@@ -2,16 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from backends.builders.base import Source
-from backends.stores.base import AlreadyExists, Document, NotFound, Rejected, StoreError
-from components.configuration.problems import listed
-from components.configuration.sources import reuses, sources
-from components.engine.advance import carry_out, claims_end
+from backends.stores.base import AlreadyExists, Document, NotFound, OverQuota, Rejected, StoreError
+from components.engine.advance import carry_out
 from components.engine.context import Answer, Engine
 from components.engine.documents import (
     DEPLOYMENT,
@@ -27,38 +24,33 @@ from components.engine.drafts import (
     draft_of_rollback,
 )
 from components.engine.ends import log_end
-from components.engine.errors import Busy, Contended, DeploymentSuperseded, NoSuchTool, QueueFull
+from components.engine.errors import Contended, NoDeployment, NoSuchTool
 from components.engine.model import Deployment
-from components.engine.plan import plan
-from components.engine.prune import prune
+from components.engine.plan import Plan, plan
+from components.engine.progress import with_end
+from components.engine.prune import prune, pruning, remove
 from components.engine.queue import WhenBusy, behind
-from components.engine.queueing import supersede
+from components.engine.queueing import end, supersede
 from components.engine.reading import deployment_of
 from components.engine.reservation import (
     Place,
     Repetition,
     Snapshot,
-    give_up,
     look,
-    place_in,
+    release,
     repeated_place,
     reserve,
 )
-from components.engine.reuse import Decision
 
 Drafting = Callable[[Engine, Snapshot], Awaitable[Draft]]
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedBuild:
-    """What a deployment would do for one component, of which source, and why."""
+class Stored:
+    """The first step of a deployment that was stored, and for what it waits."""
 
-    action: str
-    repository: str
-    ref: str | None
-    commit: str | None
-    reused: str | None
-    reason: str
+    step: Plan
+    ahead: tuple[str, ...]
 
 
 async def create_deployment(
@@ -68,7 +60,7 @@ async def create_deployment(
 
     A `key` makes it repeatable: whoever gives the same one gets the same deployment. Raises
     `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
-    `QueueFull`, `KeyReused`, `DeploymentSuperseded`, `Contended` and what the store raises.
+    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `Contended` and what the store raises.
     """
     return await _create(
         engine,
@@ -112,62 +104,20 @@ async def roll_back(
     )
 
 
-async def preview_deployment(
-    engine: Engine, tool: str, wish: Wish
-) -> Answer[Mapping[str, PlannedBuild]]:
-    """Return what `create_deployment` would do now, by component; nothing is stored or started.
-
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`.
-    """
-    snapshot = await look(engine, tool)
-    draft = await draft_of_configuration(engine, snapshot, wish)
-    info = ["nothing was stored: this is what a deployment would do"]
-    warnings = list(engine.notices)
-    try:
-        ahead = place_in(engine, snapshot.scene, wish.when_busy)
-    except (Busy, QueueFull) as error:
-        warnings.append(f"it would be refused now: {error}")
-    else:
-        if ahead and wish.when_busy is WhenBusy.SUPERSEDE:
-            info.append(f"it supersedes {listed([repr(each) for each in ahead])}")
-        elif ahead:
-            info.append(f"it {behind(ahead, engine.max_running)}")
-    own, reused = sources(draft.configuration), reuses(draft.configuration)
-    planned = {
-        name: _planned(own[reused.get(name, name)], draft.decisions[reused.get(name, name)])
-        for name in draft.configuration["components"]
-    }
-    for name, other in reused.items():
-        because = f"it reuses the build of {other!r}"
-        planned[name] = replace(planned[name], action="reuse", reason=because)
-    return Answer(planned, tuple(warnings), info=tuple(info))
-
-
-def _planned(source: Source, decision: Decision) -> PlannedBuild:
-    return PlannedBuild(
-        action="reuse" if decision.is_reuse else "build",
-        repository=source.repository,
-        ref=source.ref,
-        commit=decision.build.commit,
-        reused=decision.build.reused,
-        reason=decision.reason,
-    )
-
-
 async def _create(
     engine: Engine, tool: str, drafting: Drafting, wish: Wish, repetition: Repetition | None
 ) -> Answer[Deployment]:
+    until = asyncio.get_running_loop().time() + engine.patience
     snapshot = await look(engine, tool)
     earlier = repeated_place(snapshot, repetition)
     if earlier and earlier.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[earlier.deploy_id])
     draft = await drafting(engine, snapshot)
-    until = claims_end(engine)
     place, snapshot = await reserve(engine, snapshot, wish.when_busy, repetition)
     if place.repeated and place.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[place.deploy_id])
     try:
-        return await _store(engine, snapshot, place, draft, wish, until)
+        new, document = await _store(engine, snapshot, place, draft, wish)
     except AlreadyExists:
         if repetition is None:
             raise Contended(f"the list of deployments of tool {tool!r}") from None
@@ -176,16 +126,22 @@ async def _create(
     except NotFound:
         raise NoSuchTool(tool) from None
     except Rejected:
-        await give_up(engine, tool, place.deploy_id)
+        await release(engine, tool, {place.deploy_id})
         raise
+    other = await _made_meanwhile(engine, place, repetition, document)
+    if other is not None:
+        return _repeated(engine, other)
+    left = until - asyncio.get_running_loop().time()
+    return await _begin(engine, snapshot, new, document, draft, max(left, 1.0))
 
 
 async def _store(
-    engine: Engine, snapshot: Snapshot, place: Place, draft: Draft, wish: Wish, until: float
-) -> Answer[Deployment]:
-    """Store a deployment in its place, with all its builds claimed if it may start; launch them."""
-    if engine.max_running and asyncio.get_running_loop().time() >= until:
-        # Its place may have been given away.
+    engine: Engine, snapshot: Snapshot, place: Place, draft: Draft, wish: Wish
+) -> tuple[Stored, Document]:
+    """Store a deployment in its place, with all its builds claimed if it may start."""
+    now = max(place.since, await engine.store.now())
+    if now >= place.since + engine.limits.launch / 2:
+        # Its place, or its key, may be given to another before it is there.
         raise Contended(f"the queue of tool {snapshot.tool!r}")
     waits = engine.max_running and len(place.ahead) >= engine.max_running
     ahead = place.ahead if waits else ()
@@ -198,43 +154,85 @@ async def _store(
         queued=bool(ahead),
         supersedes=bool(ahead) and wish.when_busy is WhenBusy.SUPERSEDE,
         description=wish.description,
+        configured=snapshot.configuration is not None,
     )
-    now = max(place.since, await engine.store.now())
     step = plan(new, now, engine.instance, engine.limits)
-    document = await engine.store.create(
-        snapshot.tool,
-        DEPLOYMENT,
-        new.id,
-        deployment_data(step.deployment),
-        deployment_state(step.deployment),
-    )
-    log_end(step.deployment)
+    step = replace(step, deployment=with_end(step.deployment, now))
+    data, state = deployment_data(step.deployment), deployment_state(step.deployment)
+    try:
+        document = await engine.store.create(snapshot.tool, DEPLOYMENT, new.id, data, state)
+    except OverQuota:
+        # There may be room once what is kept, and need not be, is gone.
+        await _make_room(engine, snapshot, new.id)
+        document = await engine.store.create(snapshot.tool, DEPLOYMENT, new.id, data, state)
+    if step.deployment.ended:
+        log_end(step.deployment)
+    return Stored(step, ahead), document
+
+
+async def _begin(
+    engine: Engine,
+    snapshot: Snapshot,
+    new: Stored,
+    document: Document,
+    draft: Draft,
+    seconds: float,
+) -> Answer[Deployment]:
+    """Launch what a stored deployment has claimed; answer it with what people are to be told."""
+    step, ahead = new.step, new.ahead
     info = tuple(
         f"{name}: {each.build.message}" for name, each in draft.decisions.items() if each.is_reuse
     )
-    if new.supersedes:
+    if step.deployment.supersedes:
         # It is stored, whatever happens here; and its own next step does the same again.
         with suppress(StoreError, Contended):
-            await supersede(engine, snapshot.documents_of(ahead), new.id)
-        info = (f"{new.id!r} starts once what it supersedes has ended", *info)
+            await supersede(engine, snapshot.documents_of(ahead), document.name)
+        info = (f"{document.name!r} starts once what it supersedes has ended", *info)
     elif ahead:
-        info = (f"{new.id!r} {behind(ahead, engine.max_running)}", *info)
+        info = (f"{document.name!r} {behind(ahead, engine.max_running)}", *info)
     try:
-        answer = await carry_out(engine, document, step, until)
+        answer = await carry_out(engine, document, step, seconds=seconds)
     except NotFound:
-        raise DeploymentSuperseded(document.name, engine.deployments_kept) from None
-    warnings = (*engine.notices, *answer.warnings, *await _prune(engine, answer.value))
+        raise NoDeployment(snapshot.tool, document.name) from None
+    pruned = await _prune(engine, document)
+    warnings = (*engine.notices, *answer.warnings, *pruned)
     return Answer(answer.value, warnings, answer.errors, info)
 
 
-async def _prune(engine: Engine, newest: Deployment) -> tuple[str, ...]:
+async def _made_meanwhile(
+    engine: Engine, place: Place, repetition: Repetition | None, document: Document
+) -> Document | None:
+    """Return the deployment of the same request, if another maker has taken its key meanwhile.
+
+    That can only be where it took long to store this one, which is then ended.
+    """
+    if repetition is None or await engine.store.now() < place.since + engine.limits.launch / 2:
+        return None
+    snapshot = await look(engine, document.tool)
+    taken = repeated_place(snapshot, repetition)
+    if taken is None or taken.deploy_id == document.name:
+        return None
+    await end(engine, document, f"the same request has made {taken.deploy_id!r}")
+    return snapshot.documents.get(taken.deploy_id)
+
+
+async def _make_room(engine: Engine, snapshot: Snapshot, newest: str) -> None:
+    """Remove one deployment more than need be, of those that are settled."""
+    kept = max(len(snapshot.documents) - 1, 0)
+    what = pruning(snapshot.scene.deployments.values(), kept, newest, ends=False)
+    gone = [each.id for each in what.remove]
+    await remove(engine, snapshot.tool, snapshot.documents_of(gone), snapshot.queue)
+
+
+async def _prune(engine: Engine, newest: Document) -> tuple[str, ...]:
     """Prune, and return warnings: the new deployment stands whether or not old ones can go."""
     try:
-        return await prune(engine, newest.tool, newest.id)
-    except StoreError as error:
+        await prune(engine, newest.tool, newest.name)
+    except (StoreError, Contended) as error:
         return (
             f"older deployments could not be removed, the next deployment tries again: {error}",
         )
+    return ()
 
 
 def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
@@ -245,5 +243,10 @@ def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
 def _repetition(key: str | None, what: str, wish: Wish) -> Repetition | None:
     if key is None:
         return None
-    asked: dict[str, Any] = {"what": what, **asdict(wish)}
+    # Only what was asked: an option that a later version has does not make it another request.
+    ordinary = asdict(ORDINARY)
+    asked: dict[str, Any] = {
+        "what": what,
+        **{name: value for name, value in asdict(wish).items() if value != ordinary[name]},
+    }
     return Repetition.of(key, json.dumps(asked, sort_keys=True))

@@ -1,5 +1,6 @@
 """What can be done with the deployments there are: list, show, cancel, delete."""
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -8,15 +9,19 @@ from backends.stores.base import NotFound
 from components.engine.context import Answer, Engine
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
-from components.engine.finding import LATEST, find
+from components.engine.finding import find
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
 from components.engine.progress import store_change
 from components.engine.reading import deployment_of, deployments_in
-from components.engine.refresh import Refresher, Which
-from components.engine.reservation import give_up
+from components.engine.refresh import Refresher
+from components.engine.reservation import release
+from components.engine.waiting import MAX_PAUSE_SECONDS
 
 T = TypeVar("T")
+
+TOLD_SECONDS = MAX_PAUSE_SECONDS + 1
+"""How long a deployment is there at least after its end, before it can be deleted."""
 
 
 async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment, ...]]:
@@ -33,12 +38,8 @@ async def show_deployment(
 
     Raises `NoDeployment`, `Corrupt`, `Contended`.
     """
-    if deploy_id == LATEST:
-        document = await find(engine, tool, deploy_id)
-        which = Which(tool, document.name, document)
-    else:
-        which = Which(tool, deploy_id)
-    return _with_warnings(engine, await refresher.refresh(which), ())
+    document = await find(engine, tool, deploy_id)
+    return _with_warnings(engine, await refresher.refresh(document), ())
 
 
 async def cancel_deployment(
@@ -68,19 +69,30 @@ async def cancel_deployment(
 async def delete_deployment(
     engine: Engine, refresher: Refresher, tool: str, deploy_id: str
 ) -> Answer[Deployment]:
-    """Remove a deployment that is final, and return it. Raises `NoDeployment`, `NotFinal`."""
+    """Remove a deployment that is settled, and return it.
+
+    One that has ended only just now goes a little later. Raises `NoDeployment`, `NotFinal`.
+    """
     document = await find(engine, tool, deploy_id)
     deployment = deployment_of(engine, document)
-    if not deployment.status.is_final:
-        raise NotFinal(deployment.id, deployment.status)
+    if not deployment.is_settled:
+        raise NotFinal(deployment.id, deployment.status, may_run=deployment.status.is_final)
+    await _until_told(engine, deployment)
     # Before, so that what is not there is not taken for what is about to be.
-    await give_up(engine, tool, deployment.id)
+    await release(engine, tool, {deployment.id})
     try:
         await engine.store.delete(tool, DEPLOYMENT, document.name, document.version)
     except NotFound:
         raise NoDeployment(tool, deploy_id) from None
     refresher.forget(tool, document.name)
     return _with_warnings(engine, Answer(deployment), ())
+
+
+async def _until_told(engine: Engine, deployment: Deployment) -> None:
+    """Leave whoever watches a deployment, on any instance, the time to look at how it has ended."""
+    if deployment.ended:
+        age = await engine.store.now() - deployment.ended
+        await asyncio.sleep(max(0.0, TOLD_SECONDS - age.total_seconds()))
 
 
 def _with_warnings(engine: Engine, answer: Answer[T], warnings: tuple[str, ...]) -> Answer[T]:

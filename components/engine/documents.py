@@ -1,18 +1,27 @@
 """Deployments as stored documents, and back.
 
-The stored form is an interface too: a later version must read what an earlier one has written.
+The stored form is an interface too: a later version must read what an earlier one has written, and
+beside a later one an earlier one must do no harm. So a document says the version of its form. What
+an instance does not know of a document it keeps when it writes it; a form, or a word, that is newer
+than it knows is shown as far as it can be, counts as under way while the document is open, and is
+left to the instances that know it.
 """
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, post_load
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Corrupt, Document, DocumentState, JsonObject
-from components.engine.model import Build, Claim, Deployment, Stop, StopReason
+from components.engine.model import Build, Claim, Deployment, Doubt, Stop, StopReason
 
 DEPLOYMENT = "deployment"
 """The kind of a deployment; its name is its id."""
+
+FORM = 1
+"""The form that this version writes. It grows where an earlier version would do harm."""
 
 
 class _Stored(Schema):
@@ -24,10 +33,22 @@ class _Stored(Schema):
 class _StoredClaim(_Stored):
     by = fields.String(required=True)
     at = fields.AwareDateTime(required=True)
+    # Version 0.1 had one limit for all instances.
+    until = fields.AwareDateTime(load_default=None, allow_none=True)
 
     @post_load
     def _claim(self, data: dict[str, Any], **_: Any) -> Claim:
-        return Claim(**data)
+        until = data["until"] or data["at"] + timedelta(minutes=1)
+        return Claim(data["by"], data["at"], until)
+
+
+class _StoredDoubt(_Stored):
+    since = fields.AwareDateTime(required=True)
+    settles = fields.AwareDateTime(required=True)
+
+    @post_load
+    def _doubt(self, data: dict[str, Any], **_: Any) -> Doubt:
+        return Doubt(**data)
 
 
 class _StoredStop(_Stored):
@@ -52,10 +73,14 @@ class _StoredBuild(_Stored):
     # Not in the documents of version 0.1.
     attempt = fields.Integer(load_default=0)
     claim = fields.Nested(_StoredClaim, load_default=None, allow_none=True)
-    uncertain = fields.AwareDateTime(data_key="uncertain-since", load_default=None, allow_none=True)
+    doubt = fields.Nested(_StoredDoubt, load_default=None, allow_none=True)
     stop = fields.Nested(_StoredStop, load_default=None, allow_none=True)
     seen = fields.AwareDateTime(data_key="seen-time", load_default=None, allow_none=True)
     reused = fields.String(data_key="reused-from", load_default=None, allow_none=True)
+    lost = fields.Integer(load_default=0)
+    unasked = fields.TimeDelta(
+        data_key="unasked-seconds", serialization_type=float, load_default=timedelta()
+    )
 
     @post_load
     def _build(self, data: dict[str, Any], **_: Any) -> Build:
@@ -63,6 +88,7 @@ class _StoredBuild(_Stored):
 
 
 class _StoredDeployment(_Stored):
+    form = fields.Integer(load_default=FORM)
     id = fields.String(data_key="deploy-id", required=True)
     created = fields.AwareDateTime(data_key="creation-time", required=True)
     cancel_requested = fields.Boolean(data_key="cancel-requested", required=True)
@@ -74,20 +100,35 @@ class _StoredDeployment(_Stored):
     admitted = fields.AwareDateTime(data_key="admitted-time", load_default=None, allow_none=True)
     supersedes = fields.Boolean(load_default=False)
     description = fields.String(load_default="")
+    configured = fields.Boolean(load_default=False)
+    ended = fields.AwareDateTime(data_key="ended-time", load_default=None, allow_none=True)
+
+    @post_dump
+    def _say_form(self, data: JsonObject, **_: Any) -> JsonObject:
+        return {"form": FORM, **data}
 
 
 _DEPLOYMENT_SCHEMA = _StoredDeployment()
 
 
-def deployment_data(deployment: Deployment) -> JsonObject:
-    """Return a deployment as a document's data."""
+def deployment_data(
+    deployment: Deployment, replaced: Mapping[str, Any] | None = None
+) -> JsonObject:
+    """Return a deployment as a document's data.
+
+    What the data that are `replaced` have, and this version does not know, stays.
+    """
     data: JsonObject = _DEPLOYMENT_SCHEMA.dump(deployment)
-    return data
+    if replaced is None:
+        return data
+    builds = replaced["builds"]
+    kept = {name: {**builds.get(name, {}), **build} for name, build in data["builds"].items()}
+    return {**replaced, **data, "builds": kept}
 
 
 def deployment_state(deployment: Deployment) -> DocumentState:
-    """Return the state that a deployment's document has: open until the deployment is final."""
-    return DocumentState.SEALED if deployment.status.is_final else DocumentState.OPEN
+    """Return the state that a deployment's document has: open until the deployment is settled."""
+    return DocumentState.SEALED if deployment.is_settled else DocumentState.OPEN
 
 
 def deployment_of(document: Document) -> Deployment:
@@ -96,13 +137,39 @@ def deployment_of(document: Document) -> Deployment:
     `components.engine.reading` does so once for each version.
     """
     try:
-        deployment = Deployment(tool=document.tool, **_DEPLOYMENT_SCHEMA.load(document.data))
+        data, newer = _as_known(document.data)
+        loaded = _DEPLOYMENT_SCHEMA.load(data)
+        newer = (loaded.pop("form") > FORM) or newer
+        deployment = Deployment(
+            tool=document.tool,
+            newer=newer,
+            held_open=newer and document.state is DocumentState.OPEN,
+            **loaded,
+        )
         if deployment.builds.keys() != deployment.sources.keys():
             raise ValidationError("builds and configuration name different components")
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
         reason = f"is not a deployment: {error}"
         raise Corrupt(document.tool, document.kind, document.name, reason) from None
     return deployment
+
+
+def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
+    """Return data without words that this version does not know, and whether there were any."""
+    builds = {name: _build_as_known(build) for name, build in data["builds"].items()}
+    if builds == data["builds"]:
+        return data, False
+    return {**data, "builds": builds}, True
+
+
+def _build_as_known(build: JsonObject) -> JsonObject:
+    status, stop = build.get("status"), build.get("stop")
+    if isinstance(status, str) and status not in set(BuildStatus):
+        message = f"a newer version of the service says {status}"
+        build = {**build, "status": BuildStatus.RUNNING.value, "message": message}
+    if isinstance(stop, dict) and stop.get("reason") not in set(StopReason):
+        build = {**build, "stop": {**stop, "reason": StopReason.CANCELLED.value}}
+    return build
 
 
 def is_cancelled(document: Document) -> bool:

@@ -15,6 +15,7 @@ from components.engine.errors import (
     NoConfiguration,
     NoDeployment,
     NoDeploymentYet,
+    NoDigest,
     NotDeployable,
     NotFinal,
     NothingToRetry,
@@ -24,7 +25,7 @@ from components.engine.finding import LATEST
 from components.engine.model import Build, Deployment, DeploymentStatus
 from components.engine.queue import WhenBusy
 from components.engine.reservation import Snapshot
-from components.engine.reuse import Decision, decide, gone_images, reusing
+from components.engine.reuse import Decision, decide, gone_images, is_lasting, reusing
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +94,30 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
     }
     images = [build.image for build in finished.values() if build.image]
     gone = await gone_images(engine, snapshot.tool, images)
-    return Draft(
-        earlier.configuration,
-        {
-            name: _reused(build, earlier)
-            if name in finished and build.image not in gone
-            else _anew(build, gone)
-            for name, build in earlier.builds.items()
-        },
-    )
+    decisions = {}
+    for name, build in earlier.builds.items():
+        if name not in finished:
+            decisions[name] = _anew(build, f"it ended as {build.status}")
+        elif build.image in gone:
+            decisions[name] = _anew(build, "its image is gone")
+        elif not is_lasting(engine, build):
+            decisions[name] = _anew(build, "a later build may have taken its image")
+        else:
+            decisions[name] = _reused(build, earlier)
+    return Draft(earlier.configuration, decisions)
 
 
 async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
     """Return a deployment of all the builds of an earlier one, with nothing to build.
 
-    Raises `NoDeployment`, `NotFinal`, `NotDeployable`, `ImagesGone`.
+    Raises `NoDeployment`, `NotFinal`, `NotDeployable`, `NoDigest`, `ImagesGone`.
     """
     earlier = _find(snapshot, deploy_id)
     if earlier.status is not DeploymentStatus.FINISHED:
         raise NotDeployable(earlier.id, earlier.status)
+    passing = [name for name, build in earlier.builds.items() if not is_lasting(engine, build)]
+    if passing:
+        raise NoDigest(earlier.id, passing)
     images = {name: build.image for name, build in earlier.builds.items() if build.image}
     gone = await gone_images(engine, snapshot.tool, images.values())
     if gone:
@@ -138,6 +144,5 @@ def _reused(build: Build, earlier: Deployment) -> Decision:
     return Decision(reusing(build, earlier.id), f"deployment {earlier.id!r} has built it")
 
 
-def _anew(build: Build, gone: frozenset[str]) -> Decision:
-    ended = "its image is gone" if build.image in gone else f"it ended as {build.status}"
-    return Decision(Build(commit=build.commit), ended)
+def _anew(build: Build, why: str) -> Decision:
+    return Decision(Build(commit=build.commit), why)

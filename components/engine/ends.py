@@ -15,9 +15,7 @@ REASON_LENGTH = 200
 
 
 def log_end(deployment: Deployment) -> None:
-    """Say in the log how a deployment has ended, if it has, and what did not finish."""
-    if not deployment.status.is_final:
-        return
+    """Say in the log how a deployment has ended, and what did not finish."""
     failed = deployment.status is DeploymentStatus.ERROR
     logger.log(
         logging.WARNING if failed else logging.INFO,

@@ -1,4 +1,4 @@
-"""What the engine can refuse, and the one case where a deployment vanishes under its maker.
+"""What the engine can refuse.
 
     EngineError
     ├── NoConfiguration        the tool has none
@@ -17,7 +17,9 @@
     ├── Busy                   as many deployments run as may, and nobody wants to wait
     ├── QueueFull              as many wait as may
     ├── KeyReused              the key of a repeatable request was used for another request
-    ├── DeploymentSuperseded   removed, in favour of newer ones, while it was being launched
+    ├── TooManyUnfinished      too many have not ended, or may still run
+    ├── NoDigest               what the deployment has built may not be what its image is by now
+    ├── MadeByNewer            a newer version of the service has made it, and looks after it
     └── Contended              others kept changing the same document; worth another try
 
 The errors of `components.configuration`, of the stores and of the builders' logs pass through as
@@ -128,12 +130,15 @@ class AlreadyFinal(EngineError):
 
 
 class NotFinal(EngineError):
-    """The deployment has not ended."""
+    """The deployment has not ended, or may still run."""
 
-    def __init__(self, deploy_id: str, status: str) -> None:
-        super().__init__(
-            f"deployment {deploy_id!r} has not ended: it is {status}. Cancel it first, or wait"
+    def __init__(self, deploy_id: str, status: str, *, may_run: bool = False) -> None:
+        rest = (
+            f"is {status}, but may still run: wait until the builder has confirmed its end"
+            if may_run
+            else f"has not ended: it is {status}. Cancel it first, or wait"
         )
+        super().__init__(f"deployment {deploy_id!r} {rest}")
 
 
 class NothingToRetry(EngineError):
@@ -195,13 +200,34 @@ class KeyReused(EngineError):
         )
 
 
-class DeploymentSuperseded(EngineError):
-    """A deployment was removed before the outcome of its launch could be stored."""
+class TooManyUnfinished(EngineError):
+    """As many deployments are under way, or may still run, as can be looked after."""
 
-    def __init__(self, deploy_id: str, kept: int) -> None:
+    def __init__(self, unfinished: int) -> None:
         super().__init__(
-            f"deployment {deploy_id!r} was removed while it was being launched, since {kept} newer "
-            "ones are kept; the builder was asked to cancel what it had started"
+            f"{unfinished} deployments have not ended, or may still run since the builder has not "
+            "confirmed their end: wait until it has"
+        )
+
+
+class NoDigest(EngineError):
+    """Images of the deployment are known by a name alone, which a later build takes over."""
+
+    def __init__(self, deploy_id: str, components: Collection[str]) -> None:
+        super().__init__(
+            f"what deployment {deploy_id!r} has built cannot be deployed again: the builder tells "
+            f"no digest of the images of {listed(components)}, so a later build may have taken "
+            "their names. Deploy its commits anew"
+        )
+
+
+class MadeByNewer(EngineError):
+    """A newer version of the service has written the document; an older one leaves it alone."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what!r} was written by a newer version of the service, which alone can change it: "
+            "try again, another instance may answer"
         )
 
 

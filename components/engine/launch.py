@@ -7,27 +7,35 @@ from dataclasses import replace
 from datetime import datetime
 
 from backends.builders.base import (
-    BuilderUnavailable,
+    BuilderError,
     BuildRejected,
     BuildRequest,
     BuildState,
     BuildStatus,
     NoFreeSlot,
 )
-from components.engine.context import Engine
+from backends.stores.base import StoreError
+from components.engine.asking import observed
+from components.engine.context import Engine, Limits
 from components.engine.model import Build, Deployment
-from components.engine.plan import Plan
+from components.engine.plan import Plan, in_doubt
 
 logger = logging.getLogger(__name__)
 
 
-def request_for(deployment: Deployment, component: str) -> BuildRequest:
+def request_for(
+    deployment: Deployment,
+    component: str,
+    limits: Limits,
+    taken: frozenset[str] = frozenset(),
+) -> BuildRequest:
     """Return the request for a component's build: the same key at every attempt.
 
     It is `repeated` where an earlier attempt may have started the build, and then as old as that.
     """
     build = deployment.builds[component]
-    since = build.uncertain or (build.claim.at if build.claim else deployment.created)
+    doubt = build.doubt
+    since = build.claim.at if build.claim else deployment.created
     source = deployment.sources[component]
     if build.commit:
         # What was found out before is what is built, whatever the ref means by now.
@@ -37,25 +45,38 @@ def request_for(deployment: Deployment, component: str) -> BuildRequest:
         component=component,
         source=source,
         key=f"{deployment.id}/{component}",
-        first_attempt=since,
-        repeated=build.uncertain is not None,
+        first_attempt=doubt.since if doubt else since,
+        repeated=doubt is not None,
+        last_attempt=doubt.settles - limits.settling if doubt else None,
+        taken=taken,
     )
 
 
-async def launch(engine: Engine, plan: Plan, until: float) -> Mapping[str, Build]:
+async def launch(engine: Engine, plan: Plan) -> Mapping[str, Build]:
     """Start every build that was claimed for this plan, in parallel; return what became of each.
 
     A build that is rejected for good is `ERROR`. One that finds no free slot, or no builder to
-    talk to, stays `PENDING` with that as its message. Nothing is started later than `until` by the
-    loop's clock, since the claim might then be another's.
+    talk to, stays `PENDING` with that as its message. Nothing is started in the second half of a
+    claim: that is for the answer.
     """
+    if not plan.launch:
+        return {}
     outcomes = await asyncio.gather(
-        *(_start(engine, plan.deployment, name, until) for name in plan.launch),
+        *(_start(engine, plan.deployment, name) for name in plan.launch),
         return_exceptions=True,
     )
+    now = await _now(engine)
     return {
-        name: _outcome(plan, name, outcome)
+        name: _outcome(engine, plan, name, outcome, now)
         for name, outcome in zip(plan.launch, outcomes, strict=True)
+    }
+
+
+def broken_off(engine: Engine, plan: Plan) -> Mapping[str, Build]:
+    """Return the builds of a launch that was broken off before anybody knew what became of it."""
+    return {
+        name: _doubtful(engine, plan.deployment.builds[name], None, "waits to be started")
+        for name in plan.launch
     }
 
 
@@ -63,33 +84,51 @@ class _TooLate(Exception):
     """The claim is about to belong to nobody."""
 
 
-async def _start(
-    engine: Engine, deployment: Deployment, component: str, until: float
-) -> BuildState:
-    if asyncio.get_running_loop().time() >= until:
+async def _start(engine: Engine, deployment: Deployment, component: str) -> BuildState:
+    claim = deployment.builds[component].claim
+    now = await _now(engine)
+    # The store's clock goes on while this machine is suspended, and costs nothing to look at.
+    if claim is None or now is None or now >= claim.until - engine.limits.start:
         raise _TooLate
-    async with asyncio.timeout(engine.patience):
-        return await engine.builder.start(request_for(deployment, component))
+    async with asyncio.timeout(engine.limits.start.total_seconds()):
+        return await engine.builder.start(request_for(deployment, component, engine.limits))
 
 
-def _outcome(plan: Plan, component: str, outcome: BuildState | BaseException) -> Build:
+async def _now(engine: Engine) -> datetime | None:
+    try:
+        return await engine.store.now()
+    except StoreError:
+        return None
+
+
+def _outcome(
+    engine: Engine,
+    plan: Plan,
+    component: str,
+    outcome: BuildState | BaseException,
+    now: datetime | None,
+) -> Build:
     build = plan.deployment.builds[component]
     match outcome:
         case BuildState():
-            return observed(build, outcome, plan.now)
-        case BuildRejected():
-            return replace(build, status=BuildStatus.ERROR, message=str(outcome))
-        case NoFreeSlot():
-            return _waiting(build, f"waits for a free slot: {outcome}")
+            return observed(build, outcome, now or plan.now)
         case _TooLate():
             return _waiting(build, "waits to be started")
+        case BuilderError(maybe_started=True):
+            message = f"waits for the builder: {outcome}"
+            return _doubtful(engine, build, now, message)
+        # While there is a doubt about earlier attempts, no refusal of this one ends the build.
+        case BuildRejected() if not build.doubt:
+            return replace(build, status=BuildStatus.ERROR, message=str(outcome))
+        case BuilderError():
+            what = "a free slot" if isinstance(outcome, NoFreeSlot) else "the builder"
+            return _waiting(build, f"waits for {what}: {outcome}")
         case _:
-            return _uncertain(build, f"waits for the builder: {_reason(plan, component, outcome)}")
+            message = f"waits for the builder: {_reason(plan, component, outcome)}"
+            return _doubtful(engine, build, now, message)
 
 
 def _reason(plan: Plan, component: str, failure: BaseException) -> str:
-    if isinstance(failure, BuilderUnavailable):
-        return str(failure)
     if isinstance(failure, TimeoutError):
         return "it did not answer in time"
     # A defect of the builder is not the deployment's end, and must not be lost either.
@@ -102,29 +141,10 @@ def _waiting(build: Build, message: str) -> Build:
     return replace(build, claim=None, message=message)
 
 
-def _uncertain(build: Build, message: str) -> Build:
-    since = build.uncertain or (build.claim.at if build.claim else None)
-    return replace(build, claim=None, uncertain=since, message=message)
-
-
-def observed(build: Build, state: BuildState, now: datetime) -> Build:
-    """Return a build with what a builder said of it at the store's time `now`."""
-    started = state.started or build.started
-    if started is None and state.status is BuildStatus.RUNNING:
-        started = now
-    return Build(
-        status=state.status,
-        build_id=state.id,
-        message=build.message if build.stop and not state.status.is_final else state.message,
-        image=state.image or build.image,
-        digest=state.digest or build.digest,
-        commit=state.commit or build.commit,
-        started=started,
-        ended=state.ended,
-        attempt=build.attempt,
-        stop=build.stop,
-        seen=now,
-    )
+def _doubtful(engine: Engine, build: Build, now: datetime | None, message: str) -> Build:
+    ended = now or (build.claim.until if build.claim else None)
+    doubt = in_doubt(build, ended, engine.limits) if ended else build.doubt
+    return replace(build, claim=None, doubt=doubt, message=message)
 
 
 def launch_messages(builds: Mapping[str, Build]) -> tuple[tuple[str, ...], tuple[str, ...]]:

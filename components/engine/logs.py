@@ -9,7 +9,7 @@ from components.engine.errors import NoComponent, NoLog
 from components.engine.finding import find
 from components.engine.model import Build, Deployment
 from components.engine.reading import deployment_of
-from components.engine.refresh import Refresher, Which
+from components.engine.refresh import Refresher
 
 LOOK_SECONDS = 1.0
 """How often it is looked whether a build whose log is followed has been started."""
@@ -50,7 +50,8 @@ async def _once_started(
         if build.status.is_final:
             raise NoLog(component, build.message)
         await asyncio.sleep(LOOK_SECONDS)
-        answer = await refresher.refresh(Which(deployment.tool, deployment.id))
+        document = await find(engine, deployment.tool, deployment.id)
+        answer = await refresher.refresh(document)
         build = answer.value.builds[component]
     async for line in engine.builder.log(deployment.tool, build.build_id, follow=True):
         yield line

@@ -1,12 +1,18 @@
-"""The next step of a deployment, as a pure function of what is stored and the time.
+"""The next step of a deployment, as a pure function of what is known and the time.
 
 What is to be done is part of the plan's deployment, which is stored before any of it is done: a
 build that will be started is claimed, one that will be ended says so. Whoever loses that write
 plans anew. From wherever an earlier step was broken off, the next plan goes on:
 
-- A claim that is too old belongs to nobody. Whether that attempt has started the build is then
-  uncertain; the next one has the same key, so that the builder finds it.
+- A claim that has ended belongs to nobody. Whether that attempt has started the build is then in
+  doubt. A builder that knows keys is asked to start it again; of any other, the build is sought
+  until a search proves that there is none.
 - What is to end and was never started ends at once; what may have been started is sought first.
+- What the builder does not confirm to have ended is given up, so that nobody waits for it any more,
+  and is ended all the same: the deployment is not settled before that is confirmed.
+
+A build takes too long by what the builder says, and not by the clock alone: time in which nobody
+could ask does not count.
 """
 
 from dataclasses import dataclass, replace
@@ -15,15 +21,17 @@ from datetime import datetime, timedelta
 from backends.builders.base import BuildStatus
 from components.engine.context import Limits
 from components.engine.merge import final
-from components.engine.model import Build, Claim, Deployment, Stop, StopReason
+from components.engine.model import Build, Claim, Deployment, Doubt, Stop, StopReason
+
+ENDING = "is being cancelled"
+MAY_RUN = "the builder has not confirmed that it has ended, so it may still run"
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to store, and then what to do, by component.
 
-    `launch` was claimed for this; `seek` may have been started and is to end; `cancel` is to end;
-    `ask` is everything else that a builder has.
+    `launch` was claimed for this; `seek` may have been started; `cancel` is to end.
     """
 
     deployment: Deployment
@@ -31,60 +39,87 @@ class Plan:
     launch: tuple[str, ...] = ()
     seek: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
-    ask: tuple[str, ...] = ()
 
 
-def plan(deployment: Deployment, now: datetime, by: str, limits: Limits) -> Plan:
-    """Return the next step of a deployment at the time `now`, when `by` takes it."""
-    builds = {
-        name: _planned(deployment, build, now, by, limits)
+def to_ask(deployment: Deployment) -> tuple[str, ...]:
+    """Return the components whose builds run, as far as is known, and are not to end."""
+    if deployment.cancel_requested:
+        return ()
+    return tuple(
+        name
         for name, build in deployment.builds.items()
-    }
-    going_on = {name: build for name, build in builds.items() if not build.status.is_final}
-    has_id = {name for name, build in going_on.items() if build.build_id is not None}
-    if deployment.queued and not deployment.cancel_requested:
-        return Plan(deployment, now)
-    unclaimed = going_on.keys() - has_id - {n for n, build in going_on.items() if build.claim}
-    claimed_now = [
-        name for name, build in going_on.items() if build.attempt > deployment.builds[name].attempt
-    ]
-    return Plan(
-        replace(deployment, builds=builds) if builds != deployment.builds else deployment,
-        now,
-        launch=tuple(claimed_now),
-        seek=tuple(name for name in going_on if name in unclaimed),
-        cancel=tuple(name for name in going_on if name in has_id and going_on[name].stop),
-        ask=tuple(name for name in going_on if name in has_id and not going_on[name].stop),
+        if build.build_id is not None and not build.status.is_final and not build.stop
     )
 
 
-def _planned(deployment: Deployment, build: Build, now: datetime, by: str, limits: Limits) -> Build:
-    if build.status.is_final:
+def plan(
+    deployment: Deployment, now: datetime, by: str, limits: Limits, *, start: bool = True
+) -> Plan:
+    """Return the next step of a deployment at the time `now`, when `by` takes it.
+
+    Without `start`, no build is claimed.
+    """
+    builds = {
+        name: _planned(deployment, build, now, by, limits, start)
+        for name, build in deployment.builds.items()
+    }
+    if deployment.queued and not deployment.cancel_requested:
+        return Plan(deployment, now)
+    going_on = {name: build for name, build in builds.items() if not build.is_settled}
+    return Plan(
+        replace(deployment, builds=builds) if builds != deployment.builds else deployment,
+        now,
+        launch=tuple(n for n in going_on if builds[n].attempt > deployment.builds[n].attempt),
+        seek=tuple(
+            name
+            for name, build in going_on.items()
+            if build.doubt and not build.claim and build.build_id is None
+        ),
+        cancel=tuple(
+            name for name, build in going_on.items() if build.build_id is not None and build.stop
+        ),
+    )
+
+
+def _planned(
+    deployment: Deployment, build: Build, now: datetime, by: str, limits: Limits, start: bool
+) -> Build:
+    if build.is_settled:
         return build
-    if build.claim and now >= build.claim.at + limits.launch:
-        build = replace(build, claim=None, uncertain=build.uncertain or build.claim.at)
+    if build.claim and now >= build.claim.until:
+        build = replace(build, claim=None, doubt=in_doubt(build, build.claim.until, limits))
     stop = build.stop or _stop(deployment, build, now, limits)
-    if stop is None:
-        if build.build_id is not None or build.claim or deployment.queued:
-            return build
-        return replace(build, claim=Claim(by, now), attempt=build.attempt + 1)
-    return _stopped(replace(build, stop=stop), stop, now, limits)
+    if stop is not None:
+        return _stopped(replace(build, stop=stop), stop, now, limits)
+    waits = build.build_id is None and not build.claim and not deployment.queued
+    if not waits or not start or (build.doubt and not limits.knows_keys):
+        return build
+    claim = Claim(by, now, now + limits.launch)
+    return replace(build, claim=claim, attempt=build.attempt + 1)
+
+
+def in_doubt(build: Build, broken_off: datetime, limits: Limits) -> Doubt:
+    """Return the doubt about a build whose claimed attempt was broken off without an outcome."""
+    since = build.doubt.since if build.doubt else build.claim.at if build.claim else broken_off
+    return Doubt(since, broken_off + limits.settling)
 
 
 def _stopped(build: Build, stop: Stop, now: datetime, limits: Limits) -> Build:
-    if build.claim:
-        return build  # whoever starts it says what became of that
-    if build.build_id is None and build.uncertain is None:
+    if build.claim or build.status.is_final:
+        return build  # whoever starts it, or ends it, says what became of that
+    if build.build_id is None and build.doubt is None:
         return final(
             replace(build, status=BuildStatus.CANCELLED, message=never_started(stop)), stop
         )
     if now >= stop.since + limits.launch:
         # Nobody waits for ever for a builder to say that what it was told to end has ended.
-        return final(replace(build, status=BuildStatus.CANCELLED, message=stop.message), stop)
+        was_asked = stop.reason is StopReason.CANCELLED
+        return replace(
+            build,
+            status=BuildStatus.CANCELLED if was_asked else BuildStatus.ERROR,
+            message=f"{stop.message}; {MAY_RUN}",
+        )
     return replace(build, message=ENDING)
-
-
-ENDING = "is being cancelled"
 
 
 def never_started(stop: Stop) -> str:
@@ -95,12 +130,18 @@ def never_started(stop: Stop) -> str:
 def _stop(deployment: Deployment, build: Build, now: datetime, limits: Limits) -> Stop | None:
     if deployment.cancel_requested:
         return Stop(StopReason.CANCELLED, now, deployment.reason or "cancelled")
+    if deployment.queued:
+        return None
+    # What the builder has is judged by what it says now, and what it does not have by the clock.
+    judged = now if build.build_id is None else build.seen
+    if judged is None:
+        return None
     # Its time begins when it may start: how long it waits before is up to others.
     since = deployment.admitted or deployment.created
-    if not deployment.queued and now >= since + limits.deployment:
+    if judged >= since + limits.deployment + build.unasked:
         message = f"the deployment took longer than {duration(limits.deployment)}: cancelled"
         return Stop(StopReason.DEPLOYMENT_TIMEOUT, now, message)
-    if build.started is not None and now >= build.started + limits.build:
+    if build.started is not None and judged >= build.started + limits.build + build.unasked:
         message = f"the build took longer than {duration(limits.build)}: cancelled"
         return Stop(StopReason.BUILD_TIMEOUT, now, message)
     return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from backends.stores.base import Conflict, Document, Sealed
 from components.engine.context import Engine
@@ -11,7 +12,7 @@ from components.engine.documents import (
     deployment_state,
 )
 from components.engine.ends import log_end
-from components.engine.errors import Contended
+from components.engine.errors import Contended, MadeByNewer
 from components.engine.model import Deployment
 from components.engine.reading import deployment_of
 
@@ -36,26 +37,58 @@ async def store_change(
 ) -> Deployment:
     """Apply `change` to the stored deployment, first as it was `read`; return what is stored then.
 
-    Nothing is written where nothing changes but when it was seen. After a `Conflict` the
-    deployment is read again and the change applied to that. Raises `NotFound` where it was removed,
-    `Contended`.
+    Nothing is written that is not news. After a `Conflict` the deployment is read again and the
+    change applied to that. Raises `NotFound` where it was removed, `MadeByNewer`, `Contended`.
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
         stored = deployment_of(engine, document)
+        if stored.newer:
+            raise MadeByNewer(stored.id)
         changed = change(stored)
-        if _as_unseen(changed) == _as_unseen(stored):
+        if not is_news(stored, changed, engine.limits.heartbeat):
             return stored
         try:
-            await put(engine, document, changed)
+            _, written = await write(engine, document, changed)
         except (Conflict, Sealed):
             document = await engine.store.get(read.tool, DEPLOYMENT, read.name)
         else:
-            return changed
+            return written
     raise Contended(f"deployment {read.name!r}")
 
 
-def _as_unseen(deployment: Deployment) -> Deployment:
-    # That a builder still says the same is not worth a write.
-    builds = {name: replace(build, seen=None) for name, build in deployment.builds.items()}
-    return replace(deployment, builds=builds)
+async def write(
+    engine: Engine, read: Document, deployment: Deployment
+) -> tuple[Document, Deployment]:
+    """Put a deployment in the place of what was `read`; return both as they are stored.
+
+    Raises `Conflict`, `Sealed`, `NotFound` and what else the store raises.
+    """
+    stored, deployment = deployment, with_end(deployment, await engine.store.now())
+    document = await engine.store.replace(
+        read, deployment_data(deployment, read.data), deployment_state(deployment)
+    )
+    if deployment is not stored:
+        log_end(deployment)
+    return document, deployment
+
+
+def with_end(deployment: Deployment, now: datetime) -> Deployment:
+    """Return a deployment with the time of its end, if it has ended."""
+    ended = deployment.status.is_final and deployment.ended is None
+    return replace(deployment, ended=now) if ended else deployment
+
+
+def is_news(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:
+    """Whether a change is worth a write: that nothing has changed is only once a `heartbeat`."""
+    builds = {
+        name: replace(build, seen=stored.builds[name].seen)
+        if _is_recent(stored.builds[name].seen, build.seen, heartbeat)
+        else build
+        for name, build in changed.builds.items()
+    }
+    return replace(changed, builds=builds) != stored
+
+
+def _is_recent(stored: datetime | None, seen: datetime | None, heartbeat: timedelta) -> bool:
+    return stored is not None and seen is not None and seen < stored + heartbeat

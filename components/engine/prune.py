@@ -2,73 +2,83 @@
 
 import asyncio
 from collections.abc import Collection
+from contextlib import suppress
+from dataclasses import dataclass
 
 from backends.stores.base import Conflict, Document, NotFound
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT
-from components.engine.errors import DeploymentSuperseded
-from components.engine.model import Deployment
-from components.engine.progress import MAX_ATTEMPTS
+from components.engine.model import Deployment, DeploymentStatus
+from components.engine.queue_documents import QUEUE
 from components.engine.queueing import end
-from components.engine.reading import deployment_of, deployments_in
-from components.engine.stopping import cancel_all
+from components.engine.reading import deployments_in
+from components.engine.reservation import release
 
 
-def superseded(
-    deployments: Collection[Deployment], kept: int, newest: str
-) -> tuple[Deployment, ...]:
-    """Return the deployments to remove so that `kept` stay: the oldest final ones first.
+@dataclass(frozen=True, slots=True)
+class Pruning:
+    """Which deployments are removed, and which are ended so that they can be, oldest first."""
 
-    Only where no final one is left, the oldest that still runs; never the one whose id is
-    `newest`. The order is the same for everybody who looks, so that of several who prune at once
-    none removes more than the others would.
+    remove: tuple[Deployment, ...] = ()
+    end: tuple[Deployment, ...] = ()
+
+
+def pruning(deployments: Collection[Deployment], kept: int, newest: str, *, ends: bool) -> Pruning:
+    """Return what becomes of a tool's deployments so that `kept` stay.
+
+    The oldest that are settled are removed, but never the newest that has finished, which is the
+    one to go back to, nor the one whose id is `newest`. Only where that is not enough, and only if
+    `ends`, the oldest that run are ended: they go later, once nothing of them can run any more.
+    The order is the same for everybody who looks, so that of several who prune at once none removes
+    more than the others would.
     """
+    oldest_first = sorted(deployments, key=lambda each: (each.created, each.id))
+    finished = [each for each in oldest_first if each.status is DeploymentStatus.FINISHED]
     excess = max(len(deployments) - kept, 0)
-    oldest_first = sorted(
-        deployments, key=lambda each: (not each.status.is_final, each.created, each.id)
+    # What is being ended already goes too, only later.
+    going = [each for each in oldest_first if not each.is_settled and _is_going(each)]
+    remove = [each for each in oldest_first if each.is_settled and each not in finished[-1:]]
+    left = excess - min(len(remove), excess) - len(going) if ends else 0
+    running = [each for each in oldest_first if not (each.is_settled or _is_going(each))]
+    return Pruning(
+        tuple(each for each in remove[:excess] if each.id != newest),
+        tuple(each for each in running[: max(left, 0)] if each.id != newest and not each.newer),
     )
-    return tuple(each for each in oldest_first[:excess] if each.id != newest)
 
 
-async def prune(engine: Engine, tool: str, newest: str) -> tuple[str, ...]:
-    """Remove what is superseded by the deployment `newest`; return warnings of what could not be.
+def _is_going(deployment: Deployment) -> bool:
+    return deployment.cancel_requested or deployment.status.is_final
 
-    A deployment whose builds cannot be cancelled stays, and the next deployment tries again.
-    Raises `DeploymentSuperseded` where `newest` itself has been removed by others already.
-    """
-    found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
+
+async def prune(engine: Engine, tool: str, newest: str) -> None:
+    """Remove, or end, what there is too much of now that there is the deployment `newest`."""
+    listing = await engine.store.list(tool, DEPLOYMENT, QUEUE)
+    found, _ = await deployments_in(engine, listing)
+    queues = [each for each in listing.documents if each.kind == QUEUE]
     documents = {deployment.id: document for document, deployment in found}
-    if newest not in documents:
-        raise DeploymentSuperseded(newest, engine.deployments_kept)
-    gone = superseded([each for _, each in found], engine.deployments_kept, newest)
-    removed = await asyncio.gather(*(_remove(engine, documents[each.id]) for each in gone))
-    return tuple(
-        f"deployment {each.id!r} could not be removed, since its builds could not be cancelled: "
-        "the next deployment tries again"
-        for each, was_removed in zip(gone, removed, strict=True)
-        if not was_removed
+    # Where there is a limit, what runs or waits is what may: it is never ended for others.
+    what = pruning(
+        [each for _, each in found],
+        engine.deployments_kept,
+        newest,
+        ends=not engine.max_running,
     )
+    await remove(engine, tool, [documents[each.id] for each in what.remove], *queues)
+    for each in what.end:
+        await end(engine, documents[each.id], f"pushed out by {newest!r}")
 
 
-async def _remove(engine: Engine, document: Document) -> bool:
-    """Cancel what a deployment runs and remove it; return False where it has to stay."""
-    for _ in range(MAX_ATTEMPTS):
-        deployment = deployment_of(engine, document)
-        if deployment.queued and not deployment.status.is_final:
-            # It says first how it ended, and goes when the next one is made.
-            await end(engine, document, "pushed out by newer deployments")
-            return True
-        if not await cancel_all(engine, deployment):
-            return False
-        try:
-            await engine.store.delete(document.tool, document.kind, document.name, document.version)
-        except NotFound:
-            return True
-        except Conflict:
-            try:
-                document = await engine.store.get(document.tool, document.kind, document.name)
-            except NotFound:
-                return True
-        else:
-            return True
-    return False
+async def remove(
+    engine: Engine, tool: str, documents: Collection[Document], queue: Document | None = None
+) -> None:
+    """Remove deployments that are settled; `queue` is the tool's, as just read, if it has one."""
+    if queue is not None and documents:
+        # Before, so that what is not there is not taken for what is about to be.
+        await release(engine, tool, {each.name for each in documents}, queue)
+    await asyncio.gather(*(_remove(engine, each) for each in documents))
+
+
+async def _remove(engine: Engine, document: Document) -> None:
+    # Somebody else has removed it, or touched it: then it goes next time.
+    with suppress(NotFound, Conflict):
+        await engine.store.delete(document.tool, document.kind, document.name, document.version)

@@ -109,11 +109,11 @@ class Scene:
         )
 
 
-def without(queue: Queue, deploy_id: str) -> Queue:
-    """Return a queue that knows nothing of a deployment."""
+def without(queue: Queue, ids: Collection[str]) -> Queue:
+    """Return a queue that knows nothing of some deployments."""
     return Queue(
-        tuple(each for each in queue.entries if each.deploy_id != deploy_id),
-        {key: each for key, each in queue.keys.items() if each.deploy_id != deploy_id},
+        tuple(each for each in queue.entries if each.deploy_id not in ids),
+        {key: each for key, each in queue.keys.items() if each.deploy_id not in ids},
     )
 
 

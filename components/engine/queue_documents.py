@@ -1,14 +1,19 @@
 """A tool's queue as a stored document, and back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from backends.stores.base import Corrupt, Document, JsonObject
+from components.engine.errors import MadeByNewer
 from components.engine.queue import Entry, Queue, Repeatable
 
 QUEUE = "queue"
 """The kind, and the name, of a tool's one queue."""
+
+FORM = 1
+"""The form that this version writes; see `documents`."""
 
 
 class _Stored(Schema):
@@ -36,6 +41,7 @@ class _StoredKey(_Stored):
 
 
 class _StoredQueue(_Stored):
+    form = fields.Integer(load_default=FORM)
     entries = fields.List(fields.Nested(_StoredEntry), required=True)
     keys = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredKey), required=True)
 
@@ -43,10 +49,22 @@ class _StoredQueue(_Stored):
 _QUEUE_SCHEMA = _StoredQueue()
 
 
-def queue_data(queue: Queue) -> JsonObject:
-    """Return a queue as a document's data."""
-    data: JsonObject = _QUEUE_SCHEMA.dump(queue)
-    return data
+def queue_data(queue: Queue, replaced: Mapping[str, Any] | None = None) -> JsonObject:
+    """Return a queue as a document's data.
+
+    What the data that are `replaced` have, and this version does not know, stays. Raises
+    `MadeByNewer` where they are of a form that is newer than this version's.
+    """
+    data: JsonObject = {"form": FORM, **_QUEUE_SCHEMA.dump(queue)}
+    if replaced is None:
+        return data
+    if replaced.get("form", FORM) > FORM:
+        raise MadeByNewer(QUEUE)
+    entries = {each["deploy-id"]: each for each in replaced["entries"]}
+    data["entries"] = [{**entries.get(each["deploy-id"], {}), **each} for each in data["entries"]]
+    keys = replaced["keys"]
+    data["keys"] = {key: {**keys.get(key, {}), **each} for key, each in data["keys"].items()}
+    return {**replaced, **data}
 
 
 def queue_of(document: Document) -> Queue:

@@ -7,7 +7,7 @@ from functools import partial
 from backends.stores.base import Document, NotFound, StoreError
 from components.engine.context import Answer, Engine
 from components.engine.documents import DEPLOYMENT
-from components.engine.errors import Contended
+from components.engine.errors import Contended, MadeByNewer
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
 from components.engine.plan import plan
@@ -21,9 +21,11 @@ async def admit(engine: Engine, document: Document, deployment: Deployment) -> A
     """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
 
     Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
-    it. Raises `NotFound`, `Contended`.
+    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `Contended`.
     """
     snapshot = await look(engine, document.tool)
+    if deployment.configured and snapshot.configuration is None:
+        return Answer(await end(engine, document, CONFIGURATION_DELETED))
     ahead = snapshot.scene.ahead_of(deployment.id)
     if not engine.max_running or len(ahead) < engine.max_running:
         admitted = Change(admitted=snapshot.scene.now)
@@ -34,10 +36,14 @@ async def admit(engine: Engine, document: Document, deployment: Deployment) -> A
     return Answer(deployment, info=(f"it {behind(ahead, engine.max_running)}",))
 
 
+CONFIGURATION_DELETED = "the configuration was deleted"
+
+
 async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> None:
     """Cancel deployments in favour of another. What runs is ended by its own next step."""
     for document in documents:
-        with suppress(NotFound):  # what is gone is in nobody's way
+        # What is gone is in nobody's way, and what is not ours to end is waited for.
+        with suppress(NotFound, MadeByNewer):
             await end(engine, document, f"superseded by {by!r}")
 
 
@@ -57,14 +63,14 @@ async def end(engine: Engine, document: Document, reason: str) -> Deployment:
     return await store_change(engine, document, ended)
 
 
-async def cancel_waiting(engine: Engine, tool: str, reason: str) -> tuple[str, ...]:
-    """End what waits in a tool's queue; return warnings of what could not be ended."""
+async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
+    """End what waits in a tool's queue, since the configuration was deleted; return warnings."""
     try:
         found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
                 with suppress(NotFound):  # it is gone, and the others are not
-                    await end(engine, document, reason)
-    except (StoreError, Contended) as error:
+                    await end(engine, document, CONFIGURATION_DELETED)
+    except (StoreError, Contended, MadeByNewer) as error:
         return (f"what waits to be deployed could not be cancelled: {error}",)
     return ()

@@ -30,10 +30,15 @@ def deployment_of(engine: Engine, document: Document) -> Deployment:
 async def deployments_in(
     engine: Engine, listing: Listing
 ) -> tuple[list[tuple[Document, Deployment]], tuple[str, ...]]:
-    """Return the deployments of a listing, newest first, and a warning for each corrupt one."""
+    """Return the deployments of a listing, newest first, and a warning for each corrupt one.
+
+    Documents of other kinds are passed over.
+    """
     found: list[tuple[Document, Deployment]] = []
-    corrupt: list[Corrupt] = list(listing.corrupt)
+    corrupt = [each for each in listing.corrupt if each.kind == documents.DEPLOYMENT]
     for document in listing.documents:
+        if document.kind != documents.DEPLOYMENT:
+            continue
         try:
             found.append((document, deployment_of(engine, document)))
         except Corrupt as error:

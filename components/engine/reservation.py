@@ -1,8 +1,8 @@
 """Taking a place in a tool's queue: one conditional write, which decides for all instances."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from backends.stores.base import (
@@ -16,7 +16,15 @@ from backends.stores.base import (
 from components.engine.configuration_documents import CONFIGURATION
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT
-from components.engine.errors import Busy, Contended, KeyReused, NoSuchTool, QueueFull
+from components.engine.errors import (
+    Busy,
+    Contended,
+    KeyReused,
+    MadeByNewer,
+    NoSuchTool,
+    QueueFull,
+    TooManyUnfinished,
+)
 from components.engine.model import Deployment
 from components.engine.progress import MAX_ATTEMPTS
 from components.engine.queue import Entry, Queue, Repeatable, Scene, WhenBusy, without
@@ -81,13 +89,7 @@ async def look(engine: Engine, tool: str) -> Snapshot:
             raise error
     of_kind: dict[str, Document] = {each.kind: each for each in listing.documents}
     queue = of_kind.get(QUEUE)
-    found, _ = await deployments_in(
-        engine,
-        replace(
-            listing,
-            documents=tuple(each for each in listing.documents if each.kind == DEPLOYMENT),
-        ),
-    )
+    found, _ = await deployments_in(engine, listing)
     return Snapshot(
         tool,
         of_kind.get(CONFIGURATION),
@@ -152,9 +154,18 @@ def repeated_place(snapshot: Snapshot, repetition: Repetition | None) -> Place |
 
 
 def place_in(engine: Engine, scene: Scene, when_busy: WhenBusy) -> tuple[str, ...]:
-    """Return for what a new deployment would have to wait. Raises `Busy`, `QueueFull`."""
+    """Return for what a new deployment would have to wait.
+
+    Raises `Busy`, `QueueFull`, and where there is no limit `TooManyUnfinished`: what is pushed out
+    stays until its builder has confirmed its end.
+    """
     line = scene.line()
-    if not engine.max_running or len(line) < engine.max_running:
+    if not engine.max_running:
+        unfinished = sum(not each.is_settled for each in scene.deployments.values())
+        if unfinished >= 2 * engine.deployments_kept:
+            raise TooManyUnfinished(unfinished)
+        return ()
+    if len(line) < engine.max_running:
         return ()
     if when_busy is WhenBusy.REJECT:
         raise Busy(line[0])
@@ -163,23 +174,29 @@ def place_in(engine: Engine, scene: Scene, when_busy: WhenBusy) -> tuple[str, ..
     return line
 
 
-async def give_up(engine: Engine, tool: str, deploy_id: str) -> None:
-    """Take a deployment out of the queue that will not be there any more.
+async def release(
+    engine: Engine, tool: str, ids: Collection[str], read: Document | None = None
+) -> None:
+    """Take deployments that are about to be removed, and their keys, out of the queue.
 
-    Nothing depends on it but how soon the next one starts, so what goes wrong is left to time.
+    `read` is the queue's document where it has just been read. Nothing depends on it but how soon
+    the next one starts, so what goes wrong is left to time.
     """
+    document = read
     for _ in range(MAX_ATTEMPTS):
         try:
-            document = await engine.store.get(tool, QUEUE, QUEUE)
+            document = document or await engine.store.get(tool, QUEUE, QUEUE)
             queue = queue_of(document)
-            if without(queue, deploy_id) != queue:
-                data = queue_data(without(queue, deploy_id))
+            rest = without(queue, ids)
+            if rest != queue:
+                data = queue_data(rest, document.data)
                 await engine.store.replace(document, data, DocumentState.PLAIN)
         except Conflict:
-            continue
-        except StoreError:
+            document = None
+        except (StoreError, MadeByNewer):
             return
-        return
+        else:
+            return
 
 
 def _with_place(engine: Engine, queue: Queue, place: Place, repetition: Repetition | None) -> Queue:
@@ -196,7 +213,8 @@ async def _write(engine: Engine, snapshot: Snapshot, queue: Queue) -> None:
     if snapshot.queue is None:
         await engine.store.create(snapshot.tool, QUEUE, QUEUE, queue_data(queue))
     else:
-        await engine.store.replace(snapshot.queue, queue_data(queue), DocumentState.PLAIN)
+        data = queue_data(queue, snapshot.queue.data)
+        await engine.store.replace(snapshot.queue, data, DocumentState.PLAIN)
 
 
 def _new_id(engine: Engine, snapshot: Snapshot, since: datetime) -> str:

@@ -25,6 +25,11 @@ class Decision:
         return self.build.reused is not None
 
 
+def is_lasting(engine: Engine, build: Build) -> bool:
+    """Whether an image is for ever what this build has made: by its digest, or by its name."""
+    return build.digest is not None or engine.builder.unique_images
+
+
 def reusing(build: Build, deploy_id: str) -> Build:
     """Return a build that has finished as another deployment uses it."""
     made_for = build.reused or deploy_id
@@ -79,6 +84,9 @@ async def _decide(
         return Decision(new, unknown)
     reason = "no build of this commit is kept"
     for build, deploy_id in _built(earlier, source, commit):
+        if not is_lasting(engine, build):
+            reason = f"a later build may have taken the image of deployment {deploy_id!r}"
+            continue
         if build.image and await _has_image(engine, tool, build.image) is False:
             reason = f"the image that deployment {deploy_id!r} has built is gone"
             continue

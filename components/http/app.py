@@ -55,6 +55,9 @@ from components.unread import unread_settings
 
 logger = logging.getLogger(__name__)
 
+WORK_SECONDS = 5.0
+"""How long launches that are under way may take to end by themselves when the service stops."""
+
 
 def create_app(
     settings: Settings,
@@ -94,6 +97,7 @@ def create_app(
             for line in unread_settings(env):
                 logger.warning(line)
             engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
+            stack.push_async_callback(engine.work.close, WORK_SECONDS)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)
             health = app[HEALTH] = HealthCheck(engine)
@@ -123,13 +127,14 @@ def _engine(settings: Settings, store: Store, builder: Builder, members: Members
         configs_kept=settings.configs_kept,
         max_running=settings.max_running,
         max_queued=settings.max_queued,
-        # Half of a request's time, so that what the builder says can still be stored; and what is
-        # started late on a claim must have been answered before the claim is nobody's.
-        patience=min(settings.request_timeout / 2, launch / 3),
+        # Half of a request's time: the rest is for the store, before and after.
+        patience=settings.request_timeout / 2,
         limits=Limits(
             launch=timedelta(seconds=launch),
             build=timedelta(seconds=settings.build_timeout),
             deployment=timedelta(seconds=settings.deployment_timeout),
+            settling=builder.settling,
+            knows_keys=builder.knows_keys,
         ),
         instance=members.own,
     )

@@ -9,7 +9,7 @@ from aiohttp_apigami import querystring_schema, response_schema
 from marshmallow import Schema
 
 from components.engine.context import Engine
-from components.engine.creation import create_deployment, preview_deployment
+from components.engine.creation import create_deployment
 from components.engine.deployments import (
     cancel_deployment,
     delete_deployment,
@@ -17,6 +17,7 @@ from components.engine.deployments import (
     show_deployment,
 )
 from components.engine.finding import LATEST
+from components.engine.preview import preview_deployment
 from components.engine.refresh import Refresher
 from components.engine.waiting import until_changed
 from components.http.deployment_answers import FOR_EVER, all_written, answered, created, etag
@@ -121,7 +122,7 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
         found = not_modified(etag(answer.value))
     else:
         found = answered(answer)
-    if answer.value.status.is_final and deploy_id != LATEST:
+    if answer.value.is_settled and deploy_id != LATEST:
         found.headers["Cache-Control"] = FOR_EVER
     return found
 

@@ -26,6 +26,8 @@ class ScriptedBuilder(Builder):
     pass in a random one. The counters say what was asked.
     """
 
+    unique_images = True
+
     def __init__(self) -> None:
         self.builds: dict[str, BuildState] = {}
         self.commits: dict[str, str | Exception] = {}

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,11 @@ from components.engine.creation import create_deployment, retry_deployment, roll
 from components.engine.deployments import delete_deployment, list_deployments
 from components.engine.drafts import Wish
 from components.engine.errors import (
+    Contended,
     ImagesGone,
     KeyReused,
     NoDeployment,
+    NoDigest,
     NotDeployable,
     NotFinal,
     NothingToRetry,
@@ -178,3 +181,68 @@ async def test_a_key_ends_with_its_deployment(engine: Engine, builder: ScriptedB
     await refresher.close()
     second = await create_deployment(engine, TOOL, Wish("another"), key="one")
     assert second.value.id != first.value.id
+
+
+@pytest.mark.parametrize("again", [retry_deployment, roll_back])
+async def test_an_image_without_a_digest_that_a_later_build_may_have_taken_is_not_gone_back_to(
+    engine: Engine, builder: ScriptedBuilder, again: Any
+) -> None:
+    ends = BuildStatus.ERROR if again is retry_deployment else BuildStatus.FINISHED
+    earlier = await ended(engine, builder, web=BuildStatus.FINISHED, api=ends)
+    builder.unique_images = False
+    builder.requests.clear()
+    if again is roll_back:
+        with pytest.raises(NoDigest, match="no digest of the images of web, api"):
+            await roll_back(engine, TOOL, earlier.id)
+    else:
+        await retry_deployment(engine, TOOL, earlier.id)
+        assert {each.component for each in builder.requests} == {"web", "api"}
+
+
+async def test_an_image_with_a_digest_is_gone_back_to_whatever_its_name_means_by_now(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine)).value
+    builder.unique_images = False
+    builder.builds["build-1"] = BuildState(
+        "build-1", BuildStatus.FINISHED, image="registry.example.org/web:latest", digest="sha256:1"
+    )
+    await show_deployment(engine, TOOL, deployment.id)
+    again = (await roll_back(engine, TOOL, deployment.id)).value
+    assert again.builds["web"].digest == "sha256:1"
+
+
+async def test_a_maker_that_stalls_before_it_has_stored_its_deployment_stores_none(
+    engine: Engine, store: CountingStore, clock: HandClock
+) -> None:
+    async def stall() -> None:
+        clock.turn(engine.limits.launch.total_seconds() / 2)
+
+    await set_configuration(engine, TOOL, configuration())
+    store.before["create"] = stall  # of the queue
+    with pytest.raises(Contended):
+        await create_deployment(engine, TOOL, key="k")
+    assert (await list_deployments(engine, TOOL)).value == ()
+
+
+async def test_a_maker_that_stalls_while_it_stores_its_deployment_makes_no_second_one_of_its_key(
+    engine: Engine, store: CountingStore, clock: HandClock
+) -> None:
+    await set_configuration(engine, TOOL, configuration())
+    made: list[Deployment] = []
+
+    async def stall() -> None:
+        # Meanwhile the same request comes again, and its key is free.
+        clock.turn(engine.limits.launch.total_seconds() + 1)
+        other = replace(engine, instance="other")
+        made.append((await create_deployment(other, TOOL, key="k")).value)
+
+    async def stall_at_the_next() -> None:
+        store.before["create"] = stall
+
+    store.before["create"] = stall_at_the_next  # the queue, and then the deployment
+    answer = await create_deployment(engine, TOOL, key="k")
+    assert answer.value.id == made[0].id
+    (late,) = [e for e in (await list_deployments(engine, TOOL)).value if e.id != made[0].id]
+    assert late.cancel_requested
+    assert late.message == f"the same request has made {made[0].id!r}"

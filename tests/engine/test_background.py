@@ -11,11 +11,14 @@ from backends.builders.base import BuildStatus
 from backends.members.base import Members
 from backends.members.single import SingleMember
 from backends.stores.base import Unavailable
+from components.engine import deployments
 from components.engine.background import Background
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, deployment_of
+from components.engine.finding import find
 from components.engine.model import Deployment, DeploymentStatus
-from components.engine.refresh import Refresher, Which
+from components.engine.queueing import end
+from components.engine.refresh import Refresher
 from components.engine.waiting import until_changed
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
@@ -159,13 +162,13 @@ async def test_all_who_ask_at_once_cost_one_question(
     deployment = (await deployed(engine, "a")).value
     builder.asked.clear()
     refresher = Refresher(engine)
-    which = Which(TOOL, deployment.id)
-    await asyncio.gather(*(refresher.refresh(which) for _ in range(50)))
+    document = await find(engine, TOOL, deployment.id)
+    await asyncio.gather(*(refresher.refresh(document) for _ in range(50)))
     await asyncio.sleep(0.9)
-    await refresher.refresh(which)
+    await refresher.refresh(document)
     assert len(builder.asked) == 1
     await asyncio.sleep(0.2)
-    await refresher.refresh(which)
+    await refresher.refresh(document)
     assert len(builder.asked) == 2
     await refresher.close()
 
@@ -176,9 +179,8 @@ async def test_one_who_stops_asking_does_not_stop_the_others(
     deployment = (await deployed(engine, "a")).value
     builder.gate.clear()
     refresher = Refresher(engine)
-    one, other = (
-        asyncio.create_task(refresher.refresh(Which(TOOL, deployment.id))) for _ in range(2)
-    )
+    document = await find(engine, TOOL, deployment.id)
+    one, other = (asyncio.create_task(refresher.refresh(document)) for _ in range(2))
     await builder.until_waiting(1)
     one.cancel()
     builder.gate.set()
@@ -187,9 +189,26 @@ async def test_one_who_stops_asking_does_not_stop_the_others(
     await refresher.close()
 
 
+async def test_nobody_is_told_what_was_so_before_something_that_was_acknowledged(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.gate.clear()
+    refresher = Refresher(engine)
+    slow = asyncio.create_task(refresher.refresh(await find(engine, TOOL, deployment.id)))
+    await builder.until_waiting(1)
+    # Another instance cancels it, of which the look that is under way knows nothing.
+    await end(engine, await find(engine, TOOL, deployment.id), "superseded")
+    answer = await refresher.refresh(await find(engine, TOOL, deployment.id))
+    assert answer.value.message == "superseded"
+    builder.gate.set()
+    await slow
+    await refresher.close()
+
+
 def refreshing(engine: Engine, deployment: Deployment) -> tuple[Refresher, Callable[[], object]]:
     refresher = Refresher(engine)
-    return refresher, lambda: refresher.refresh(Which(TOOL, deployment.id))
+    return refresher, lambda: deployments.show_deployment(engine, refresher, TOOL, deployment.id)
 
 
 async def test_waiting_ends_with_a_change_or_when_time_is_up(

@@ -81,10 +81,17 @@ async def test_another_attempt_is_told_whether_an_earlier_one_may_have_been_carr
 
 
 async def test_nothing_is_started_on_a_claim_that_is_about_to_end(
-    engine: Engine, builder: ScriptedBuilder
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    late = replace(engine, limits=replace(engine.limits, launch=engine.limits.launch * 0))
-    answer = await deployed(late, "a")
+    async def suspend() -> None:
+        # As a machine that is suspended between storing the claim and starting the build.
+        clock.turn(30)
+
+    async def suspend_at_the_next() -> None:
+        store.before["create"] = suspend
+
+    store.before["create"] = suspend_at_the_next  # the configuration, and then the deployment
+    answer = await deployed(engine, "a")
     assert builder.requests == []
     assert answer.value.builds["a"].message == "waits to be started"
 

@@ -243,3 +243,16 @@ async def test_of_two_who_edit_the_same_one_the_second_is_told(
     with pytest.raises(ConfigurationChanged):
         await set_configuration(engine, TOOL, configuration("yours"), condition)
     assert (await get_configuration(engine, TOOL)).value == configuration("mine")
+
+
+async def test_a_write_that_is_repeated_since_its_answer_was_lost_is_a_success(
+    engine: Engine,
+) -> None:
+    read = (await set_configuration(engine, TOOL, configuration("one"))).value.tag
+    edited = configuration("two")
+    once = await set_configuration(engine, TOOL, edited, Condition(frozenset({read})))
+    again = await set_configuration(engine, TOOL, edited, Condition(frozenset({read})))
+    assert again.value == once.value
+    assert (
+        await set_configuration(engine, TOOL, edited, Condition(absent=True))
+    ).value == once.value

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,15 +16,17 @@ from backends.builders.base import (
 )
 from backends.stores.base import DocumentState, NotFound, Unavailable
 from components.configuration.problems import InvalidConfiguration
+from components.engine.advance import GOES_ON
 from components.engine.configuration_documents import CONFIGURATION
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
+from components.engine.deployments import list_deployments
 from components.engine.documents import DEPLOYMENT, deployment_of
-from components.engine.errors import DeploymentSuperseded, NoConfiguration, NoSuchTool
+from components.engine.errors import NoConfiguration, NoDeployment, NoSuchTool
 from components.engine.model import DeploymentStatus
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON
-from tests.engine.conftest import deployed
+from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL, component, configuration, reusing
 from tests.stores.counting import CountingStore
 
@@ -192,7 +195,42 @@ async def test_a_builder_that_never_answers_is_waited_for_no_longer_than_patienc
     answer = await deployed(engine, "a", "b")
     assert asyncio.get_running_loop().time() == engine.patience
     assert answer.value.status is DeploymentStatus.PENDING
-    assert "a: waits for the builder: it did not answer in time" in answer.warnings
+    assert answer.warnings == (GOES_ON,)
+    await engine.work.close(engine.limits.start.total_seconds())
+    stored = (await list_deployments(engine, TOOL)).value[0]
+    assert stored.builds["a"].message == "waits for the builder: it did not answer in time"
+
+
+async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    builder.gate.clear()
+    asking = asyncio.create_task(deployed(engine, "a"))
+    await builder.until_waiting(1)
+    asking.cancel()
+    await asyncio.wait((asking,))
+    builder.gate.set()
+    await engine.work.close(1)
+    stored = (await list_deployments(engine, TOOL)).value[0]
+    assert stored.builds["a"].build_id == "build-1"
+
+
+async def test_a_launch_that_is_broken_off_gives_its_claims_back(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    builder.gate.clear()
+    asking = asyncio.create_task(deployed(engine, "a"))
+    await builder.until_waiting(1)
+    await engine.work.close()
+    assert (await asking).warnings == (GOES_ON,)
+    stored = (await list_deployments(engine, TOOL)).value[0]
+    assert stored.builds["a"].claim is None
+    assert stored.builds["a"].doubt is not None
+    builder.gate.set()
+    other = replace(engine, instance="other")
+    shown = (await show_deployment(other, TOOL, stored.id)).value
+    assert shown.builds["a"].build_id == "build-1"
+    assert [request.repeated for request in builder.requests] == [False, True]
 
 
 async def test_if_all_builds_are_rejected_it_is_final_and_sealed_at_once(
@@ -236,7 +274,7 @@ async def test_one_that_is_removed_while_it_is_launched_is_told_and_its_builds_c
         await store.delete(TOOL, DEPLOYMENT, documents[-1].name)
 
     store.before["replace"] = remove
-    with pytest.raises(DeploymentSuperseded, match="was removed while it was being launched"):
+    with pytest.raises(NoDeployment):
         await create_deployment(engine, TOOL)
     assert builder.cancelled == {"build-2": 1}
 

@@ -8,14 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.builders.base import BuilderUnavailable, BuildStatus
-from components.engine.context import Answer, Engine
-from components.engine.creation import create_deployment
+from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
+from backends.stores.base import Conflict
+from components.engine.advance import GOES_ON
+from components.engine.context import Engine
+from components.engine.creation import create_deployment, roll_back
 from components.engine.deployments import list_deployments
 from components.engine.documents import DEPLOYMENT
-from components.engine.errors import DeploymentSuperseded
-from components.engine.model import Build, Deployment
-from components.engine.prune import superseded
+from components.engine.errors import TooManyUnfinished
+from components.engine.model import Build, Deployment, DeploymentStatus, Stop, StopReason
+from components.engine.prune import Pruning, pruning
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -23,60 +25,64 @@ from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
 
 FINISHED = Build(BuildStatus.FINISHED, "b")
+FAILED = Build(BuildStatus.ERROR, "b")
 RUNNING = Build(BuildStatus.RUNNING, "b")
+MAY_RUN = Build(BuildStatus.CANCELLED, "b", stop=Stop(StopReason.CANCELLED, NOON, "cancelled"))
+
+
+def deployment(n: int, build: Build) -> Deployment:
+    """The deployment that was made in the n-th second."""
+    created = NOON + timedelta(seconds=n)
+    return Deployment(TOOL, str(n), created, configuration(), {"web": build})
+
 
 deployments = st.lists(
-    st.tuples(st.integers(0, 5), st.sampled_from([FINISHED, RUNNING])), min_size=1, max_size=8
-).map(
-    lambda parts: [
-        Deployment(TOOL, str(n), NOON + timedelta(seconds=second), configuration(), {"web": build})
-        for n, (second, build) in enumerate(parts)
-    ]
-)
+    st.sampled_from([FINISHED, FAILED, RUNNING, MAY_RUN]), min_size=1, max_size=8
+).map(lambda builds: [deployment(n, build) for n, build in enumerate(builds)])
+some = st.integers(1, 5)
 
 
-@given(deployments, st.integers(1, 5))
-def test_as_many_as_are_to_be_kept_stay_and_the_new_one_is_among_them(
-    all_: list[Deployment], kept: int
+@given(deployments, some, st.booleans())
+def test_only_what_is_settled_is_removed(all_: list[Deployment], kept: int, ends: bool) -> None:
+    what = pruning(all_, kept, all_[-1].id, ends=ends)
+    assert all(each.is_settled for each in what.remove)
+    assert not any(each.status.is_final for each in what.end)
+
+
+@given(deployments, some, st.booleans())
+def test_the_newest_that_finished_and_the_new_one_stay(
+    all_: list[Deployment], kept: int, ends: bool
 ) -> None:
-    newest = replace(all_[-1], created=max(each.created for each in all_), builds={"web": RUNNING})
-    all_ = [*all_[:-1], newest]
-    removed = superseded(all_, kept, newest.id)
-    assert len(all_) - len(removed) == min(kept, len(all_))
-    assert newest not in removed
+    what = pruning(all_, kept, all_[-1].id, ends=ends)
+    gone = {each.id for each in (*what.remove, *what.end)}
+    finished = [each.id for each in all_ if each.status is DeploymentStatus.FINISHED]
+    assert not gone & {all_[-1].id, *finished[-1:]}
 
 
-@given(deployments, st.integers(1, 5), st.integers(0, 7))
-def test_not_even_a_new_one_that_looks_old_is_removed_by_its_maker(
-    all_: list[Deployment], kept: int, which: int
-) -> None:
-    newest = all_[which % len(all_)]
-    assert newest not in superseded(all_, kept, newest.id)
+@given(deployments, some)
+def test_what_runs_is_never_ended_where_there_is_a_limit(all_: list[Deployment], kept: int) -> None:
+    assert pruning(all_, kept, all_[-1].id, ends=False).end == ()
 
 
-@given(deployments, st.integers(1, 5))
-def test_final_ones_go_before_running_ones_and_old_ones_before_new_ones(
-    all_: list[Deployment], kept: int
-) -> None:
-    removed = superseded(all_, kept, "none of them")
-    for gone in removed:
-        for stays in (each for each in all_ if each not in removed):
-            if gone.status.is_final == stays.status.is_final:
-                assert gone.created <= stays.created
-            else:
-                assert gone.status.is_final
+@given(deployments, some)
+def test_no_more_go_than_need_be_and_the_oldest_first(all_: list[Deployment], kept: int) -> None:
+    what = pruning(all_, kept, all_[-1].id, ends=True)
+    assert len(what.remove) + len(what.end) <= max(len(all_) - kept, 0)
+    for going in (what.remove, what.end):
+        assert list(going) == sorted(going, key=lambda each: each.created)
 
 
-@given(deployments, st.integers(1, 5))
-def test_two_who_prune_at_once_keep_as_many_as_one_would(all_: list[Deployment], kept: int) -> None:
-    distinct = [
-        replace(each, created=NOON + timedelta(seconds=n), builds={"web": RUNNING})
-        for n, each in enumerate(all_)
-    ]
-    gone = {
-        removed.id for newest in distinct[-2:] for removed in superseded(distinct, kept, newest.id)
-    }
-    assert len(distinct) - len(gone) == min(kept, len(distinct))
+@given(st.integers(1, 8), some)
+def test_where_all_run_as_many_go_on_as_are_kept(number: int, kept: int) -> None:
+    all_ = [deployment(n, RUNNING) for n in range(number)]
+    what = pruning(all_, kept, all_[-1].id, ends=True)
+    assert number - len(what.end) == min(number, kept)
+
+
+def test_what_is_being_ended_already_counts_as_going() -> None:
+    ending = replace(deployment(0, RUNNING), cancel_requested=True)
+    all_ = [ending, *(deployment(n, RUNNING) for n in range(1, 4))]
+    assert pruning(all_, 3, "3", ends=True) == Pruning()
 
 
 async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
@@ -88,162 +94,164 @@ async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
     return ids
 
 
-async def kept(engine: Engine) -> set[str]:
-    """The ids of the deployments that there are."""
-    return {each.id for each in (await list_deployments(engine, TOOL)).value}
+async def kept(engine: Engine) -> dict[str, Deployment]:
+    """The deployments that there are, oldest first."""
+    found = (await list_deployments(engine, TOOL)).value
+    return {each.id: each for each in reversed(found)}
 
 
-async def test_creating_one_more_removes_the_oldest_final_one(
+async def finish(engine: Engine, builder: ScriptedBuilder, *ids: str) -> None:
+    """Let all builds finish, and the engine notice it of these deployments."""
+    builder.becomes(BuildStatus.FINISHED, image="i")
+    for each in ids:
+        await show_deployment(engine, TOOL, each)
+
+
+async def test_creating_one_more_removes_the_oldest_that_is_settled(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
     second, third = await create(engine, clock, 2)
-    builder.becomes(BuildStatus.FINISHED, "build-2")
-    await show_deployment(engine, TOOL, second)
+    await finish(engine, builder, second, third)
+    builder.becomes(BuildStatus.RUNNING, "build-1")
     (fourth,) = await create(engine, clock, 1)
-    assert await kept(engine) == {first, third, fourth}
+    assert list(await kept(engine)) == [first, third, fourth]
     assert not builder.cancelled
 
 
-async def test_if_none_is_final_the_oldest_goes_and_its_builds_are_cancelled(
+async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine, "a", "b")).value.id
-    ids = await create(engine, clock, 3)
-    assert await kept(engine) == set(ids)
-    assert first not in ids
+    *_, fourth = ids = await create(engine, clock, 3)
+    found = await kept(engine)
+    assert list(found) == [first, *ids]
+    assert found[first].message == f"pushed out by {fourth!r}"
+    await show_deployment(engine, TOOL, first)
     assert builder.cancelled == {"build-1": 1, "build-2": 1}
+    builder.becomes(BuildStatus.CANCELLED, "build-1", "build-2")
+    assert (await show_deployment(engine, TOOL, first)).value.is_settled
+    await finish(engine, builder, *ids)
+    ids += await create(engine, clock, 1)
+    assert first not in await kept(engine)
+
+
+async def test_three_that_fail_leave_the_one_to_go_back_to(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    good = (await deployed(engine)).value.id
+    await finish(engine, builder, good)
+    builder.refusals["web"] = BuildRejected("no such ref")
+    await create(engine, clock, 5)
+    assert good in await kept(engine)
+    assert (await roll_back(engine, TOOL, good)).value.status is DeploymentStatus.FINISHED
+
+
+async def test_a_deployment_whose_builds_may_run_is_not_removed(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    first = (await deployed(engine)).value.id
+    ids = await create(engine, clock, 3)
+    builder.outage = BuilderUnavailable("connection refused")
+    await show_deployment(engine, TOOL, first)
+    clock.turn(60)
+    assert (await show_deployment(engine, TOOL, first)).value.status.is_final
+    await create(engine, clock, 1)
+    assert {first, *ids} < set(await kept(engine))
+    builder.outage = None
+    builder.becomes(BuildStatus.CANCELLED, "build-1")
+    await show_deployment(engine, TOOL, first)
+    await create(engine, clock, 1)
+    assert first not in await kept(engine)
+
+
+async def test_what_cannot_go_does_not_grow_without_bound(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    await deployed(engine)
+    builder.outage = BuilderUnavailable("connection refused")
+    await create(engine, clock, 2 * engine.deployments_kept - 1)
+    with pytest.raises(TooManyUnfinished, match="6 deployments have not ended"):
+        await create_deployment(engine, TOOL)
 
 
 async def test_each_removal_costs_one_call_to_the_store(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    await deployed(engine)
-    await create(engine, clock, 2)
+    first = (await deployed(engine)).value.id
+    ids = await create(engine, clock, 2)
+    await finish(engine, builder, first, *ids)
     store.calls.clear()
     await create(engine, clock, 1)
     assert store.calls == {"create": 1, "replace": 1, "list": 2, "delete": 1}
 
 
 async def test_where_fewer_are_kept_than_before_all_that_is_too_much_goes(
-    engine: Engine, clock: HandClock
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    await deployed(engine)
-    await create(engine, clock, 2)
+    ids = [(await deployed(engine)).value.id, *await create(engine, clock, 2)]
+    await finish(engine, builder, *ids)
     (newest,) = await create(replace(engine, deployments_kept=1), clock, 1)
-    assert await kept(engine) == {newest}
+    # And the newest that finished, besides.
+    assert list(await kept(engine)) == [ids[-1], newest]
 
 
-async def test_one_whose_builds_cannot_be_cancelled_stays_until_they_can(
-    engine: Engine, builder: ScriptedBuilder, clock: HandClock, caplog: pytest.LogCaptureFixture
-) -> None:
-    first = (await deployed(engine)).value.id
-    await create(engine, clock, 2)
-    builder.outage = BuilderUnavailable("connection refused")
-    answer = await create_deployment(engine, TOOL)
-    assert f"deployment '{first}' could not be removed" in answer.warnings[-1]
-    assert "connection refused" in caplog.text
-    assert first in await kept(engine)
-    builder.outage = None
-    await create(engine, clock, 1)
-    assert first not in await kept(engine)
-    assert len(await kept(engine)) == 3
-
-
-async def test_one_that_changes_while_it_is_removed_is_removed_with_what_it_has_started(
-    engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
+@pytest.mark.parametrize("how", ["is removed", "changes"])
+async def test_what_somebody_else_removes_or_touches_meanwhile_is_no_error(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, how: str
 ) -> None:
     first = (await deployed(engine)).value.id
     ids = await create(engine, clock, 2)
+    await finish(engine, builder, first, *ids)
 
-    async def change() -> None:
-        builder.becomes(BuildStatus.RUNNING, "build-1")
-        await show_deployment(engine, TOOL, first)
+    async def meddle() -> None:
+        if how == "is removed":
+            await super(CountingStore, store).delete(TOOL, DEPLOYMENT, first)
+        raise Conflict(TOOL, DEPLOYMENT, first)
 
-    store.before["delete"] = change
-    ids += await create(engine, clock, 1)
-    assert await kept(engine) == set(ids)
-    assert builder.cancelled == {"build-1": 2}
-
-
-async def test_one_that_ends_while_it_is_removed_is_not_cancelled_again(
-    engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
-) -> None:
-    first = (await deployed(engine)).value.id
-    await create(engine, clock, 2)
-
-    async def end() -> None:
-        builder.becomes(BuildStatus.FINISHED, "build-1")
-        await show_deployment(engine, TOOL, first)
-
-    store.before["delete"] = end
-    await create(engine, clock, 1)
-    assert first not in await kept(engine)
-    assert builder.cancelled == {"build-1": 1}
-
-
-@pytest.mark.parametrize("before", ["delete", "delete after a change"])
-async def test_one_that_somebody_else_removes_meanwhile_is_no_error(
-    engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, before: str
-) -> None:
-    first = (await deployed(engine)).value.id
-    await create(engine, clock, 2)
-
-    async def remove() -> None:
-        await super(CountingStore, store).delete(TOOL, DEPLOYMENT, first)
-
-    async def change() -> None:
-        builder.becomes(BuildStatus.RUNNING, "build-1")
-        await show_deployment(engine, TOOL, first)
-        store.before["get"] = remove
-
-    store.before["delete"] = remove if before == "delete" else change
+    store.before["delete"] = meddle
     clock.turn(1)
     answer = await create_deployment(engine, TOOL)
     assert answer.warnings == ()
-    assert first not in await kept(engine)
 
 
-async def test_simultaneous_deployments_of_one_tool_leave_no_more_than_are_kept(
-    engine: Engine,
-) -> None:
+async def test_of_twenty_at_once_none_is_refused_or_lost(engine: Engine) -> None:
     await deployed(engine)
-    outcomes = await asyncio.gather(
-        *(create_deployment(engine, TOOL) for _ in range(20)), return_exceptions=True
-    )
-    assert len(await kept(engine)) == 3
-    created = {each.value.id for each in outcomes if isinstance(each, Answer)}
-    assert await kept(engine) <= created
-    refused = [each for each in outcomes if not isinstance(each, Answer)]
-    assert all(isinstance(each, DeploymentSuperseded) for each in refused)
+    answers = await asyncio.gather(*(create_deployment(engine, TOOL) for _ in range(20)))
+    found = await kept(engine)
+    assert found.keys() >= {each.value.id for each in answers}
+    going_on = [each for each in found.values() if not each.cancel_requested]
+    assert len(going_on) == engine.deployments_kept
 
 
-async def test_one_that_others_have_removed_before_it_was_answered_is_told(
-    engine: Engine, store: CountingStore
+async def test_the_key_of_what_is_removed_is_free_before_it_is_gone(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    await deployed(engine)
-
-    async def remove() -> None:
-        documents = (await super(CountingStore, store).list(TOOL, DEPLOYMENT)).documents
-        await super(CountingStore, store).delete(TOOL, DEPLOYMENT, documents[-1].name)
-
-    async def remove_at_the_next() -> None:
-        store.before["list"] = remove
-
-    store.before["create"] = remove_at_the_next
-    with pytest.raises(DeploymentSuperseded):
-        await create_deployment(engine, TOOL)
+    first = (await deployed(engine)).value.id
+    keyed = (await create_deployment(engine, TOOL, key="k")).value.id
+    ids = await create(engine, clock, 1)
+    await finish(engine, builder, first, keyed, *ids)
+    ids += await create(engine, clock, 2)
+    assert keyed not in await kept(engine)
+    again = (await create_deployment(engine, TOOL, key="k")).value.id
+    assert again not in {keyed, *ids}
+    keys = [request.key for request in builder.requests]
+    assert len(keys) == len(set(keys))
 
 
 @pytest.mark.looptime
-async def test_a_builder_that_never_answers_costs_less_than_a_requests_time(
+async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_what_is_stored_goes(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    await deployed(engine)
-    await create(engine, clock, 2)
+    first = (await deployed(engine)).value.id
+    ids = await create(engine, clock, 2)
+    await finish(engine, builder, first, *ids)
     builder.gate.clear()
     began = asyncio.get_running_loop().time()
     answer = await create_deployment(engine, TOOL)
-    # Half of it for the launch, a quarter for what is cancelled.
-    assert asyncio.get_running_loop().time() - began == engine.patience * 1.5
-    assert "could not be removed" in answer.warnings[-1]
+    assert asyncio.get_running_loop().time() - began == engine.patience
+    assert answer.warnings == (GOES_ON,)
+    assert first not in await kept(engine)
+    builder.gate.set()
+    await engine.work.close(1)
+    assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].build_id

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from backends.builders.base import BuildStatus
-from backends.stores.base import Rejected, Unavailable
+from backends.stores.base import OverQuota, Rejected, Unavailable
 from components.engine.configurations import delete_configuration
 from components.engine.context import Engine
-from components.engine.creation import create_deployment
+from components.engine.creation import create_deployment, retry_deployment
 from components.engine.deployments import cancel_deployment, delete_deployment, list_deployments
 from components.engine.documents import DEPLOYMENT
 from components.engine.drafts import Wish
@@ -208,15 +208,12 @@ async def test_one_that_is_gone_by_then_does_not_keep_the_others_waiting(
     assert (await shown(engine, second)).message == "the configuration was deleted"
 
 
-async def test_one_that_waits_and_is_pushed_out_says_so_before_it_goes(engine: Engine) -> None:
-    first = (await deployed(engine)).value
-    second = await more(replace(engine, deployments_kept=1))
-    third = await more(replace(engine, deployments_kept=1))
+async def test_what_runs_or_waits_is_never_pushed_out(engine: Engine) -> None:
+    few = replace(engine, deployments_kept=1)
+    ids = [each.id for each in ((await deployed(few)).value, await more(few), await more(few))]
     found = {each.id: each for each in (await list_deployments(engine, TOOL)).value}
-    assert first.id not in found
-    assert found[second.id].status is CANCELLED
-    assert found[second.id].message == "pushed out by newer deployments"
-    assert third.id in found
+    assert list(found) == ids[::-1]
+    assert not any(each.cancel_requested for each in found.values())
 
 
 async def test_the_time_of_a_deployment_begins_when_it_may_start(
@@ -230,7 +227,10 @@ async def test_the_time_of_a_deployment_begins_when_it_may_start(
     await shown(engine, first)
     await shown(engine, second)
     assert (await shown(engine, second)).status is DeploymentStatus.RUNNING
-    clock.turn(engine.limits.deployment.total_seconds())
+    for _ in range(20):
+        clock.turn(engine.limits.heartbeat.total_seconds())
+        await shown(engine, second)
+    builder.becomes(BuildStatus.CANCELLED)
     assert (await shown(engine, second)).status is DeploymentStatus.ERROR
 
 
@@ -311,10 +311,77 @@ async def test_of_many_at_once_one_runs_as_many_wait_as_may_and_the_rest_is_refu
 async def test_it_costs_one_write_more_than_without_a_queue(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
-    await deployed(replace(engine, deployments_kept=1))
+    few = replace(engine, deployments_kept=2)
+    await deployed(few)
+    builder.becomes(BuildStatus.FINISHED)
+    await show_deployment(engine, TOOL, "latest")
+    await more(few)
     builder.becomes(BuildStatus.FINISHED)
     await show_deployment(engine, TOOL, "latest")
     store.calls.clear()
-    await more(replace(engine, deployments_kept=1))
+    await more(few)
     # The queue and the outcome are replaced.
     assert store.calls == {"list": 2, "create": 1, "replace": 2, "delete": 1}
+
+
+async def test_what_waits_does_not_start_once_its_configuration_is_gone_whenever_it_was_stored(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    first = (await deployed(engine)).value
+
+    async def delete() -> None:
+        # Its place is taken, and its document is not there yet.
+        await delete_configuration(engine, TOOL)
+
+    store.before["create"] = delete
+    second = await more(engine)
+    assert second.queued
+    builder.becomes(BuildStatus.FINISHED)
+    await shown(engine, first)
+    ended = await shown(engine, second)
+    assert ended.status is CANCELLED
+    assert ended.message == "the configuration was deleted"
+
+
+async def test_what_is_made_of_an_earlier_deployment_needs_no_configuration(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    first = (await deployed(engine)).value
+    builder.becomes(BuildStatus.ERROR)
+    await shown(engine, first)
+    running = await more(engine)
+    await delete_configuration(engine, TOOL)
+    waits = (await retry_deployment(engine, TOOL, first.id)).value
+    assert waits.queued
+    builder.becomes(BuildStatus.FINISHED)
+    await shown(engine, running)
+    assert not (await shown(engine, waits)).queued
+
+
+async def test_a_quota_makes_room_once_by_removing_what_is_settled(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    first = (await deployed(engine)).value
+    builder.becomes(BuildStatus.ERROR)
+    await shown(engine, first)
+
+    async def refuse() -> None:
+        raise OverQuota("exceeded quota: secrets")
+
+    store.before["create"] = refuse
+    second = (await create_deployment(replace(engine, max_running=0), TOOL)).value
+    assert [each.id for each in (await list_deployments(engine, TOOL)).value] == [second.id]
+
+
+async def test_a_quota_with_nothing_to_remove_is_told_in_its_own_words(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+
+    async def refuse() -> None:
+        store.before["create"] = refuse
+        raise OverQuota("exceeded quota: secrets")
+
+    store.before["create"] = refuse
+    with pytest.raises(OverQuota, match="exceeded quota: secrets"):
+        await create_deployment(replace(engine, max_running=0), TOOL)

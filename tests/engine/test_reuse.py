@@ -6,10 +6,11 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
 from components.engine.context import Answer, Engine
-from components.engine.creation import create_deployment, preview_deployment
+from components.engine.creation import create_deployment
 from components.engine.drafts import Wish
 from components.engine.errors import UnknownComponents
 from components.engine.model import Deployment, DeploymentStatus
+from components.engine.preview import preview_deployment
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL, component, reusing

@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
+from backends.stores.base import DocumentState
 from components.engine.context import Engine
 from components.engine.deployments import cancel_deployment, delete_deployment
+from components.engine.documents import DEPLOYMENT
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
 from components.engine.model import DeploymentStatus
 from components.engine.refresh import Refresher
@@ -15,6 +17,7 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
+from tests.stores.counting import CountingStore
 
 
 @pytest.fixture
@@ -81,14 +84,57 @@ async def test_a_builder_that_is_away_is_told_to_end_it_later(
     assert shown.status is DeploymentStatus.CANCELLED
 
 
-async def test_a_builder_that_never_says_that_it_has_ended_is_not_waited_for_for_ever(
-    engine: Engine, refresher: Refresher, clock: HandClock
+async def test_what_the_builder_does_not_confirm_is_final_and_is_ended_until_it_does(
+    engine: Engine,
+    store: CountingStore,
+    refresher: Refresher,
+    builder: ScriptedBuilder,
+    clock: HandClock,
 ) -> None:
     deployment = (await deployed(engine, "a")).value
+    builder.outage = BuilderUnavailable("away")
     await cancel_deployment(engine, refresher, TOOL, deployment.id)
     clock.turn(60)
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status is DeploymentStatus.CANCELLED
+    assert "may still run" in shown.message
+    assert "may still run" in shown.builds["a"].message
+    with pytest.raises(NotFinal, match="may still run"):
+        await delete_deployment(engine, refresher, TOOL, deployment.id)
+    clock.turn(86_400)
+    builder.outage = None
+    builder.cancelled.clear()
+    await show_deployment(engine, TOOL, deployment.id)
+    assert builder.cancelled == {"build-1": 1}
+    builder.becomes(BuildStatus.CANCELLED)
+    settled = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert settled.status is DeploymentStatus.CANCELLED
+    assert "may still run" not in f"{settled.message} {settled.builds['a'].message}"
+    document = await store.get(TOOL, DEPLOYMENT, deployment.id)
+    assert document.state is DocumentState.SEALED
+
+
+async def test_a_build_that_ends_during_an_outage_ends_as_the_builder_says_however_long_it_was(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.becomes(BuildStatus.RUNNING)
+    await show_deployment(engine, TOOL, deployment.id)
+    builder.outage = BuilderUnavailable("away")
+    for _ in range(12):
+        clock.turn(170)
+        await show_deployment(engine, TOOL, deployment.id)
+    builder.outage = None
+    builder.becomes(BuildStatus.FINISHED, "build-1", image="i")
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.builds["a"].status is BuildStatus.FINISHED
+    # What still runs has the time that it would have had.
+    assert shown.builds["b"].status is BuildStatus.RUNNING
+    assert not builder.cancelled
+    for _ in range(11):
+        clock.turn(170)
+        await show_deployment(engine, TOOL, deployment.id)
+    assert builder.cancelled["build-2"]
 
 
 async def test_what_may_have_been_started_is_sought_and_ended(
@@ -125,13 +171,21 @@ async def test_a_build_that_took_too_long_is_cancelled_and_an_error_with_the_rea
     deployment = (await deployed(engine, "a")).value
     builder.becomes(BuildStatus.RUNNING)
     await show_deployment(engine, TOOL, deployment.id)
-    clock.turn(1800)
-    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    for _ in range(10):
+        clock.turn(179)
+        await show_deployment(engine, TOOL, deployment.id)
+    assert not builder.cancelled
+    clock.turn(11)
+    ending = (await show_deployment(engine, TOOL, deployment.id)).value
     assert builder.cancelled == {"build-1": 1}
+    assert ending.builds["a"].message == "is being cancelled"
+    builder.becomes(BuildStatus.CANCELLED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status is DeploymentStatus.ERROR
     assert shown.builds["a"].message == "the build took longer than 30 min: cancelled"
 
 
+@pytest.mark.looptime
 async def test_only_what_has_ended_can_be_deleted(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:

@@ -154,8 +154,11 @@ async def test_a_trial_shows_a_build_that_fails(serve: Serve, clock: HandClock) 
     }
 
 
-async def test_no_more_than_the_settings_say_are_kept(serve: Serve, clock: HandClock) -> None:
+async def test_no_more_than_the_settings_say_are_kept(
+    serve: Serve, builder: ScriptedBuilder, clock: HandClock
+) -> None:
     client = await serve(deployments_kept=2)
+    builder.refusals["web"] = BuildRejected("no such ref")
     await client.post(CONFIG, json=configuration())
     ids = []
     for _ in range(4):

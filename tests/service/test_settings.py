@@ -130,6 +130,15 @@ def test_a_bad_value_is_one_line_that_names_it(
     assert "\n" not in str(caught.value)
 
 
+def test_more_are_kept_than_may_run_and_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}MAX_RUNNING", "1")
+    monkeypatch.setenv(f"{PREFIX}DEPLOYMENTS_KEPT", "6")
+    with pytest.raises(SettingsError, match="MAX_QUEUED = 6, not 6"):
+        read_settings(environment())
+    monkeypatch.setenv(f"{PREFIX}DEPLOYMENTS_KEPT", "7")
+    assert read_settings(environment()).deployments_kept == 7
+
+
 @pytest.mark.parametrize("value", ["-1", "fast", "nan"])
 async def test_a_bad_value_of_a_backends_own_is_named_too(
     monkeypatch: pytest.MonkeyPatch, value: str
