@@ -21,19 +21,25 @@ class MayPass(Exception):
         self.retry_after = retry_after
 
 
-_backoff = wait_random_exponential(multiplier=FIRST_SECONDS, max=MAX_SECONDS)
+_backoff = wait_random_exponential(multiplier=FIRST_SECONDS, max=MAX_SECONDS, min=FIRST_SECONDS / 2)
 
 
 def _wait(state: RetryCallState) -> float:
-    """Wait as long as the other side asks for, or else at random, longer each time."""
+    """Wait at random, longer each time, and that much beyond what the other side asks for.
+
+    So those who are told the same time do not come back at the same moment, and "0" is no more
+    than any other answer.
+    """
     error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, MayPass) and error.retry_after is not None:
-        return error.retry_after
-    return _backoff(state)
+    asked = error.retry_after if isinstance(error, MayPass) else None
+    return max(0.0, asked or 0.0) + _backoff(state)
 
 
 def attempts(within: float) -> AsyncRetrying:
-    """Return attempts that repeat after `MayPass`, none of which begins later than `within` s."""
+    """Return attempts that repeat after `MayPass`, none of which begins later than `within` s.
+
+    One that would have to begin later, as the other side asks, is not waited for.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + within
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from backends.retries import MAX_SECONDS, MayPass, attempts
+from backends.retries import FIRST_SECONDS, MAX_SECONDS, MayPass, attempts
 
 pytestmark = pytest.mark.looptime
 
@@ -49,7 +49,21 @@ async def test_no_attempt_begins_after_the_bound_and_the_last_error_is_raised() 
 async def test_as_long_as_the_other_side_asks_is_waited() -> None:
     call = Failing(MayPass("busy", retry_after=7))
     await attempts(within=10)(call)
-    assert call.times == [0, 7]
+    assert 7 < call.times[1] <= 7 + FIRST_SECONDS
+
+
+async def test_those_who_are_told_the_same_time_do_not_come_back_at_the_same_moment() -> None:
+    calls = [Failing(MayPass("busy", retry_after=7)) for _ in range(10)]
+    await asyncio.gather(*(attempts(within=10)(call) for call in calls))
+    assert len({call.times[1] for call in calls}) == 10
+
+
+@pytest.mark.parametrize("asked", [None, 0.0, -1.0])
+async def test_a_wait_of_nothing_is_as_long_as_any_other(asked: float | None) -> None:
+    call = Failing(*(MayPass("busy", retry_after=asked) for _ in range(10_000)))
+    with pytest.raises(MayPass):
+        await attempts(within=10)(call)
+    assert len(call.times) < 40
 
 
 async def test_longer_than_the_bound_is_not_waited() -> None:
