@@ -10,6 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from yarl import URL
 
+from backends.supervision import supervised
 from components.caller_secret import kept_secret
 from components.http.app import create_app, create_probe_app
 from components.http.keys import CALLER_SECRET, ENGINE, STOPPING
@@ -84,7 +85,8 @@ async def serve(settings: Settings) -> None:
             logger.info("builds run on this machine: who calls has to know what is in %s", file)
         settle()
         logger.info("listening on %s", url)
-        stack.callback(asyncio.create_task(_renew(listener)).cancel)
+        renewal = supervised("looking at the TLS files", listener.renew, lambda: RENEW_SECONDS)
+        stack.callback(asyncio.create_task(renewal).cancel)
         await stop.wait()
         logger.info("stopping")
         app[STOPPING].set()
@@ -106,16 +108,6 @@ async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack
     listener = Listener(runner, settings.for_probes(), access_log=None)
     stack.push_async_callback(listener.stop)
     logger.info("health checks on %s", await listener.start())
-
-
-async def _renew(listener: Listener) -> None:
-    while True:
-        await asyncio.sleep(RENEW_SECONDS)
-        try:
-            await listener.renew()
-        except Exception:
-            # What is in force stays, and the files are looked at again.
-            logger.exception("looking at the TLS files failed")
 
 
 async def _drain(in_flight: InFlight) -> None:
