@@ -7,14 +7,14 @@ StoreError
 │   ├── Conflict           it has changed since it was read
 │   ├── Sealed             it never changes again
 │   └── Corrupt            it is there and is not what this store wrote
-├── Rejected               too large and the like; in the store's words
-│   └── OverQuota          as much as may be is kept of this tool: less would make room
+├── Rejected               too large, forbidden by a policy; in the store's words
+│   └── OverQuota          there is no room for one more: it may be kept once others are removed
 └── Unavailable            the store does not answer; worth another try later
 """
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -93,7 +93,7 @@ class Rejected(StoreError):
 
 
 class OverQuota(Rejected):
-    """As much is kept as may be: the same call may go through once something is removed."""
+    """The store has no room for another document of this tool, and would have without some."""
 
 
 class Unavailable(StoreError):
@@ -131,7 +131,10 @@ class Store(ABC):
 
     @abstractmethod
     async def list_open(self, kind: str) -> Listing:
-        """Return the open documents of one kind of all tools, in no particular order."""
+        """Return the open documents of one kind of all tools, in no particular order.
+
+        It may take some 25 s, where there are many.
+        """
 
     @abstractmethod
     async def create(
@@ -160,7 +163,19 @@ class Store(ABC):
 
     @abstractmethod
     async def now(self) -> datetime:
-        """Return the time of the clock that all instances on this store share, in UTC."""
+        """Return the time of the clock that all instances on this store share, in UTC.
+
+        Raises `Unavailable` while it cannot be told, as that clock says one thing and another.
+        """
+
+    def steady_for(self) -> timedelta:
+        """Return for how long `now` has gone on evenly; `timedelta.max` if it has never jumped.
+
+        What was noted before a jump can seem older by all of it, so nothing is to be ended for an
+        age that is greater than the limit, unless the clock has been steady for as long as that
+        limit. Asks nobody.
+        """
+        return timedelta.max
 
     @abstractmethod
     async def ping(self) -> None:

@@ -4,23 +4,18 @@ Concurrency is the API server's: `resourceVersion` is the version, `immutable` s
 may be carried out twice; where the first one's answer was lost, the second's is made sense of.
 """
 
-import asyncio
+import logging
 import os
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any, Self
+from datetime import datetime, timedelta
+from typing import Self
 
 from environs import Env, validate
 from kubernetes_asyncio import client
 
-from backends.kube.connection import KubeConnection, Operation
-from backends.kube.errors import (
-    KubeAlreadyExists,
-    KubeConflict,
-    KubeExpired,
-    KubeNotFound,
-    KubeUnavailable,
-)
+from backends.kube.answers import anything
+from backends.kube.connection import KubeConnection
+from backends.kube.errors import KubeAlreadyExists, KubeConflict, KubeNotFound, KubeUnavailable
 from backends.stores.base import (
     Corrupt,
     Document,
@@ -33,6 +28,7 @@ from backends.stores.base import (
     Unavailable,
 )
 from backends.stores.kubernetes_errors import store_errors
+from backends.stores.kubernetes_lists import PAGE, Items, SecretLists
 from backends.stores.secret_documents import (
     KIND,
     Namespaces,
@@ -42,10 +38,15 @@ from backends.stores.secret_documents import (
     selector,
 )
 
-Items = list[JsonObject]
+logger = logging.getLogger(__name__)
 
-PAGE = 500
-"""How many Secrets one page of a list has: all deployments of a tool fit."""
+QUESTIONS = 3
+"""How often the API server is asked for the time where the latest answer contradicts the others."""
+
+FIRST_QUESTIONS = 10
+"""How often where nothing is known: enough to outvote one API server of three."""
+
+NO_TIME = "the Kubernetes API server does not say for certain what time it is"
 
 
 class KubernetesStore(Store):
@@ -60,9 +61,7 @@ class KubernetesStore(Store):
     ) -> None:
         self._kube = connection
         self._namespaces = Namespaces(prefix)
-        self._listed = tuple(namespaces)
-        self._page = page
-        self._seen = 0
+        self._lists = SecretLists(connection, namespaces, page)
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
@@ -94,22 +93,14 @@ class KubernetesStore(Store):
     async def list(self, tool: str, *kinds: str) -> Listing:
         """See `Store.list`. One call for each page, whatever the number of kinds."""
         with store_errors(tool, " or ".join(kinds), "*"):
-            items = await self._all_pages(self._namespaces.of(tool), selector(*kinds))
+            items = await self._lists.pages(self._namespaces.of(tool), selector(*kinds))
         return await self._listing(items)
 
     async def list_open(self, kind: str) -> Listing:
-        """See `Store.list_open`. One call, or one for each namespace that may be listed.
-
-        It is answered from the API server's cache, which is much faster than a read from etcd and
-        is at least as new as what this instance has written.
-        """
+        """See `Store.list_open`. One call, or one for each namespace that may be listed."""
         with store_errors("*", kind, "*"):
-            lists = await asyncio.gather(
-                *(self._cached(each, selector(kind, open_only=True)) for each in self._listed)
-                if self._listed
-                else [self._cached(None, selector(kind, open_only=True))]
-            )
-        return await self._listing([item for each in lists for item in each])
+            items = await self._lists.cached(selector(kind, open_only=True))
+        return await self._listing(items)
 
     async def create(
         self,
@@ -164,6 +155,7 @@ class KubernetesStore(Store):
                     self._api.delete_namespaced_secret,
                     secret_name(kind, name),
                     self._namespaces.of(tool),
+                    reading=anything,
                     body=options,
                 )
             except KubeNotFound as error:
@@ -172,12 +164,20 @@ class KubernetesStore(Store):
                     raise
 
     async def now(self) -> datetime:
-        """See `Store.now`: the API server's clock. A call only if there was none before."""
-        if not self._kube.clock.known:
+        """See `Store.now`: the API server's clock. A call only where there is a doubt about it."""
+        clock = self._kube.clock
+        for _ in range(QUESTIONS if clock.known else FIRST_QUESTIONS):
+            if clock.settled:
+                break
             await self.ping()
-        if not self._kube.clock.known:
-            raise Unavailable("the Kubernetes API server does not tell the time")
-        return self._kube.clock.now()
+        if not clock.settled:
+            logger.warning(NO_TIME)
+            raise Unavailable(NO_TIME)
+        return clock.now()
+
+    def steady_for(self) -> timedelta:
+        """See `Store.steady_for`."""
+        return self._kube.clock.steady_for()
 
     async def ping(self) -> None:
         """See `Store.ping`. One call, to what every client may ask for."""
@@ -198,51 +198,9 @@ class KubernetesStore(Store):
             return None
         return stored if (stored.data, stored.state) == (data, state) else None
 
-    async def _all_pages(self, namespace: str, labels: str) -> Items:
-        items: Items = []
-        following: dict[str, Any] = {"limit": self._page}
-        while True:
-            try:
-                answer = await self._kube.call(
-                    self._api.list_namespaced_secret, namespace, label_selector=labels, **following
-                )
-            except KubeExpired:
-                if not following:
-                    raise KubeUnavailable("a list without a token has expired") from None
-                # Begun anew and in one piece, so that it cannot expire again.
-                items, following = [], {}
-                continue
-            items += answer.body["items"]
-            token = answer.body["metadata"].get("continue")
-            if not token:
-                return items
-            following = {"limit": self._page, "_continue": token}
-
-    async def _cached(self, namespace: str | None, labels: str) -> Items:
-        every = namespace is None
-        list_: Operation = (
-            self._api.list_secret_for_all_namespaces if every else self._api.list_namespaced_secret
-        )
-        where = () if namespace is None else (namespace,)
-        options = {
-            "label_selector": labels,
-            "resource_version": str(self._seen),
-            "resource_version_match": "NotOlderThan",
-        }
-        try:
-            answer = await self._kube.call(list_, *where, **options)
-        except KubeExpired:
-            # A cache that lags behind, or an etcd that was restored to an older state: only a
-            # consistent read tells.
-            self._seen = 0
-            answer = await self._kube.call(list_, *where, label_selector=labels)
-        items: Items = answer.body["items"]
-        return items
-
     def _written(self, tool: str, kind: str, secret: JsonObject) -> Document:
         document = document_of(tool, kind, secret)
-        if document.version.isdecimal():
-            self._seen = max(self._seen, int(document.version))
+        self._lists.has_written(document.version)
         return document
 
     async def _listing(self, items: Items) -> Listing:

@@ -10,12 +10,14 @@ from backends.kube.errors import (
     KubeForbidden,
     KubeInvalid,
     KubeNotFound,
+    KubeOverQuota,
     KubeUnavailable,
 )
 from backends.stores.base import (
     AlreadyExists,
     Conflict,
     NotFound,
+    OverQuota,
     Rejected,
     Sealed,
     Unavailable,
@@ -42,7 +44,8 @@ def store_errors(tool: str, kind: str, name: str, *, writing: bool = False) -> I
         if writing and _IMMUTABLE in str(error):
             raise Sealed(tool, kind, name) from None
         if writing:
-            raise Rejected(str(error)) from None
+            refused = OverQuota if isinstance(error, KubeOverQuota) else Rejected
+            raise refused(str(error)) from None
         logger.error("%s", error)  # noqa: TRY400
         raise Unavailable("the store refuses to be read: the service's log says why") from None
     except KubeForbidden as error:

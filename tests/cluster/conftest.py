@@ -12,13 +12,17 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
+from aiohttp import web
 from kubernetes_asyncio import client, config
+from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.connection import KubeConnection
 from backends.members.base import Members
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
+from tests.cluster.proxy import Proxy
+from tests.kube.stand_in import write_kubeconfig
 
 PREFIX = "tool-"
 OpenStore: TypeAlias = Callable[..., Awaitable[KubernetesStore]]
@@ -115,6 +119,24 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
     yield open_
     for each in stores:
         await each.close()
+
+
+@pytest.fixture
+async def proxy(cluster: Cluster) -> Proxy:
+    """What happens between the service and the API server, for a test to say."""
+    if cluster.server is None:
+        pytest.skip("only an API server of our own can be put behind a proxy")
+    return Proxy(cluster.server.url)
+
+
+@pytest.fixture
+async def proxied(proxy: Proxy, aiohttp_server: AiohttpServer, tmp_path: Path) -> Path:
+    """A kubeconfig with which the service reaches the API server through the proxy."""
+    app = web.Application(client_max_size=2**22)
+    app.router.add_route("*", "/{path:.*}", proxy.handle)
+    url = (await aiohttp_server(app)).make_url("")
+    user = {"token": f"{SERVICE}-token"}
+    return Path(write_kubeconfig(tmp_path / "kubeconfig", url, user))
 
 
 class Idle(Members):

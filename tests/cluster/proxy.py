@@ -56,10 +56,21 @@ async def lose_answer(proxy: Proxy, request: web.Request) -> web.Response:
 
 
 def answer(status: int, retry_after: int | None = None, **body: Any) -> Fault:
-    """Answer in the server's place."""
+    """Answer in the server's place, and in its form."""
 
     async def fault(proxy: Proxy, request: web.Request) -> web.Response:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
-        return web.json_response(body, status=status, headers=headers)
+        content = {"apiVersion": "v1", "kind": "Status", **body}
+        return web.json_response(content, status=status, headers=headers)
+
+    return fault
+
+
+def html(status: int) -> Fault:
+    """Answer as something else would that stands before the server."""
+
+    async def fault(proxy: Proxy, request: web.Request) -> web.Response:
+        text = "<html><h1>the gateway is being restarted</h1></html>"
+        return web.Response(text=text, status=status, content_type="text/html")
 
     return fault

@@ -1,11 +1,12 @@
 """What the store makes of an API server that fails: repeated where safe, and nothing done twice."""
 
 import asyncio
+from datetime import timedelta
+from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import web
-from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.connection import KubeConnection
 from backends.stores.base import (
@@ -17,9 +18,9 @@ from backends.stores.base import (
     Unavailable,
 )
 from backends.stores.kubernetes import KubernetesStore
-from tests.cluster.apiserver import SERVICE
-from tests.cluster.conftest import PREFIX, Cluster, OpenStore
-from tests.cluster.proxy import Proxy, answer, cut, lose_answer
+from tests.cluster.apiserver import TOOL_USERS
+from tests.cluster.conftest import PREFIX, OpenStore
+from tests.cluster.proxy import Proxy, answer, cut, html, lose_answer
 from tests.stores.contract import DATA, KIND
 
 
@@ -29,35 +30,15 @@ def tool(tools: tuple[str, str]) -> str:
 
 
 @pytest.fixture
-async def proxy(cluster: Cluster) -> Proxy:
-    if cluster.server is None:
-        pytest.skip("only an API server of our own can be put behind a proxy")
-    return Proxy(cluster.server.url)
-
-
-@pytest.fixture
-async def store(
-    proxy: Proxy, aiohttp_server: AiohttpServer, open_store: OpenStore, tmp_path: Path
-) -> KubernetesStore:
+async def store(proxied: Path, open_store: OpenStore) -> KubernetesStore:
     """A store that reaches the API server through the proxy."""
-    app = web.Application(client_max_size=2**22)
-    app.router.add_route("*", "/{path:.*}", proxy.handle)
-    server = await aiohttp_server(app)
-    kubeconfig = tmp_path / "kubeconfig"
-    kubeconfig.write_text(
-        f"""
-apiVersion: v1
-kind: Config
-current-context: test
-clusters: [{{name: test, cluster: {{server: {server.make_url("")}}}}}]
-users: [{{name: test, user: {{token: {SERVICE}-token}}}}]
-contexts: [{{name: test, context: {{cluster: test, user: test}}}}]
-"""
-    )
-    return await open_store(connection=KubeConnection(str(kubeconfig)))
+    return await open_store(connection=KubeConnection(str(proxied)))
 
 
-@pytest.mark.parametrize("fault", [cut, answer(429), answer(500), answer(503, retry_after=1)])
+@pytest.mark.parametrize(
+    "fault",
+    [cut, answer(429), answer(500), answer(503, retry_after=1), html(200), html(404), html(403)],
+)
 async def test_a_call_that_failed_in_a_way_that_may_pass_is_repeated(
     store: KubernetesStore, proxy: Proxy, tool: str, fault: object
 ) -> None:
@@ -155,13 +136,16 @@ async def test_a_server_that_only_fails_is_unavailable_within_ten_seconds(
     assert len(proxy.seen) > 3
 
 
-async def test_a_client_that_the_server_does_not_know_is_not_repeated(
+async def test_a_client_that_the_server_does_not_know_logs_in_anew_once(
     store: KubernetesStore, proxy: Proxy, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    proxy.faults = [answer(401, message="Unauthorized")]
+    proxy.faults = [answer(401, message="Unauthorized")] * 9
     with pytest.raises(Unavailable, match="does not let this service in"):
         await store.get(tool, KIND, "one")
-    assert len(proxy.seen) == 1
+    assert len(proxy.seen) == 2  # before and after the configuration was read again
+    with pytest.raises(Unavailable, match="does not let this service in"):
+        await store.get(tool, KIND, "one")
+    assert len(proxy.seen) == 3
     assert "Unauthorized" in caplog.text
     assert PREFIX
 
@@ -182,6 +166,86 @@ async def test_a_creation_that_meets_others_at_the_quota_is_worth_another_try(
     proxy.faults = [answer(409, reason="Conflict", message=message)]
     with pytest.raises(Unavailable):
         await store.create(tool, KIND, "one", DATA)
+
+
+async def test_a_page_in_the_place_of_a_document_is_not_that_it_is_gone(
+    store: KubernetesStore, proxy: Proxy, tool: str
+) -> None:
+    document = await store.create(tool, KIND, "one", DATA)
+    proxy.faults = [html(404)] * 3
+    assert await store.get(tool, KIND, "one") == document
+
+
+async def test_a_namespace_that_cannot_be_listed_is_told_and_passed_over(
+    store: KubernetesStore,
+    proxy: Proxy,
+    open_store: OpenStore,
+    tools: tuple[str, str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    document = await store.create(tools[1], KIND, "one", DATA, DocumentState.OPEN)
+    both = await open_store(connection=store._kube, namespaces=[PREFIX + each for each in tools])
+
+    async def refuse_the_first(proxy: Proxy, request: web.Request) -> web.StreamResponse:
+        if f"/{PREFIX}{tools[0]}/" not in request.path:
+            return await proxy.forward(request)
+        message = 'User "x" cannot list resource "secrets" in API group ""'
+        refused: web.StreamResponse = await answer(403, message=message)(proxy, request)
+        return refused
+
+    for _ in range(3):
+        proxy.faults = [refuse_the_first] * 2
+        assert (await both.list_open(KIND)).documents == (document,)
+    (told,) = (each for each in caplog.messages if "nothing moves in" in each)
+    assert f"namespace {PREFIX}{tools[0]}" in told
+    assert "missing right: list secrets" in told
+
+
+async def test_where_no_namespace_can_be_listed_the_store_is_unavailable(
+    open_store: OpenStore, tools: tuple[str, str]
+) -> None:
+    nobody = await open_store(TOOL_USERS[0], namespaces=[PREFIX + each for each in tools])
+    with pytest.raises(Unavailable):
+        await nobody.list_open(KIND)
+
+
+async def test_a_namespace_whose_list_is_not_answered_is_asked_again_and_not_passed_over(
+    store: KubernetesStore, proxy: Proxy, open_store: OpenStore, tools: tuple[str, str]
+) -> None:
+    document = await store.create(tools[0], KIND, "one", DATA, DocumentState.OPEN)
+    both = await open_store(connection=store._kube, namespaces=[PREFIX + each for each in tools])
+
+    async def cut_the_first(proxy: Proxy, request: web.Request) -> web.StreamResponse:
+        if f"/{PREFIX}{tools[0]}/" not in request.path:
+            return await proxy.forward(request)
+        return await cut(proxy, request)
+
+    proxy.faults = [cut_the_first] * 4
+    assert (await both.list_open(KIND)).documents == (document,)
+
+
+async def test_one_wrong_date_changes_nothing_and_costs_a_question(
+    store: KubernetesStore, proxy: Proxy, tool: str
+) -> None:
+    before = await store.now()
+
+    async def an_hour_ahead(proxy: Proxy, request: web.Request) -> web.StreamResponse:
+        response = await proxy.forward(request)
+        date = parsedate_to_datetime(response.headers["Date"]) + timedelta(hours=1)
+        response.headers["Date"] = format_datetime(date, usegmt=True)
+        return response
+
+    proxy.faults = [an_hour_ahead]
+    await store.list(tool, KIND)
+    asked = len(proxy.seen)
+    assert await store.now() - before < timedelta(minutes=1)
+    assert len(proxy.seen) == asked + 1
+    proxy.faults = [an_hour_ahead] * 4
+    await store.list(tool, KIND)
+    with pytest.raises(Unavailable, match="does not say for certain what time it is"):
+        await store.now()
+    assert await store.now() - before < timedelta(minutes=1)
+    assert store.steady_for() == timedelta.max
 
 
 async def test_a_rejection_that_speaks_of_immutable_is_not_taken_for_sealed(

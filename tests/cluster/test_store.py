@@ -7,7 +7,7 @@ import json
 import pytest
 from kubernetes_asyncio import client
 
-from backends.stores.base import Corrupt, DocumentState, NotFound, Rejected, Sealed, Store
+from backends.stores.base import Corrupt, DocumentState, NotFound, OverQuota, Sealed, Store
 from backends.stores.kubernetes import KubernetesStore
 from tests.cluster.apiserver import ADMINISTRATOR, TOOL_USERS
 from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
@@ -152,7 +152,7 @@ async def test_a_quota_is_told_in_the_servers_words(
     # What a controller would write.
     status = {"hard": {"secrets": "0"}, "used": {"secrets": "0"}}
     await apply(admin, f"{path}/few/status", {**quota, "status": status}, method="PUT")
-    with pytest.raises(Rejected, match="exceeded quota: few"):
+    with pytest.raises(OverQuota, match="exceeded quota: few"):
         await store.create(tool, KIND, "one", DATA)
 
 

@@ -1,4 +1,4 @@
-"""The API server's clock, as closely as its answers tell it."""
+"""The API servers' clock, as closely as their answers tell it, and whoever is wrong among them."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -7,19 +7,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.kube.clock import ServerClock
+from backends.kube.clock import CLOSE_SECONDS, JUMP_SECONDS, ServerClock
 
 START = datetime(2024, 4, 4, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
 
 
 class Machine:
-    """This machine's own clock, which started when a test did."""
+    """This machine: what has elapsed since some moment, and its own idea of the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, off: timedelta = timedelta(0)) -> None:
         self.seconds = 1000.0
+        self.off = off
 
-    def __call__(self) -> float:
+    def elapsed(self) -> float:
         return self.seconds
+
+    def truth(self) -> datetime:
+        """What time it is in fact."""
+        return START + timedelta(seconds=self.seconds - 1000)
+
+    def own(self) -> datetime:
+        return self.truth() + self.off
+
+    def clock(self) -> ServerClock:
+        return ServerClock(self.elapsed, self.own)
+
+    def answers(self, clock: ServerClock, off: timedelta = timedelta(0)) -> None:
+        """Let an API server answer whose clock is `off`."""
+        date = format_datetime((self.truth() + off).replace(microsecond=0), usegmt=True)
+        clock.observe(date, self.seconds, self.seconds)
 
 
 @pytest.fixture
@@ -29,27 +47,25 @@ def machine() -> Machine:
 
 @pytest.fixture
 def clock(machine: Machine) -> ServerClock:
-    return ServerClock(machine)
-
-
-def header(time: datetime) -> str:
-    """A time as a `Date` header has it."""
-    return format_datetime(time.replace(microsecond=0), usegmt=True)
+    return machine.clock()
 
 
 def test_nothing_is_known_at_first(clock: ServerClock) -> None:
     assert not clock.known
+    assert not clock.settled
+    with pytest.raises(RuntimeError, match="not known"):
+        clock.now()
 
 
 def test_one_answer_tells_it_to_a_second(clock: ServerClock, machine: Machine) -> None:
-    clock.observe(header(START), machine(), machine())
-    assert clock.known
-    assert abs(clock.now() - START) <= timedelta(seconds=1)
+    machine.answers(clock)
+    assert clock.settled
+    assert abs(clock.now() - START) <= SECOND
     assert clock.now().tzinfo is UTC
 
 
 def test_it_goes_on_with_this_machines_own_clock(clock: ServerClock, machine: Machine) -> None:
-    clock.observe(header(START), machine(), machine())
+    machine.answers(clock)
     before = clock.now()
     machine.seconds += 60
     assert clock.now() - before == timedelta(minutes=1)
@@ -60,47 +76,140 @@ def test_it_is_never_further_off_than_a_second_and_never_goes_back(
     pauses: list[float], fraction: float
 ) -> None:
     machine = Machine()
-    clock = ServerClock(machine)
-    offset = START + timedelta(seconds=fraction) - timedelta(seconds=machine())
+    clock = machine.clock()
+    machine.seconds += fraction
     latest = None
     for pause in pauses:
         machine.seconds += pause
-        truth = offset + timedelta(seconds=machine())
-        clock.observe(header(truth), machine(), machine())
+        machine.answers(clock)
         now = clock.now()
-        assert abs(now - truth) <= timedelta(seconds=1)
+        assert abs(now - machine.truth()) <= SECOND
         assert latest is None or now >= latest
         latest = now
 
 
 def test_many_answers_tell_it_more_closely_than_one(clock: ServerClock, machine: Machine) -> None:
-    offset = START + timedelta(seconds=0.3) - timedelta(seconds=machine())
     for _ in range(100):
         machine.seconds += 0.37
-        clock.observe(header(offset + timedelta(seconds=machine())), machine(), machine())
-    assert abs(clock.now() - (offset + timedelta(seconds=machine()))) < timedelta(seconds=0.05)
+        machine.answers(clock)
+    assert abs(clock.now() - machine.truth()) < timedelta(seconds=0.05)
 
 
-def test_an_answer_that_contradicts_the_others_is_believed(
+@given(
+    st.lists(st.tuples(st.floats(0.01, 20), st.integers(0, 2)), min_size=1, max_size=100),
+    st.floats(-1e6, 1e6).filter(lambda off: abs(off) > 2 * CLOSE_SECONDS),
+)
+def test_one_server_of_three_that_is_wrong_is_never_believed(
+    rounds: list[tuple[float, int]], off: float
+) -> None:
+    """In each round the three answer one after the other, beginning with any of them."""
+    machine = Machine()
+    clock = machine.clock()
+    for pause, first in rounds:
+        for server in range(3):
+            machine.seconds += pause
+            is_wrong = (first + server) % 3 == 0
+            machine.answers(clock, timedelta(seconds=off) if is_wrong else timedelta(0))
+            assert clock.settled is not is_wrong
+            if clock.known:
+                assert abs(clock.now() - machine.truth()) <= SECOND
+    assert clock.steady_for() == timedelta.max
+
+
+@given(st.floats(0.01, 20), st.integers(0, 2), st.sampled_from([-HOUR, HOUR, timedelta(days=-400)]))
+def test_neither_is_it_where_this_machine_is_wrong_too(
+    pause: float, first: int, off: timedelta
+) -> None:
+    machine = Machine(off=timedelta(minutes=7))
+    clock = machine.clock()
+    for turn in range(30):
+        machine.seconds += pause
+        machine.answers(clock, off if (first + turn) % 3 == 0 else timedelta(0))
+        if clock.known:
+            assert abs(clock.now() - machine.truth()) <= SECOND
+        assert clock.known or turn < 9
+
+
+def test_without_a_clock_of_its_own_that_is_right_it_takes_five_answers(machine: Machine) -> None:
+    machine.off = HOUR
+    clock = machine.clock()
+    for _ in range(4):
+        machine.answers(clock)
+        assert not clock.known
+    machine.answers(clock)
+    assert clock.settled
+    assert abs(clock.now() - START) <= SECOND
+
+
+def test_a_first_answer_that_was_wrong_is_put_right_once_others_disagree(machine: Machine) -> None:
+    machine.off = HOUR
+    clock = machine.clock()
+    machine.answers(clock, HOUR)  # this machine and that server are wrong alike
+    assert clock.settled
+    for turn in range(100):
+        machine.seconds += 1
+        machine.answers(clock, HOUR if turn % 3 == 2 else timedelta(0))
+    assert abs(clock.now() - machine.truth()) <= SECOND
+    assert clock.steady_for() < timedelta(seconds=100)
+
+
+@given(st.floats(0.01, 20), st.sampled_from([-HOUR, HOUR]))
+def test_a_jump_is_believed_once_all_have_said_so_for_a_while(
+    pause: float, jump: timedelta
+) -> None:
+    machine = Machine()
+    clock = machine.clock()
+    for _ in range(100):
+        machine.seconds += pause
+        machine.answers(clock)
+    began = machine.seconds
+    machine.seconds += pause
+    while not clock.settled or machine.seconds == began + pause:
+        machine.answers(clock, jump)
+        if machine.seconds - began < JUMP_SECONDS:
+            assert not clock.settled
+            assert abs(clock.now() - machine.truth()) <= SECOND
+        machine.seconds += pause
+        assert machine.seconds - began < 200
+    assert abs(clock.now() - machine.truth() - jump) <= SECOND
+    assert clock.steady_for() <= timedelta(seconds=2 * pause)
+    machine.seconds += 60
+    assert clock.steady_for() >= timedelta(seconds=60)
+
+
+def test_a_machine_that_was_stopped_does_not_tell_the_time_until_that_is_certain(
     clock: ServerClock, machine: Machine
 ) -> None:
-    clock.observe(header(START), machine(), machine())
-    clock.observe(header(START + timedelta(hours=1)), machine(), machine())
-    assert clock.now() - START >= timedelta(hours=1)
+    """As a virtual machine whose host stops it: nothing on it has seen the time pass."""
+    machine.answers(clock)
+    machine.answers(clock, timedelta(seconds=70))
+    assert not clock.settled
 
 
-def test_a_wrong_answer_is_taken_back_by_the_next_right_one(
+def test_an_answer_that_agrees_again_settles_it(clock: ServerClock, machine: Machine) -> None:
+    machine.answers(clock)
+    machine.answers(clock, HOUR)
+    assert not clock.settled
+    machine.answers(clock)
+    assert clock.settled
+
+
+def test_servers_that_differ_by_little_are_all_believed(
     clock: ServerClock, machine: Machine
 ) -> None:
-    clock.observe(header(START + timedelta(days=1)), machine(), machine())
-    clock.now()
-    clock.observe(header(START), machine(), machine())
-    assert abs(clock.now() - START) <= timedelta(seconds=1)
+    latest = START - HOUR
+    for turn in range(60):
+        machine.seconds += 1
+        machine.answers(clock, timedelta(seconds=3 * (turn % 2)))
+        assert clock.settled
+        assert abs(clock.now() - machine.truth()) <= timedelta(seconds=4)
+        assert clock.now() >= latest
+        latest = clock.now()
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Thu, 99 Apr 2024 12:00:00 GMT"])
 def test_a_header_that_is_no_date_is_passed_over(
     clock: ServerClock, machine: Machine, text: str
 ) -> None:
-    clock.observe(text, machine(), machine())
+    clock.observe(text, machine.seconds, machine.seconds)
     assert not clock.known

@@ -35,8 +35,15 @@ from backends.builders.tekton.runs import (
     state_of,
 )
 from backends.builders.tekton.template import BadTemplate, Template, read_template
+from backends.kube.answers import a_list
 from backends.kube.connection import KubeConnection
-from backends.kube.errors import KubeAlreadyExists, KubeError, KubeInvalid, KubeNotFound
+from backends.kube.errors import (
+    KubeAlreadyExists,
+    KubeError,
+    KubeInvalid,
+    KubeNotFound,
+    KubeOverQuota,
+)
 
 PAGE = 500
 LOST = "the cluster no longer has the PipelineRun of this build"
@@ -115,9 +122,9 @@ class TektonBuilder(Builder):
                 self._api.get_namespaced_custom_object, *where, name_of(request)
             )
             return self._adopted(answer.body, request)
+        except KubeOverQuota as error:
+            raise NoFreeSlot(str(error)) from None
         except KubeInvalid as error:
-            if "exceeded quota" in str(error):
-                raise NoFreeSlot(str(error)) from None
             raise BuildRejected(str(error)) from None
         except KubeNotFound as error:
             if "namespaces" in str(error):
@@ -189,8 +196,7 @@ class TektonBuilder(Builder):
     async def ping(self) -> None:
         """See `Builder.ping`."""
         with _errors():
-            await self._kube.call(self._kube.client.call_api, f"/apis/{GROUP}/{VERSION}", "GET",
-                                  auth_settings=["BearerToken"])  # fmt: skip
+            await self._kube.serves(f"/apis/{GROUP}/{VERSION}")
 
     async def close(self) -> None:
         """See `Builder.close`."""
@@ -228,7 +234,7 @@ class TektonBuilder(Builder):
         runs: list[Mapping[str, Any]] = []
         while True:
             answer = await self._kube.call(
-                self._api.list_namespaced_custom_object, *where, **options
+                self._api.list_namespaced_custom_object, *where, reading=a_list, **options
             )
             runs += answer.body["items"]
             token = answer.body["metadata"].get("continue")

@@ -6,6 +6,7 @@ from typing import Any
 
 from kubernetes_asyncio import client
 
+from backends.kube.answers import a_list
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import KubeInvalid, KubeNotFound
 
@@ -29,8 +30,9 @@ async def run_lines(
     while True:
         # Asked before the pods are: whatever ran by then is among them.
         final = await is_final()
+        of_run = f"tekton.dev/pipelineRun={name}"
         pods = await kube.call(
-            core.list_namespaced_pod, namespace, label_selector=f"tekton.dev/pipelineRun={name}"
+            core.list_namespaced_pod, namespace, reading=a_list, label_selector=of_run
         )
         for pod, step in _steps(pods.body["items"]):
             if (pod, step) in told:

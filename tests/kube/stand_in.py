@@ -1,0 +1,79 @@
+"""Something that stands in for an API server, and answers whatever a test has it answer."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+SECRET: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Secret",
+    "metadata": {"name": "one", "namespace": "tool-a", "resourceVersion": "7"},
+}
+EMPTY: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "SecretList",
+    "metadata": {"resourceVersion": "7"},
+    "items": [],
+}
+Responding: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass
+class StandIn:
+    """Lets in who has one of `tokens`; gives the `answers` in turn, and then what is right."""
+
+    tokens: set[str] = field(default_factory=lambda: {"good"})
+    answers: list[Any] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(request.headers.get("Authorization", "").removeprefix("Bearer "))
+        if self.seen[-1] not in self.tokens:
+            return status(401, message="Unauthorized")
+        if self.answers:
+            answer = self.answers.pop(0)
+            return answer if isinstance(answer, web.StreamResponse) else await answer(request)
+        if request.path == "/readyz":
+            return web.Response(text="ok")
+        return web.json_response(SECRET if request.path.endswith("/one") else EMPTY)
+
+
+def status(code: int, **details: Any) -> web.Response:
+    """What the API server answers where it does not do what was asked."""
+    return web.json_response({"apiVersion": "v1", "kind": "Status", **details}, status=code)
+
+
+def page(code: int = 200) -> web.Response:
+    """What a proxy answers in its place."""
+    return web.Response(text="<html>restarting</html>", status=code, content_type="text/html")
+
+
+def after(seconds: float, answer: web.Response) -> Responding:
+    """Answer, but only after so long."""
+
+    async def respond(request: web.Request) -> web.StreamResponse:
+        passed = asyncio.Event()
+        asyncio.get_running_loop().call_later(seconds, passed.set)
+        await passed.wait()
+        return answer
+
+    return respond
+
+
+def write_kubeconfig(path: Path, url: object, user: dict[str, Any]) -> str:
+    """Write how to reach a server as a user; return the file's path."""
+    content = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": str(url)}}],
+        "users": [{"name": "me", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "me"}}],
+    }
+    path.write_text(json.dumps(content))
+    return str(path)
