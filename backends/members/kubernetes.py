@@ -3,6 +3,10 @@
 Who is live is judged as Kubernetes' own leader election does it (client-go, tools/leaderelection):
 by whether a Lease was seen to change within some time of one's own clock. What times others write
 is not looked at, so a clock that is wrong makes no difference.
+
+Only time between two looks that went well makes a Lease older. While the Leases cannot be read or
+written, the others may well be live and have the same trouble, so those who were last seen live
+stay so; but not for ever, since one of them may have died.
 """
 
 import asyncio
@@ -18,18 +22,26 @@ from typing import Any, Self
 from environs import Env, EnvError
 from kubernetes_asyncio import client
 
+from backends.kube.answers import a_list, anything
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import KubeAlreadyExists, KubeConflict, KubeError, KubeNotFound
 from backends.members.base import Members
+from backends.supervision import supervised
 
 logger = logging.getLogger(__name__)
 
-RENEW_SECONDS = 3.0
+RENEW_SECONDS = 2.0
 LIVE_SECONDS = 10.0
 """How long an instance is live after its Lease was last seen to change."""
 
+BLIND_SECONDS = 300.0
+"""How long those last seen live are believed to be, where no look at the Leases goes well."""
+
 FORGET_SECONDS = 60.0
 """After how long the Lease of one that is dead is removed, by whoever notices."""
+
+ROUND_SECONDS = 60.0
+"""More than the calls of a round can take together."""
 
 LEAVE_SECONDS = 3.0
 LABELS = {
@@ -43,10 +55,10 @@ _random = SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A version of a Lease, and when it was first seen, by this process's own clock."""
+    """A version of a Lease, and for how many seconds of looking it has been the same."""
 
     version: str
-    since: float
+    unchanged: float = 0.0
 
 
 class KubernetesMembers(Members):
@@ -60,12 +72,15 @@ class KubernetesMembers(Members):
         renew: float = RENEW_SECONDS,
         live: float = LIVE_SECONDS,
         forget: float = FORGET_SECONDS,
+        blind: float = BLIND_SECONDS,
     ) -> None:
         super().__init__(own)
         self._kube = connection
         self._namespace = namespace
-        self._renew, self._live, self._forget = renew, live, forget
+        self._renew, self._live, self._forget, self._blind = renew, live, forget, blind
         self._seen: dict[str, Seen] = {}
+        self._seen_at = 0.0
+        self._sees = False
         self._looked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -90,12 +105,18 @@ class KubernetesMembers(Members):
                 ) from None
         await self._kube.open()
         await self._round()
-        self._task = asyncio.create_task(self._run(), name="members")
+        self._task = asyncio.create_task(
+            supervised(
+                "renewing the Lease of this instance", self._round, self._pause, ROUND_SECONDS
+            ),
+            name="members",
+        )
 
     def live(self) -> frozenset[str]:
         """See `Members.live`."""
-        now = asyncio.get_running_loop().time()
-        alive = {name for name, seen in self._seen.items() if now - seen.since < self._live}
+        if asyncio.get_running_loop().time() - self._seen_at >= self._blind:
+            return frozenset({self.own})
+        alive = {name for name, seen in self._seen.items() if seen.unchanged < self._live}
         return frozenset(alive | {self.own})
 
     async def looked(self) -> None:
@@ -115,16 +136,17 @@ class KubernetesMembers(Members):
                 logger.warning("the Lease of this instance could not be removed: %s", error)
         await self._kube.close()
 
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._renew * _random.uniform(0.8, 1.0))
-            await self._round()
+    def _pause(self) -> float:
+        return self._renew * _random.uniform(0.8, 1.0)
 
     async def _round(self) -> None:
         """Renew the own Lease and look at all; where that cannot be done, say so and go on."""
+        saw, self._sees = self._sees, False
         try:
             await self._renew_own()
-            await self._look()
+            await self._look(saw)
+            self._sees = True
+            await self._forget_dead()
         except KubeError as error:
             logger.warning("the Leases of instances cannot be read or written: %s", error)
         finally:
@@ -154,18 +176,27 @@ class KubernetesMembers(Members):
             with contextlib.suppress(KubeAlreadyExists):
                 await self._kube.call(self._api.create_namespaced_lease, self._namespace, lease)
 
-    async def _look(self) -> None:
+    async def _look(self, saw: bool) -> None:
+        """Look at all Leases; `saw` is whether the look before this one went well."""
         answer = await self._kube.call(
-            self._api.list_namespaced_lease, self._namespace, label_selector=_SELECTOR
+            self._api.list_namespaced_lease,
+            self._namespace,
+            reading=a_list,
+            label_selector=_SELECTOR,
         )
         now = asyncio.get_running_loop().time()
-        before, self._seen = self._seen, {}
+        # No more than half at once: whoever is stopped for long must look twice.
+        passed = min(now - self._seen_at, self._live / 2) if saw else 0.0
+        before, self._seen, self._seen_at = self._seen, {}, now
         for item in answer.body["items"]:
             name, version = item["metadata"]["name"], item["metadata"]["resourceVersion"]
-            known = before.get(name)
-            self._seen[name] = known if known and known.version == version else Seen(version, now)
+            known = before.get(name, Seen(""))
+            is_same = known.version == version
+            self._seen[name] = Seen(version, known.unchanged + passed if is_same else 0.0)
+
+    async def _forget_dead(self) -> None:
         for name, seen in self._seen.items():
-            if name != self.own and now - seen.since >= self._forget:
+            if name != self.own and seen.unchanged >= self._forget:
                 await self._delete(name, seen.version)
 
     async def _delete(self, name: str, version: str | None = None) -> None:
@@ -173,7 +204,11 @@ class KubernetesMembers(Members):
         body: dict[str, Any] = {"preconditions": {"resourceVersion": version}} if version else {}
         with contextlib.suppress(KubeNotFound, KubeConflict):
             await self._kube.call(
-                self._api.delete_namespaced_lease, name, self._namespace, body=body
+                self._api.delete_namespaced_lease,
+                name,
+                self._namespace,
+                reading=anything,
+                body=body,
             )
 
     @property

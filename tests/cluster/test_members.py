@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
+from aiohttp import web
 from environs import Env, EnvError
 from kubernetes_asyncio import client
 
@@ -17,6 +18,7 @@ from backends.members.kubernetes import KubernetesMembers
 from helm.check import rendered
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import RBAC, Cluster, apply
+from tests.cluster.proxy import Proxy, answer, html
 from tests.members.contract import MembersContract
 
 Join: TypeAlias = Callable[..., Awaitable[KubernetesMembers]]
@@ -43,8 +45,8 @@ async def join(cluster: Cluster, namespace: str) -> AsyncIterator[Join]:
     """Let an instance join; all leave at the end."""
     joined: list[KubernetesMembers] = []
 
-    async def another(**options: Any) -> KubernetesMembers:
-        connection = KubeConnection(str(cluster.kubeconfig(SERVICE)))
+    async def another(kubeconfig: Path | None = None, **options: Any) -> KubernetesMembers:
+        connection = KubeConnection(str(kubeconfig or cluster.kubeconfig(SERVICE)))
         members = KubernetesMembers(connection, namespace, **{**QUICK, **options})
         await members.open()
         joined.append(members)
@@ -140,6 +142,65 @@ async def test_without_the_api_server_it_goes_on_and_is_itself_live(
         cluster.server.signal(signal.SIGCONT)
     await one.looked()
     await until(one, one.own)
+
+
+async def refuse(proxy: Proxy, request: web.Request) -> web.StreamResponse:
+    """Leases are not to be had, and the server says so."""
+    refused: web.StreamResponse = await answer(403, message="no")(proxy, request)
+    return refused
+
+
+async def test_those_last_seen_live_stay_so_while_nobody_can_look(
+    join: Join, proxy: Proxy, proxied: Path
+) -> None:
+    one, two = await join(proxied, live=0.5), await join(live=0.5)
+    await until(one, one.own, two.own)
+    proxy.faults = [refuse] * 100_000
+    await one.looked()
+    await two.close()
+    for _ in range(20):
+        await one.looked()
+        assert one.live() == {one.own, two.own}
+    proxy.faults = []
+    await until(one, one.own)
+
+
+async def test_an_outage_of_the_leases_makes_nobody_look_dead_afterwards(
+    join: Join, proxy: Proxy, proxied: Path
+) -> None:
+    one, two = await join(proxied, live=2.0), await join(proxied, renew=0.8)
+    await until(one, one.own, two.own)
+    proxy.faults = [refuse] * 100_000
+    passed = asyncio.Event()
+    asyncio.get_running_loop().call_later(3.0, passed.set)
+    await passed.wait()
+    proxy.faults = []
+    for _ in range(20):
+        await one.looked()
+        assert one.live() == {one.own, two.own}
+
+
+async def test_after_a_long_time_without_a_look_it_is_alone(
+    join: Join, proxy: Proxy, proxied: Path
+) -> None:
+    one, two = await join(proxied, blind=2.0), await join()
+    await until(one, one.own, two.own)
+    proxy.faults = [refuse] * 100_000
+    await until(one, one.own)
+    proxy.faults = []
+    await until(one, one.own, two.own)
+
+
+async def test_an_answer_that_is_none_does_not_end_the_renewal(
+    join: Join, proxy: Proxy, proxied: Path
+) -> None:
+    one, two = await join(proxied), await join()
+    proxy.faults = [html(200)] * 4
+    while proxy.faults:
+        await one.looked()
+    await one.looked()
+    await until(two, one.own, two.own)
+    await until(one, one.own, two.own)
 
 
 async def test_outside_of_a_pod_the_namespace_must_be_named(
