@@ -21,18 +21,20 @@ async def supervised(
     """
     while True:
         await asyncio.sleep(pause())
+        bound = asyncio.timeout(limit)
         try:
-            async with asyncio.timeout(limit):
+            async with bound:
                 await once()
         except asyncio.CancelledError:
             # Of something that was awaited, and not of this task.
             if _is_told_to_end():
                 raise
             logger.exception("%s was cancelled from within", what)
-        except TimeoutError:
-            logger.warning("%s had not ended after %g s", what, limit)
         except Exception:
-            logger.exception("%s failed", what)
+            if bound.expired():
+                logger.warning("%s had not ended after %g s", what, limit)
+            else:
+                logger.exception("%s failed", what)
 
 
 def _is_told_to_end() -> bool:

@@ -40,6 +40,9 @@ CALL = Patience()
 LONG_LIST = Patience(25.0, 25.0)
 """For what grows with the number of tools: one attempt may take all of it."""
 
+QUESTION = Patience(4.0, 4.0)
+"""For what is asked only to tell how things are: its answer is not waited for long."""
+
 _UNBOUNDED = aiohttp.ClientTimeout(sock_connect=CALL.attempt)
 
 
@@ -101,7 +104,12 @@ class KubeConnection:
     async def serves(self, path: str) -> None:
         """Return if the API server has this group of its API. Raises `KubeError`."""
         await self.call(
-            self.client.call_api, path, "GET", reading=anything, auth_settings=["BearerToken"]
+            self.client.call_api,
+            path,
+            "GET",
+            reading=anything,
+            patience=QUESTION,
+            auth_settings=["BearerToken"],
         )
 
     async def call(

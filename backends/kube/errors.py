@@ -118,7 +118,8 @@ def error_of(status: int, body: bytes, retry_after: float | None = None) -> Kube
     if status == _UNAUTHORIZED:
         return KubeUnauthorized(message)
     if not details:
-        return KubeUnavailable(message, retry_after)
+        where = "the API server, which may not have this part of its API, or something before it,"
+        return KubeUnavailable(f"{where} answered {status}", retry_after)
     if status == _FORBIDDEN:
         return _forbidden(details, message)
     if "ResourceVersionTooLarge" in _causes(details):

@@ -1,12 +1,14 @@
 """Something that stands in for an API server, and answers whatever a test has it answer."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import trustme
 from aiohttp import web
 
 SECRET: dict[str, Any] = {
@@ -65,13 +67,19 @@ def after(seconds: float, answer: web.Response) -> Responding:
     return respond
 
 
-def write_kubeconfig(path: Path, url: object, user: dict[str, Any]) -> str:
+def write_kubeconfig(
+    path: Path, url: object, user: dict[str, Any], authority: trustme.CA | None = None
+) -> str:
     """Write how to reach a server as a user; return the file's path."""
+    cluster = {"server": str(url)}
+    if authority is not None:
+        pem = authority.cert_pem.bytes()
+        cluster["certificate-authority-data"] = base64.b64encode(pem).decode()
     content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
-        "clusters": [{"name": "test", "cluster": {"server": str(url)}}],
+        "clusters": [{"name": "test", "cluster": cluster}],
         "users": [{"name": "me", "user": user}],
         "contexts": [{"name": "test", "context": {"cluster": "test", "user": "me"}}],
     }

@@ -2,14 +2,17 @@
 
 import asyncio
 import json
+import ssl
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiohttp import web
 from environs import EnvError
 from kubernetes_asyncio import client
+from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.answers import a_list, an_object, anything
 from backends.kube.configuration import new_client
@@ -262,6 +265,47 @@ async def test_a_plugin_that_fails_is_told(tmp_path: Path, program: str, told: s
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1", user)
     with pytest.raises(EnvError, match=told):
         await KubeConnection(kubeconfig).open()
+
+
+async def test_a_certificate_of_an_exec_plugin_is_renewed_too(
+    aiohttp_server: AiohttpServer, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    seen = []
+
+    async def handle(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ((_, name),) = request.transport.get_extra_info("peercert")["subject"][-1]
+        seen.append(name)
+        return web.json_response(SECRET) if name == "newer" else status(401)
+
+    def give(name: str) -> None:
+        """Let the plugin print a certificate of this name."""
+        certificate = authority.issue_cert(common_name=name)
+        said = {
+            "clientCertificateData": certificate.cert_chain_pems[0].bytes().decode(),
+            "clientKeyData": certificate.private_key_pem.bytes().decode(),
+        }
+        (tmp_path / "said").write_text(json.dumps({"status": said}))
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", handle)
+    url = (await aiohttp_server(app, ssl=context)).make_url("")
+    exec_ = {"apiVersion": "v1", "command": "cat", "args": [str(tmp_path / "said")]}
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url, {"exec": exec_}, authority)
+    give("first")
+    connection = KubeConnection(kubeconfig)
+    await connection.open()
+    give("newer")
+    try:
+        assert (await read(connection)).body == SECRET
+    finally:
+        await connection.close()
+    assert seen == ["first", "newer"]
 
 
 async def test_what_a_plugin_says_is_not_written_into_the_kubeconfig(

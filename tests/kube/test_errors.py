@@ -82,7 +82,7 @@ def test_details_of_another_form_are_passed_over(details: Any) -> None:
 
 @pytest.mark.parametrize("body", NOT_OUR_FORM)
 def test_an_answer_of_something_in_between_is_told_by_its_status(body: bytes) -> None:
-    assert str(error_of(502, body)) == "the API server answered 502"
+    assert str(error_of(502, body)).endswith("or something before it, answered 502")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 413, 422])

@@ -49,10 +49,11 @@ async def within_a_minute(rounds: Rounds, tasks: list[asyncio.Task[None]]) -> No
     ("wrong", "told"),
     [
         (lambda: TypeError("string indices must be integers"), "the work failed"),
+        (TimeoutError, "the work failed"),
         (asyncio.CancelledError, "the work was cancelled from within"),
         (lambda: None, "the work had not ended after 5 s"),
     ],
-    ids=["unforeseen", "cancelled from within", "never ends"],
+    ids=["unforeseen", "its own time-out", "cancelled from within", "never ends"],
 )
 async def test_a_round_that_goes_wrong_is_told_and_the_next_goes_on(
     started: list[asyncio.Task[None]],
