@@ -149,7 +149,9 @@ class SimulatedBuilder(Builder):
     def _state(self, tool: str, build_id: str) -> BuildState:
         build = _SimulatedBuild.parse(build_id)
         if build is None:
-            return BuildState(build_id, BuildStatus.ERROR, "there is no such simulated build")
+            return BuildState(
+                build_id, BuildStatus.ERROR, "there is no such simulated build", lost=True
+            )
         ended = build.started + self._duration
         cancelled = self._cancelled.get((tool, build_id))
         if cancelled is not None:

@@ -1,10 +1,12 @@
 """What every builder does. A builder's tests subclass this and say how to make one.
 
 `BuilderContract` is for all; `BackedBuilderContract` adds what holds where something else builds
-that has limits, can refuse, forget and be away.
+that has limits, can refuse, forget and be away. What is asked of one that knows no keys is in
+`tests.builders.keyless_contract`.
 """
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +20,7 @@ from backends.builders.base import (
     BuildStatus,
     NoFreeSlot,
 )
+from tests.conftest import NOON
 from tests.factories import TOOL, build_request
 
 UNKNOWN = "no-such-build"
@@ -91,7 +94,15 @@ class BuilderContract:
         state = (await builder.get(TOOL, [UNKNOWN]))[UNKNOWN]
         assert state is not None
         assert state.status is BuildStatus.ERROR
+        assert state.lost
         assert state.message
+
+    async def test_a_build_that_the_builder_knows_is_not_lost(
+        self, builder: Builder, request_: BuildRequest
+    ) -> None:
+        started = await builder.start(request_)
+        assert not started.lost
+        assert not (await self.until_final(builder, started.id)).lost
 
     async def test_a_cancelled_build_comes_to_an_end(
         self, builder: Builder, request_: BuildRequest
@@ -171,8 +182,9 @@ class BackedBuilderContract(BuilderContract):
 
     async def test_a_full_builder_has_no_free_slot(self, narrow: Builder) -> None:
         await self.running(narrow)
-        with pytest.raises(NoFreeSlot):
+        with pytest.raises(NoFreeSlot) as caught:
             await narrow.start(self.request_for("another", "another"))
+        assert not caught.value.maybe_started
 
     async def test_a_build_that_has_a_slot_is_found_again_by_a_full_builder(
         self, narrow: Builder
@@ -199,10 +211,20 @@ class BackedBuilderContract(BuilderContract):
         assert await builder.find(self.request_for("never", "never")) is None
         assert await builder.find(self.request_for("never", "never")) is None
 
+    async def test_a_builder_that_knows_keys_finds_by_them_alone(self, builder: Builder) -> None:
+        if not builder.knows_keys:
+            pytest.skip("it knows no keys")
+        started = await builder.start(self.request_for())
+        other = replace(self.request_for(), taken=frozenset({started.id}), last_attempt=NOON)
+        found = await builder.find(other)
+        assert found is not None
+        assert found.id == started.id
+
     async def test_what_can_never_be_built_is_rejected(self, builder: Builder) -> None:
         with pytest.raises(BuildRejected) as caught:
             await builder.start(self.bad_request())
         assert str(caught.value)
+        assert not caught.value.maybe_started
 
     async def test_what_is_rejected_takes_no_slot(self, narrow: Builder) -> None:
         with pytest.raises(BuildRejected):
@@ -249,6 +271,7 @@ class BackedBuilderContract(BuilderContract):
         state = (await builder.get(TOOL, [build_id]))[build_id]
         assert state is not None
         assert state.status is BuildStatus.ERROR
+        assert state.lost
         assert state.message
 
     async def test_the_log_of_a_lost_build_is_not_found(self, builder: Builder) -> None:

@@ -261,7 +261,10 @@ async def test_all_runs_can_be_in_one_namespace(open_builder: Open, tools: tuple
     assert (await builder.find(of("alpha"))) == one
     states = await builder.get("beta", [one.id, other.id])
     assert states[one.id] == BuildState(
-        one.id, BuildStatus.ERROR, "the cluster no longer has the PipelineRun of this build"
+        one.id,
+        BuildStatus.ERROR,
+        "the cluster no longer has the PipelineRun of this build",
+        lost=True,
     )
     assert states[other.id] == other
 

@@ -3,7 +3,8 @@
     python -m tests.builders.toolforge.builds_service --port 9000 --seconds 2 --cut 0.05 --seed 1
 
 Slots, retention, how long builds take, latency and faults can be set. It counts what it carried
-out: `GET /started` answers, for each image of each tool, how many builds were started.
+out: `GET /started` answers, for each image of each tool, how many builds were started. A start that
+has begun is carried out, whether or not anybody still waits for its answer.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from typing import Any
 
 from aiohttp import web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from tests.builders.toolforge.misbehaving import Fault, Html, Misbehaving, at_once, refusal
 
 REFUSED_REF = "no-such-ref"
 """The ref that this service cannot resolve."""
@@ -63,32 +64,38 @@ class Build:
         }
 
 
-class BuildsService:
-    """The service. `faults` are done in turn, one for each request that can have one.
+class BuildsService(Misbehaving):
+    """The service. A start goes on once its ref has been resolved, when `resolving` is over.
 
-    A fault is a status to answer instead, `before` or `after` for cutting the connection before or
-    after the request was carried out, or `never` for not answering.
+    It keeps `kept` builds of a tool that have ended, and at every start of another, even one that
+    it refuses, removes all that succeeded but the newest `successes_kept`.
     """
 
-    def __init__(self, slots: int = 4, kept: int = 5, seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        slots: int = 4,
+        kept: int = 5,
+        seconds: float | None = None,
+        successes_kept: int = 1,
+    ) -> None:
+        super().__init__()
         self.slots = slots
         self.kept = kept
+        self.successes_kept = successes_kept
         self.seconds = seconds
         self.builds: list[Build] = []
         self.started: Counter[str] = Counter()
         self.most_running: Counter[str] = Counter()
-        self.requests: list[tuple[str, str]] = []
-        self.faults: list[int | str] = []
-        self.retry_after: str | None = None
-        self.latency: Callable[[], float] = lambda: 0
-        self.fault: Callable[[], int | str | None] = lambda: None
+        self.resolving: Callable[[str], Awaitable[object]] = at_once
         self.healthy = True
         self.broken_log: str | None = None
+        self.readers = 0
+        self._readers_changed = asyncio.Condition()
         self._number = 0
 
     def app(self) -> web.Application:
         """The routes of the interface that are used, as the gateway serves them: under /builds."""
-        app = web.Application(middlewares=[self._misbehave])
+        app = web.Application(middlewares=[self.misbehave])
         tool = "/builds/v1/tool/{toolname}/builds"
         app.add_routes(
             [
@@ -103,32 +110,10 @@ class BuildsService:
         )
         return app
 
-    @web.middleware
-    async def _misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        self.requests.append((request.method, request.path))
-        if request.path == "/started":
-            return await handler(request)
-        tool = request.match_info.get("toolname")
-        if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:
-            return _refusal(401, "this is not your tool")
-        fault = self.faults.pop(0) if self.faults else self.fault()
-        if delay := self.latency():
-            await asyncio.sleep(delay)
-        if isinstance(fault, int) and fault:
-            refusal = _refusal(fault, "injected")
-            if self.retry_after is not None:
-                refusal.headers["Retry-After"] = self.retry_after
-            return refusal
-        if fault == "never":
-            await asyncio.Event().wait()
-        if fault == "before":
-            _cut(request)
-        response: web.StreamResponse = _refusal(500, "cut")
-        if fault != "before":
-            response = await handler(request)
-        if fault == "after":
-            _cut(request)
-        return response
+    async def until_readers(self, number: int) -> None:
+        """Return once that many logs are being read."""
+        async with self._readers_changed:
+            await self._readers_changed.wait_for(lambda: self.readers == number)
 
     def of(self, tool: str) -> list[Build]:
         """The builds of a tool that are kept, having ended those whose time has come."""
@@ -141,16 +126,26 @@ class BuildsService:
             self.builds.remove(old)
         return [each for each in self.builds if each.tool == tool]
 
-    async def _start(self, request: web.Request) -> web.Response:
+    def _clean_up(self, tool: str) -> None:
+        succeeded = [each for each in self.of(tool) if each.status == "BUILD_SUCCESS"]
+        for old in succeeded[: max(0, len(succeeded) - self.successes_kept)]:
+            self.builds.remove(old)
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
         tool, parameters = request.match_info["toolname"], await request.json()
+        return await asyncio.shield(self.carry_out(self._start_build(tool, parameters)))
+
+    async def _start_build(self, tool: str, parameters: dict[str, Any]) -> web.Response:
+        self._clean_up(tool)
         if not isinstance(parameters.get("source_url"), str):
-            return _refusal(400, "source_url is required")
+            return refusal(400, "source_url is required")
+        await self.resolving(str(parameters.get("ref")))
         if parameters.get("ref") == REFUSED_REF:
-            return _refusal(400, f"unable to resolve ref '{REFUSED_REF}'")
+            return refusal(400, f"unable to resolve ref '{REFUSED_REF}'")
         running = sum(not each.is_final for each in self.of(tool))
         self.most_running[tool] = max(self.most_running[tool], running + 1)
         if running >= self.slots:
-            return _refusal(409, "You already have 4 builds running, wait for them to end")
+            return refusal(409, "You already have 4 builds running, wait for them to end")
         self._number += 1
         self.started[_what(tool, parameters)] += 1
         now = asyncio.get_running_loop().time()
@@ -178,36 +173,48 @@ class BuildsService:
     async def _get(self, request: web.Request) -> web.Response:
         build = self._find(request)
         if build is None:
-            return _refusal(404, "no such build")
+            return refusal(404, "no such build")
         return web.json_response({"build": build.answer(), "messages": {}})
 
     async def _cancel(self, request: web.Request) -> web.Response:
         build = self._find(request)
         if build is None:
-            return _refusal(404, "no such build")
+            return refusal(404, "no such build")
         if build.is_final:
-            return _refusal(409, "the build has ended")
+            return refusal(409, "the build has ended")
         build.end("BUILD_CANCELLED")
         return web.json_response({"id": build.id, "messages": {}})
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
         build = self._find(request)
         if build is None:
-            return _refusal(404, "no such build")
+            return refusal(404, "no such build")
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
+        await self._count_reader(1)
+        try:
+            await self._write(response, build, follow=request.query.get("follow") == "true")
+        finally:
+            await self._count_reader(-1)
+        return response
+
+    async def _write(self, response: web.StreamResponse, build: Build, *, follow: bool) -> None:
         told = 0
         while True:
             for line in build.lines[told:]:
                 told += 1
                 await response.write(json.dumps({"line": line}).encode() + b"\n")
-            if request.query.get("follow") != "true" or build.is_final:
+            if not follow or build.is_final:
                 break
             await build.changed.wait()
         if self.broken_log:
             await response.write(self.broken_log.encode() + b"\n")
         await response.write_eof()
-        return response
+
+    async def _count_reader(self, more: int) -> None:
+        self.readers += more
+        async with self._readers_changed:
+            self._readers_changed.notify_all()
 
     async def _health(self, request: web.Request) -> web.Response:
         status = "OK" if self.healthy else "ERROR"
@@ -223,38 +230,47 @@ def _what(tool: str, parameters: dict[str, Any]) -> str:
     return f"{tool}/{parameters.get('image_name')}" + (f"@{ref}" if ref else "")
 
 
-def _cut(request: web.Request) -> None:
-    if request.transport:
-        request.transport.abort()
-
-
-def _refusal(status: int, words: str) -> web.Response:
-    return web.json_response({"error": [words]}, status=status)
-
-
 def main() -> None:
     """Serve on loopback until told to stop."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--kept", type=int, default=5, help="ended builds of a tool that are kept")
+    parser.add_argument(
+        "--successes-kept", type=int, default=1, help="of these, at the start of another"
+    )
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a build takes")
     parser.add_argument("--latency", type=float, default=0.0, help="at most, before an answer")
     parser.add_argument("--fail", type=float, default=0.0, help="how often 503 is answered")
     parser.add_argument("--cut", type=float, default=0.0, help="how often a connection is cut")
+    parser.add_argument("--html", type=float, default=0.0, help="how often a gateway answers")
+    parser.add_argument("--slow", type=float, default=0.0, help="how often a ref takes its time")
+    parser.add_argument("--late", type=float, default=0.0, help="how often a cut call comes late")
+    parser.add_argument("--late-seconds", type=float, default=20.0, help="at most, for both")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     random = Random(options.seed)
-    service = BuildsService(options.slots, options.kept, options.seconds)
+    service = BuildsService(options.slots, options.kept, options.seconds, options.successes_kept)
     service.latency = lambda: random.uniform(0, options.latency)
 
-    def fault() -> int | str | None:
-        which = random.random()
-        if which < options.cut:
-            return random.choice(["before", "after"])
-        return 503 if which < options.cut + options.fail else None
+    async def late() -> None:
+        await asyncio.sleep(random.uniform(0, options.late_seconds))
 
-    service.fault = fault
+    async def resolving(ref: str) -> None:
+        if random.random() < options.slow:
+            await late()
+
+    faults: dict[Fault, float] = {
+        "before": options.cut / 2,
+        "after": options.cut / 2,
+        "late": options.late,
+        503: options.fail,
+        Html(404): options.html / 2,
+        Html(200): options.html / 2,
+        0: max(0.0, 1 - options.cut - options.late - options.fail - options.html),
+    }
+    service.lateness, service.resolving = late, resolving
+    service.fault = lambda: random.choices([*faults], [*faults.values()])[0]
     web.run_app(service.app(), host="127.0.0.1", port=options.port, access_log=None)
 
 

@@ -12,6 +12,7 @@ from backends.builders.toolforge import ToolforgeBuilder
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.builders.toolforge.interface import Interface
 
+Connect: TypeAlias = Callable[[URL], Awaitable[ToolforgeBuilder]]
 Serve: TypeAlias = Callable[[BuildsService], Awaitable[ToolforgeBuilder]]
 
 
@@ -26,24 +27,37 @@ def servers() -> list[TestServer]:
 
 
 @pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    """Return a builder that uses the gateway at a URL; all are closed at the end."""
+    builders = []
+
+    async def opened(service: URL) -> ToolforgeBuilder:
+        builder = ToolforgeBuilder(service / "builds", within=1)
+        builders.append(builder)
+        await builder.open()
+        return builder
+
+    yield opened
+    for builder in builders:
+        await builder.close()
+
+
+@pytest.fixture
 async def serve(
-    aiohttp_server: AiohttpServer, interface: Interface, servers: list[TestServer]
+    aiohttp_server: AiohttpServer,
+    interface: Interface,
+    servers: list[TestServer],
+    connect: Connect,
 ) -> AsyncIterator[Serve]:
     """Start a service and return a builder that uses it; all that is said is checked."""
-    builders = []
 
     async def start(service: BuildsService) -> ToolforgeBuilder:
         app = service.app()
         app.middlewares.append(interface.middleware)
         servers.append(await aiohttp_server(app))
-        builder = ToolforgeBuilder(URL(str(servers[-1].make_url("/builds"))), within=1)
-        builders.append(builder)
-        await builder.open()
-        return builder
+        return await connect(servers[-1].make_url("/"))
 
     yield start
-    for builder in builders:
-        await builder.close()
     assert interface.violations == []
 
 
@@ -55,3 +69,11 @@ def service() -> BuildsService:
 @pytest.fixture
 async def builder(serve: Serve, service: BuildsService) -> ToolforgeBuilder:
     return await serve(service)
+
+
+@pytest.fixture
+async def another(
+    builder: ToolforgeBuilder, connect: Connect, servers: list[TestServer]
+) -> ToolforgeBuilder:
+    """The same as in another process."""
+    return await connect(servers[0].make_url("/"))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildNotFound, BuildStatus
-from backends.builders.toolforge import LOST, ToolforgeBuilder
-from backends.builders.toolforge_answers import news_of, time_of
+from backends.builders.toolforge import ToolforgeBuilder
+from backends.builders.toolforge.answers import news_of, time_of
+from backends.builders.toolforge.builder import LOST
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.factories import TOOL, build_request
 
@@ -41,6 +42,23 @@ def test_the_message_tells_how_to_see_the_log() -> None:
 
 
 @pytest.mark.parametrize(
+    ("told", "image", "digest"),
+    [
+        ("registry.example.org/web:latest", "registry.example.org/web:latest", None),
+        ("registry.example.org/web@sha256:1", "registry.example.org/web", "sha256:1"),
+        ("", None, None),
+    ],
+)
+def test_a_digest_is_known_only_where_the_service_tells_it(
+    told: str, image: str | None, digest: str | None
+) -> None:
+    state = news_of({"build_id": "b", "status": "BUILD_SUCCESS", "destination_image": told})
+    assert state is not None
+    assert (state.image, state.digest) == (image, digest)
+    assert not ToolforgeBuilder.unique_images
+
+
+@pytest.mark.parametrize(
     ("text", "time"),
     [
         ("2024-04-04T12:00:00Z", datetime(2024, 4, 4, 12, tzinfo=UTC)),
@@ -48,6 +66,7 @@ def test_the_message_tells_how_to_see_the_log() -> None:
         ("2024-04-04T14:00:00+02:00", datetime(2024, 4, 4, 12, tzinfo=UTC)),
         ("", None),
         ("yesterday", None),
+        ("0001-01-01T00:00:00+02:00", None),
         (None, None),
     ],
 )
@@ -73,8 +92,19 @@ async def test_a_build_that_is_no_longer_listed_is_asked_for_once_by_its_id(
     service.requests.clear()
     state = (await builder.get(TOOL, [build_id]))[build_id]
     assert state is not None
-    assert (state.status, state.message) == (BuildStatus.ERROR, LOST)
+    assert (state.status, state.message, state.lost) == (BuildStatus.ERROR, LOST, True)
     assert service.requests[1:] == [("GET", f"/builds/v1/tool/{TOOL}/builds/{build_id}")]
+
+
+async def test_what_the_service_forgets_when_another_is_started_is_lost(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    ids = [(await builder.start(build_request(f"c{n}", f"k{n}"))).id for n in range(3)]
+    for build in service.builds:
+        build.end("BUILD_SUCCESS")
+    await builder.start(build_request("more", "more"))
+    states = await builder.get(TOOL, ids)
+    assert [state.lost for state in states.values() if state] == [True, True, False]
 
 
 async def test_a_build_that_cannot_be_asked_for_now_is_no_news(

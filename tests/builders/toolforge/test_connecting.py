@@ -1,20 +1,27 @@
 """How the builder gets to the service: settings, certificates, and what it does not follow."""
 
 import ssl
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trustme
 from aiohttp import web
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from environs import Env, EnvError
 from pytest_aiohttp.plugin import AiohttpServer
 from yarl import URL
 
 from backends.builders.base import BuilderUnavailable
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge_api import ClientFiles
+from backends.builders.toolforge.files import ClientFiles
 from tests.builders.toolforge.builds_service import BuildsService
-from tests.factories import TOOL
+from tests.factories import TOOL, build_request
 
 
 @pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "https://u:p@example.org"])
@@ -37,6 +44,16 @@ async def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch
     builder = ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_"))
     with pytest.raises(EnvError, match=r"/nowhere/ca\.crt cannot be used: No such file"):
         await builder.open()
+
+
+def test_how_long_a_start_may_take_there_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    env = Env(prefix="COMPONENTS_")
+    assert ToolforgeBuilder.from_env(env).settling == timedelta(seconds=120)
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_START_TIMEOUT", "45")
+    assert ToolforgeBuilder.from_env(env).settling == timedelta(seconds=45)
+    monkeypatch.setenv("COMPONENTS_TOOLFORGE_START_TIMEOUT", "0")
+    with pytest.raises(EnvError, match="COMPONENTS_TOOLFORGE_START_TIMEOUT"):
+        ToolforgeBuilder.from_env(env)
 
 
 class Files:
@@ -76,6 +93,39 @@ async def test_the_client_certificate_is_used_and_taken_up_when_it_is_renewed(
         await builder.ping()
     finally:
         await builder.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\n", b"\xff\x00"])
+@pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt"])
+async def test_a_file_that_is_bad_for_a_moment_changes_nothing(
+    aiohttp_server: AiohttpServer, tmp_path: Path, name: str, content: bytes
+) -> None:
+    files, clients = Files(tmp_path), trustme.CA()
+    server = await aiohttp_server(BuildsService().app(), ssl=files.server(clients))
+    url = URL(f"https://127.0.0.1:{server.port}/builds")
+    builder = ToolforgeBuilder(url, files.sign(clients))
+    await builder.open()
+    try:
+        (tmp_path / name).write_bytes(content)
+        await builder.ping()
+        (tmp_path / name).unlink()
+        await builder.start(build_request())
+    finally:
+        await builder.close()
+
+
+async def test_a_key_that_asks_for_a_password_is_not_waited_for(tmp_path: Path) -> None:
+    key = trustme.CA().issue_cert("components-api.example.org")
+    key.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
+    private = load_pem_private_key(key.private_key_pem.bytes(), None)
+    locked = private.private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+    )
+    (tmp_path / "tls.key").write_bytes(locked)
+    files = ClientFiles(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
+    builder = ToolforgeBuilder(URL("https://api.example.org:30003/builds"), files)
+    with pytest.raises(EnvError, match="cannot be used"):
+        await builder.open()
 
 
 async def test_a_service_with_a_strange_certificate_is_not_spoken_to(

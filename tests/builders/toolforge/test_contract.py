@@ -1,18 +1,16 @@
-"""The toolforge builder keeps the contract of builders that have a backend."""
-
-from dataclasses import replace
+"""The toolforge builder keeps the contract of builders whose backend knows no keys."""
 
 import pytest
 from aiohttp.test_utils import TestServer
 
 from backends.builders.base import Builder, BuildRequest, BuildState
-from tests.builders.contract import BackedBuilderContract
+from tests.builders.keyless_contract import KeylessBuilderContract
 from tests.builders.toolforge.builds_service import REFUSED_REF, BuildsService
 from tests.builders.toolforge.conftest import Serve
 from tests.factories import TOOL, build_request
 
 
-class TestToolforgeBuilder(BackedBuilderContract):
+class TestToolforgeBuilder(KeylessBuilderContract):
     @pytest.fixture
     def service(self) -> BuildsService:
         return BuildsService(slots=100)
@@ -49,8 +47,8 @@ class TestToolforgeBuilder(BackedBuilderContract):
     async def cut_off(self, builder: Builder) -> None:
         await self.servers[0].close()
 
-    async def test_another_key_gives_another_build(self, builder: Builder) -> None:
-        # The service knows no keys: only a start that may be a second one looks for the first.
-        first = await builder.start(replace(self.request_for(key="one"), repeated=False))
-        second = await builder.start(replace(self.request_for(key="two"), repeated=False))
-        assert first.id != second.id
+    async def lose_answers(self, builder: Builder) -> None:
+        self.stand_in.fault = lambda: "after"
+
+    async def answer_again(self, builder: Builder) -> None:
+        self.stand_in.fault = lambda: None

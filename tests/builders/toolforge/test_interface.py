@@ -62,3 +62,20 @@ async def test_the_stand_in_keeps_to_it(
     ]
     assert [each.status for each in asked] == [409, 400, 200, 200, 200, 200, 409, 404, 200]
     assert interface.violations == []
+
+
+@pytest.mark.parametrize(("slots", "status"), [(4, 200), (0, 409)])
+async def test_at_every_start_it_forgets_all_successes_but_the_newest(
+    aiohttp_client: AiohttpClient, slots: int, status: int
+) -> None:
+    service = BuildsService()
+    client = await aiohttp_client(service.app(), headers=TOOL)
+    given = {"source_url": "https://git.example.org/x"}
+    for _ in range(3):
+        await client.post(BUILDS, json=given)
+    for build, ended in zip(service.builds, ["SUCCESS", "FAILURE", "SUCCESS"], strict=True):
+        build.end(f"BUILD_{ended}")
+    service.slots = slots
+    assert (await client.post(BUILDS, json=given)).status == status
+    kept = [each.status for each in service.builds if each.is_final]
+    assert kept == ["BUILD_FAILURE", "BUILD_SUCCESS"]

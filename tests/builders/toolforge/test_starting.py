@@ -1,13 +1,16 @@
 """What the builds service is asked when a build is started, and what its answers mean."""
 
+import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
+from aiohttp.test_utils import TestServer
 
-from backends.builders.base import BuilderUnavailable, BuildRejected, BuildRequest, NoFreeSlot
+from backends.builders.base import BuilderUnavailable, BuildRejected, NoFreeSlot
 from backends.builders.toolforge import ToolforgeBuilder
 from tests.builders.toolforge.builds_service import REFUSED_REF, BuildsService
+from tests.builders.toolforge.misbehaving import Fault, Html
 from tests.factories import TOOL, build_request
 
 STARTS = ("POST", f"/builds/v1/tool/{TOOL}/builds")
@@ -55,9 +58,9 @@ async def test_a_full_service_is_no_error_and_is_not_asked_again(
     assert service.requests == [STARTS]
 
 
-@pytest.mark.parametrize("fault", [429, 500, 502, 503, 504, "before"])
-async def test_a_failure_that_may_pass_is_tried_again(
-    builder: ToolforgeBuilder, service: BuildsService, fault: int | str
+@pytest.mark.parametrize("fault", [408, 429, 503, Html(400), Html(404), Html(409), Html(422)])
+async def test_what_was_certainly_not_done_and_may_pass_is_tried_again(
+    builder: ToolforgeBuilder, service: BuildsService, fault: Fault
 ) -> None:
     service.faults = [fault]
     await builder.start(replace(build_request(), repeated=False))
@@ -74,6 +77,15 @@ async def test_a_failure_that_does_not_pass_is_told_once_time_is_up(
     assert len(service.requests) == 1, "it is not asked before it wants to be"
 
 
+async def test_a_service_that_is_not_there_has_started_nothing(
+    builder: ToolforgeBuilder, servers: list[TestServer]
+) -> None:
+    await servers[0].close()
+    with pytest.raises(BuilderUnavailable) as caught:
+        await builder.start(replace(build_request(), repeated=False))
+    assert not caught.value.maybe_started
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_certificate_that_is_not_accepted_is_for_the_operator(
     builder: ToolforgeBuilder,
@@ -87,53 +99,22 @@ async def test_a_certificate_that_is_not_accepted_is_for_the_operator(
     assert "COMPONENTS_TOOLFORGE_CERT" in caplog.text
 
 
-async def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(
-    builder: ToolforgeBuilder, service: BuildsService
-) -> None:
-    service.faults = ["after"]
-    now = datetime.now(UTC)
-    state = await builder.start(replace(build_request(), repeated=False, first_attempt=now))
-    assert [each.id for each in service.builds] == [state.id]
-
-
 async def test_another_process_finds_what_was_started(
-    builder: ToolforgeBuilder, service: BuildsService
+    builder: ToolforgeBuilder, another: ToolforgeBuilder
 ) -> None:
     now = datetime.now(UTC)
     first = await builder.start(replace(build_request(), repeated=False, first_attempt=now))
-    again = await builder.start(replace(build_request(), repeated=True, first_attempt=now))
+    again = await another.start(replace(build_request(), repeated=True, first_attempt=now))
     assert again.id == first.id
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        build_request("api"),
-        build_request("web", ref="main"),
-        build_request("web", repository="https://git.example.org/other"),
-    ],
-    ids=["image", "ref", "repository"],
-)
-async def test_a_build_of_something_else_is_not_taken_for_ours(
-    builder: ToolforgeBuilder, service: BuildsService, other: BuildRequest
-) -> None:
-    now = datetime.now(UTC)
-    await builder.start(replace(other, first_attempt=now))
-    await builder.start(replace(build_request(), first_attempt=now))
-    assert len(service.builds) == 2
-
-
-async def test_a_build_from_before_our_first_attempt_is_not_taken_for_ours(
+async def test_fifty_starts_are_under_way_at_once(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
-    await builder.start(build_request())
-    later = datetime.now(UTC) + timedelta(seconds=10)
-    await builder.start(replace(build_request(), first_attempt=later))
-    assert len(service.builds) == 2
-
-
-async def test_what_was_never_started_is_not_found(
-    builder: ToolforgeBuilder, service: BuildsService
-) -> None:
-    assert await builder.find(build_request()) is None
-    assert service.builds == []
+    service.slots = 50
+    all_there = asyncio.Barrier(50)
+    service.resolving = lambda ref: all_there.wait()
+    requests = [replace(build_request(f"c{n}", f"k{n}"), repeated=False) for n in range(50)]
+    async with asyncio.timeout(20):
+        await asyncio.gather(*map(builder.start, requests))
+    assert len(service.builds) == 50

@@ -1,10 +1,11 @@
 """What the builds service is told and what it answers, as our own values."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from backends.builders.base import BuildRequest, BuildState, BuildStatus
-from backends.builders.toolforge_api import Unanswered
+from backends.builders.toolforge.errors import Unanswered
 
 _STATUSES = {
     "BUILD_PENDING": BuildStatus.PENDING,
@@ -41,13 +42,13 @@ def started(answer: dict[str, Any]) -> BuildState:
     )
 
 
-def news_of(build: dict[str, Any]) -> BuildState | None:
+def news_of(build: Mapping[str, Any]) -> BuildState | None:
     """Return what a `Build` says; None where its status says nothing."""
     known = build.get("status") in _STATUSES
     return state_of(build, str(build["build_id"])) if known else None
 
 
-def state_of(build: dict[str, Any], build_id: str) -> BuildState:
+def state_of(build: Mapping[str, Any], build_id: str) -> BuildState:
     """Return a `Build` as our own value, with how its maintainer gets to see its log."""
     status = _STATUSES.get(str(build.get("status")), BuildStatus.PENDING)
     message = "" if status is BuildStatus.FINISHED else _how_to_see(build_id)
@@ -56,6 +57,7 @@ def state_of(build: dict[str, Any], build_id: str) -> BuildState:
         if build.get("status") == "BUILD_TIMEOUT":
             why = f"the build took too long: {why}"
         message = f"{why}; {message}"
+    image, digest = _image_of(build) if status is BuildStatus.FINISHED else (None, None)
     return BuildState(
         build_id,
         status,
@@ -63,8 +65,18 @@ def state_of(build: dict[str, Any], build_id: str) -> BuildState:
         started=time_of(build.get("start_time")),
         ended=time_of(build.get("end_time")) if status.is_final else None,
         commit=build.get("resolved_ref") or None,
-        image=(build.get("destination_image") or None) if status is BuildStatus.FINISHED else None,
+        image=image,
+        digest=digest,
     )
+
+
+def _image_of(build: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Return the name of a build's image, and its digest where the name says it.
+
+    There is no other field that does; the service itself writes a tag that the next build takes.
+    """
+    name, _, digest = str(build.get("destination_image") or "").partition("@")
+    return name or None, digest or None
 
 
 def _how_to_see(build_id: str) -> str:
@@ -75,6 +87,6 @@ def time_of(text: object) -> datetime | None:
     """Return a time that the service wrote (ISO 8601, UTC where it does not say); None if none."""
     try:
         time = datetime.fromisoformat(str(text))
-    except ValueError:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

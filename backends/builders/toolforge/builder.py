@@ -1,17 +1,20 @@
 """Toolforge's builds service as a builder, over HTTP.
 
 The rules of that service are in its OpenAPI file: it runs four builds of a tool at a time, answers
-409 to the next, and keeps only a few that have ended.
+409 to the next, and keeps only a few that have ended: of those that succeeded the newest, whenever
+another is started.
 """
 
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
-from environs import Env, EnvError
+from environs import Env, EnvError, validate
 from yarl import URL
 
 from backends.builders.base import (
@@ -24,52 +27,59 @@ from backends.builders.base import (
     BuildStatus,
     NoFreeSlot,
 )
-from backends.builders.toolforge_answers import (
-    news_of,
-    parameters_of,
-    started,
-    state_of,
-    time_of,
-)
-from backends.builders.toolforge_api import (
+from backends.builders.toolforge.answers import news_of, parameters_of, started
+from backends.builders.toolforge.api import BuildsApi
+from backends.builders.toolforge.errors import (
     ApiError,
-    BuildsApi,
     Busy,
-    ClientFiles,
     Denied,
     Missing,
+    NotDone,
     Refused,
     Unanswered,
     words_of,
 )
+from backends.builders.toolforge.files import ClientFiles
+from backends.builders.toolforge.search import Search
 from backends.retries import attempts
 
 logger = logging.getLogger(__name__)
 
 TOTAL_SECONDS = 10.0
 
-SKEW = timedelta(seconds=2)
-"""How far its clock may be behind ours; it writes whole seconds too."""
+START_SECONDS = 120.0
+"""How long the service may take over a start. It resolves the ref with git before it answers, and
+a git host that hung has kept it for 60 s: twice that."""
 
-LOST = "the builds service no longer knows this build"
+LOST = "the builds service no longer knows this build: it keeps few that have ended"
 
 
 class ToolforgeBuilder(Builder):
     """Builds of the service at `url`, below which its paths (`v1/tool/...`) are.
 
-    `within` is how many seconds a call may take with all its attempts.
+    `within` is how many seconds a call may take with all its attempts, and `start_seconds` how long
+    a start may take there, whether or not somebody waits for it.
     """
 
+    knows_keys = False
+
     def __init__(
-        self, url: URL, files: ClientFiles | None = None, within: float = TOTAL_SECONDS
+        self,
+        url: URL,
+        files: ClientFiles | None = None,
+        within: float = TOTAL_SECONDS,
+        start_seconds: float = START_SECONDS,
     ) -> None:
+        self.settling = timedelta(seconds=start_seconds)
         self._within = within
-        self._api = BuildsApi(url, files or ClientFiles())
+        self._url, self._files = url, files or ClientFiles()
+        self._api = BuildsApi(self._url, self._files, start_seconds)
+        self._search = Search(self.settling)
         self._starting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder as `TOOLFORGE_URL`, `_CERT`, `_KEY` and `_CA` say.
+        """Return a builder as `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA` and `_START_TIMEOUT` say.
 
         The URL is the gateway's; the builds service is under `/builds` of it.
         """
@@ -80,11 +90,14 @@ class ToolforgeBuilder(Builder):
             url = URL(env.str("TOOLFORGE_URL", ""))
         except ValueError:
             url = URL()
-        return cls(url / "builds" if url.host else url, files)
+        start_seconds = env.float(
+            "TOOLFORGE_START_TIMEOUT", START_SECONDS, validate=validate.Range(1, 3600)
+        )
+        return cls(url / "builds" if url.host else url, files, start_seconds=start_seconds)
 
     async def open(self) -> None:
         """See `Builder.open`."""
-        url, files = self._api.url, self._api.files
+        url, files = self._url, self._files
         if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
             raise EnvError(
                 "COMPONENTS_TOOLFORGE_URL: must be the http or https URL of the gateway, for "
@@ -94,9 +107,10 @@ class ToolforgeBuilder(Builder):
             raise EnvError("COMPONENTS_TOOLFORGE_CERT and _KEY go together: one is missing")
         try:
             await self._api.open()
-        except OSError as error:
-            named = error.filename or "COMPONENTS_TOOLFORGE_CERT, _KEY or _CA"
-            raise EnvError(f"{named} cannot be used: {error.strerror or error}") from None
+        except (OSError, ValueError) as error:
+            named = getattr(error, "filename", None) or "COMPONENTS_TOOLFORGE_CERT, _KEY or _CA"
+            reason = getattr(error, "strerror", None) or error
+            raise EnvError(f"{named} cannot be used: {reason}") from None
 
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`. The service knows no keys: what was started is looked for."""
@@ -105,20 +119,21 @@ class ToolforgeBuilder(Builder):
             return await self._start(request)
 
     async def _start(self, request: BuildRequest) -> BuildState:
-        repeated = request.repeated
+        if request.repeated and (found := await self.find(request)):
+            return found
 
         async def attempt() -> BuildState:
-            nonlocal repeated
-            if repeated and (found := await self._find(request)):
-                return found
-            # Whatever comes instead of an answer, it may have been started.
-            repeated = True
-            path = (request.tool, "builds")
-            answer = await self._api.call("POST", *path, body=parameters_of(request))
-            return started(answer)
+            try:
+                return started(await self._api.start(request.tool, parameters_of(request)))
+            except NotDone:
+                raise
+            except Unanswered as error:
+                raise _InDoubt(str(error)) from None  # and is not repeated
 
         try:
-            return await attempts(self._within)(attempt)
+            return self._search.note(request, await attempts(self._within)(attempt))
+        except _InDoubt as doubt:
+            return await self._after(doubt, request)
         except Refused as error:
             raise BuildRejected(str(error)) from None
         except Missing as error:
@@ -126,39 +141,27 @@ class ToolforgeBuilder(Builder):
         except Busy as error:
             raise NoFreeSlot(str(error)) from None
         except ApiError as error:
-            raise _unavailable(error) from None
+            raise _unavailable(error, maybe_started=False) from None
+
+    async def _after(self, doubt: "_InDoubt", request: BuildRequest) -> BuildState:
+        """Return what a start has made whose answer was lost; if that cannot be seen, say so."""
+        try:
+            found = await self._find(replace(request, last_attempt=None))  # that was just now
+        except ApiError:
+            found = None
+        if found is None:
+            raise BuilderUnavailable(str(doubt), maybe_started=True) from None
+        return found
 
     async def find(self, request: BuildRequest) -> BuildState | None:
         """See `Builder.find`."""
         try:
             return await attempts(self._within)(self._find, request)
         except ApiError as error:
-            raise _unavailable(error) from None
+            raise _unavailable(error, maybe_started=False) from None  # it only looked
 
     async def _find(self, request: BuildRequest) -> BuildState | None:
-        """Return the oldest build of the same image, repository and ref since the first attempt.
-
-        A build that has no time yet has only just been asked for. Another deployment's build of the
-        same source can be taken for ours only if it was started between our first attempt, whose
-        answer was lost, and now.
-        """
-        wanted = parameters_of(request)
-        since = request.first_attempt - SKEW
-        candidates = []
-        for build in await self._list(request.tool):
-            given = build.get("parameters")
-            parameters = given if isinstance(given, dict) else {}
-            same = all(
-                (parameters.get(name) or "") == wanted.get(name, "")
-                for name in ("image_name", "source_url", "ref")
-            )
-            began = time_of(build.get("start_time"))
-            if same and (began >= since if began else not state_of(build, "").status.is_final):
-                candidates.append((began or datetime.max.replace(tzinfo=UTC), build))
-        if not candidates:
-            return None
-        _, oldest = min(candidates, key=lambda each: each[0])
-        return state_of(oldest, str(oldest["build_id"]))
+        return self._search.choose(request, await self._list(request.tool))
 
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
         """See `Builder.get`. What the list no longer has is asked for once by its id."""
@@ -178,8 +181,8 @@ class ToolforgeBuilder(Builder):
         try:
             answer = await self._api.call("GET", tool, "builds", build_id)
         except (Missing, Refused):
-            return BuildState(build_id, BuildStatus.ERROR, LOST)
-        except Unanswered:
+            return BuildState(build_id, BuildStatus.ERROR, LOST, lost=True)
+        except ApiError:
             return None  # the others are news all the same
         build = answer.get("build")
         return news_of({**build, "build_id": build_id}) if isinstance(build, dict) else None
@@ -204,12 +207,14 @@ class ToolforgeBuilder(Builder):
     async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """See `Builder.log`."""
         try:
-            async for each in self._api.lines(tool, "builds", build_id, "logs", follow=follow):
-                if "line" not in each:
-                    # How the service says that it failed after it had begun to answer.
-                    raise BuilderUnavailable(words_of(each) or "the log of the build broke off")
-                for line in str(each["line"]).rstrip("\n").split("\n"):
-                    yield line
+            lines = self._api.lines(tool, "builds", build_id, "logs", follow=follow)
+            async with aclosing(lines):  # so that it ends with its reader
+                async for each in lines:
+                    if "line" not in each:
+                        # How the service says that it failed after it had begun to answer.
+                        raise BuilderUnavailable(words_of(each) or "the log of the build broke off")
+                    for line in str(each["line"]).rstrip("\n").split("\n"):
+                        yield line
         except (Missing, Refused):
             raise BuildNotFound(LOST) from None
         except ApiError as error:
@@ -227,7 +232,11 @@ class ToolforgeBuilder(Builder):
         await self._api.close()
 
 
-def _unavailable(error: ApiError) -> BuilderUnavailable:
+class _InDoubt(Exception):
+    """A start was not answered, and may have been carried out."""
+
+
+def _unavailable(error: ApiError, maybe_started: bool | None = None) -> BuilderUnavailable:
     if isinstance(error, Denied):
         logger.error("%s: see COMPONENTS_TOOLFORGE_CERT", error)
-    return BuilderUnavailable(str(error))
+    return BuilderUnavailable(str(error), maybe_started=maybe_started)

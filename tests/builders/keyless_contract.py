@@ -1,0 +1,70 @@
+"""What is asked of a builder whose backend knows no keys: `Builder.knows_keys` is False."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from backends.builders.base import Builder, BuilderUnavailable
+from tests.builders.contract import BackedBuilderContract
+from tests.conftest import NOON
+
+
+class KeylessBuilderContract(BackedBuilderContract):
+    """What holds beside the rest where a build is found by what it is for and when it began."""
+
+    async def lose_answers(self, builder: Builder) -> None:
+        """Let the backend be away for whoever waits for an answer, and carry out what it is told.
+
+        From the next call on, and until `answer_again`.
+        """
+        raise NotImplementedError
+
+    async def answer_again(self, builder: Builder) -> None:
+        """Let the backend answer again."""
+        raise NotImplementedError
+
+    async def in_doubt(self, builder: Builder) -> None:
+        """Start the ordinary build, and lose the answer."""
+        await self.lose_answers(builder)
+        with pytest.raises(BuilderUnavailable) as caught:
+            await builder.start(replace(self.request_for(), repeated=False))
+        assert caught.value.maybe_started
+        await self.answer_again(builder)
+
+    async def test_it_says_so_and_how_long_a_start_may_be_carried_out(
+        self, builder: Builder
+    ) -> None:
+        assert not builder.knows_keys
+        assert builder.settling > timedelta()
+
+    async def test_a_start_whose_answer_was_lost_is_found(self, builder: Builder) -> None:
+        await self.in_doubt(builder)
+        assert await builder.find(self.request_for()) is not None
+
+    async def test_a_start_whose_answer_was_lost_is_not_made_again(self, builder: Builder) -> None:
+        await self.in_doubt(builder)
+        first = await builder.find(self.request_for())
+        second = await builder.start(self.request_for())
+        assert first is not None
+        assert first.id == second.id
+
+    async def test_what_is_taken_is_not_found(self, builder: Builder) -> None:
+        taken = frozenset({(await builder.start(self.request_for())).id})
+        assert await builder.find(replace(self.request_for(), taken=taken)) is None
+
+    async def test_what_is_taken_is_not_started_with(self, builder: Builder) -> None:
+        first = await builder.start(self.request_for())
+        second = await builder.start(replace(self.request_for(), taken=frozenset({first.id})))
+        assert first.id != second.id
+
+    async def test_what_began_after_the_last_attempt_can_have_been_carried_out_is_not_found(
+        self, builder: Builder
+    ) -> None:
+        await builder.start(self.request_for())
+        assert await builder.find(replace(self.request_for(), last_attempt=NOON)) is None
+
+    async def test_what_began_before_the_first_attempt_is_not_found(self, builder: Builder) -> None:
+        await builder.start(self.request_for())
+        later = datetime.now(UTC) + timedelta(minutes=1)
+        assert await builder.find(replace(self.request_for(), first_attempt=later)) is None

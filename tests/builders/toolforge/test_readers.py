@@ -1,0 +1,99 @@
+"""Who reads logs is in nobody's way: neither while he reads, nor once he has left."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import replace
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable
+from backends.builders.toolforge import ToolforgeBuilder
+from backends.builders.toolforge.api import MAX_LOGS, MAX_LOGS_OF_TOOL
+from tests.builders.toolforge.builds_service import Build, BuildsService
+from tests.conftest import NOON
+from tests.factories import TOOL, build_request
+
+
+@pytest.fixture
+def service() -> BuildsService:
+    """A service with a build of each of many tools, which all run."""
+    service = BuildsService()
+    service.builds = [
+        Build(name, name, {}, "BUILD_RUNNING", NOON, None, lines=["cloning"])
+        for name in (TOOL, *(f"tool-{number}" for number in range(MAX_LOGS // MAX_LOGS_OF_TOOL)))
+    ]
+    return service
+
+
+async def followed(builder: ToolforgeBuilder, stack: AsyncExitStack, tool: str) -> None:
+    """Read the first line of a log, and stay until the stack is closed."""
+    lines = builder.log(tool, tool, follow=True)
+    assert isinstance(lines, AsyncIterator)
+    await stack.enter_async_context(aclosing(lines))  # type: ignore[type-var]
+    assert await anext(lines) == "cloning"
+
+
+async def test_readers_of_logs_do_not_keep_builds_from_being_started(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_LOGS_OF_TOOL):
+            await followed(builder, stack, TOOL)
+        async with asyncio.timeout(5):
+            await builder.start(replace(build_request(), repeated=False))
+            await builder.ping()
+
+
+async def test_one_reader_too_many_of_a_tool_is_told_so_and_others_read(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(MAX_LOGS_OF_TOOL):
+            await followed(builder, stack, TOOL)
+        with pytest.raises(BuilderUnavailable, match="20 logs of this tool are being read"):
+            await followed(builder, stack, TOOL)
+        await followed(builder, stack, "tool-0")
+
+
+async def test_there_is_a_limit_for_all_tools_together(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    async with AsyncExitStack() as stack:
+        for number in range(MAX_LOGS):
+            await followed(builder, stack, f"tool-{number // MAX_LOGS_OF_TOOL}")
+        with pytest.raises(BuilderUnavailable, match="200 logs are being read"):
+            await followed(builder, stack, TOOL)
+
+
+async def test_a_reader_who_stops_reading_gives_up_his_connection(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    async with AsyncExitStack() as stack:
+        await followed(builder, stack, TOOL)
+        await service.until_readers(1)
+    async with asyncio.timeout(5):
+        await service.until_readers(0)
+
+
+async def test_a_reader_who_is_cancelled_gives_up_his_connection(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    async def read() -> None:
+        async for _ in builder.log(TOOL, TOOL, follow=True):
+            pass
+
+    reading = asyncio.create_task(read())
+    await service.until_readers(1)
+    reading.cancel()
+    async with asyncio.timeout(5):
+        await service.until_readers(0)
+
+
+async def test_who_has_left_makes_room_for_the_next(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    for _ in range(2):
+        async with AsyncExitStack() as stack:
+            for _ in range(MAX_LOGS_OF_TOOL):
+                await followed(builder, stack, TOOL)

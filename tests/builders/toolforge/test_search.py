@@ -1,0 +1,121 @@
+"""Which of the service's builds is a request's, as a matter of what both say."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backends.builders.base import BuildRequest
+from backends.builders.toolforge.answers import parameters_of
+from backends.builders.toolforge.search import MAX_KNOWN, SKEW, Search
+from tests.conftest import NOON
+from tests.factories import build_request
+
+SETTLING = timedelta(seconds=100)
+SECOND = timedelta(seconds=1)
+BROKEN_OFF = NOON + timedelta(seconds=30)
+
+
+def build(
+    build_id: str = "b",
+    began: datetime | None = NOON,
+    status: str = "BUILD_RUNNING",
+    **parameters: Any,
+) -> dict[str, Any]:
+    """A build as the service lists it, of the ordinary request but for the parameters given."""
+    given = parameters_of(build_request()) | parameters
+    started = {"start_time": f"{began:%Y-%m-%dT%H:%M:%SZ}"} if began else {}
+    return {"build_id": build_id, "status": status, "parameters": given, **started}
+
+
+def chosen(request: BuildRequest, *builds: dict[str, Any]) -> str | None:
+    """Return the id of the build that a process finds that has started none of them."""
+    found = Search(SETTLING).choose(request, builds)
+    return found.id if found else None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"image_name": "api"},
+        {"ref": "main"},
+        {"source_url": "https://git.example.org/other"},
+        {"use_latest_versions": True},
+        {"use_deprecated_versions": True},
+        {"envvars": {"DEBUG": "1"}},
+    ],
+    ids=lambda each: next(iter(each)),
+)
+def test_a_build_of_something_else_is_not_taken(parameters: dict[str, Any]) -> None:
+    assert chosen(build_request(), build(**parameters)) is None
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{}, {"use_latest_versions": False}, {"envvars": {}}, {"envvars": None}, {"ref": ""}],
+)
+def test_what_is_told_as_nothing_is_as_if_it_were_not_told(parameters: dict[str, Any]) -> None:
+    assert chosen(build_request(), build(**parameters)) == "b"
+
+
+def test_an_option_that_the_service_does_not_tell_is_no_difference() -> None:
+    told = build()
+    assert "use_latest_versions" not in told["parameters"]
+    assert chosen(build_request(use_latest_versions=True), told) == "b"
+
+
+@pytest.mark.parametrize(
+    ("began", "found"),
+    [
+        (NOON - SKEW - SECOND, None),
+        (NOON - SKEW, "b"),
+        (BROKEN_OFF, "b"),
+        (BROKEN_OFF + SETTLING + SKEW, "b"),
+        (BROKEN_OFF + SETTLING + SKEW + SECOND, None),
+    ],
+)
+def test_it_began_while_an_attempt_can_have_started_it(began: datetime, found: str | None) -> None:
+    assert chosen(replace(build_request(), last_attempt=BROKEN_OFF), build(began=began)) == found
+
+
+def test_an_attempt_that_is_not_over_can_have_started_it_until_now() -> None:
+    assert chosen(build_request(), build(began=NOON + timedelta(days=1))) == "b"
+
+
+def test_a_build_without_a_time_has_only_just_been_asked_for() -> None:
+    late = replace(build_request(), last_attempt=BROKEN_OFF)
+    assert chosen(late, build(began=None, status="BUILD_PENDING")) == "b"
+    assert chosen(late, build(began=None, status="BUILD_SUCCESS")) is None
+
+
+def test_what_a_deployment_has_is_not_taken() -> None:
+    request = replace(build_request(), taken=frozenset({"a"}))
+    assert chosen(request, build("a")) is None
+    assert chosen(request, build("a"), build("b")) == "b"
+
+
+def test_of_several_it_is_the_oldest() -> None:
+    builds = [build("c", None), build("b", NOON + SECOND), build("a", NOON)]
+    assert chosen(build_request(), *builds) == "a"
+
+
+def test_of_several_it_is_first_of_all_the_one_that_was_started_for_it() -> None:
+    search, request, builds = Search(SETTLING), build_request(), [build("a"), build("b")]
+    known = search.choose(request, builds[1:])
+    assert known is not None
+    assert search.choose(request, builds) == known
+
+
+def test_what_was_started_for_another_request_is_not_taken() -> None:
+    search = Search(SETTLING)
+    assert search.choose(build_request(), [build()]) is not None
+    assert search.choose(build_request(key="two"), [build()]) is None
+
+
+def test_what_is_remembered_has_a_bound() -> None:
+    search = Search(SETTLING)
+    for number in range(MAX_KNOWN + 1):
+        assert search.choose(build_request(key=f"{number}"), [build(f"b{number}")]) is not None
+    assert search.choose(build_request(key="new"), [build("b1")]) is None
+    assert search.choose(build_request(key="new"), [build("b0")]) is not None
