@@ -8,6 +8,7 @@ import pytest
 from backends.builders.base import BuilderUnavailable, BuildNotFound, BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
 from backends.builders.toolforge.answers import news_of, time_of
+from backends.builders.toolforge.api import MAX_LINE_BYTES
 from backends.builders.toolforge.builder import LOST
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.factories import TOOL, build_request
@@ -131,6 +132,16 @@ async def test_a_log_comes_without_its_wrapping(builder: ToolforgeBuilder) -> No
     build_id = (await builder.start(build_request())).id
     lines = [line async for line in builder.log(TOOL, build_id)]
     assert lines == ["[step-clone] cloning"]
+
+
+async def test_a_line_without_end_is_not_kept_in_memory(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    build_id = (await builder.start(build_request())).id
+    service.builds[0].lines = ["x" * MAX_LINE_BYTES * 4]
+    pieces = [line async for line in builder.log(TOOL, build_id)]
+    assert len(pieces) > 1
+    assert "".join(pieces).count("x") == MAX_LINE_BYTES * 4
 
 
 async def test_an_error_in_the_middle_of_a_log_is_told(

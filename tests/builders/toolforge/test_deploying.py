@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
@@ -14,6 +15,12 @@ from tests.builders.toolforge.builds_service import BuildsService
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
 
 EIGHT = Path(__file__).parents[2] / "data/configs/cluebotng-monitoring.yaml"
+
+
+@pytest.fixture
+def service() -> BuildsService:
+    """A service that does not forget, so that it tells of every build how it ended."""
+    return BuildsService(kept=100, successes_kept=100)
 
 
 async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes(

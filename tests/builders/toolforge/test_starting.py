@@ -49,6 +49,24 @@ async def test_a_refusal_is_passed_on_word_for_word(builder: ToolforgeBuilder) -
     assert str(caught.value) == "unable to resolve ref 'no-such-ref'"
 
 
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "injected"),
+        (422, "injected"),
+        (404, "the builds service does not know this tool: injected"),
+    ],
+)
+async def test_what_the_service_itself_refuses_is_final(
+    builder: ToolforgeBuilder, service: BuildsService, status: int, words: str
+) -> None:
+    service.faults = [status]
+    with pytest.raises(BuildRejected) as caught:
+        await builder.start(replace(build_request(), repeated=False))
+    assert (str(caught.value), caught.value.maybe_started) == (words, False)
+    assert service.requests == [STARTS]
+
+
 async def test_a_full_service_is_no_error_and_is_not_asked_again(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
