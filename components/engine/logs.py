@@ -1,7 +1,7 @@
 """The log of a build, from whichever builder made it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from components.configuration.sources import reuses
 from components.engine.context import Engine
@@ -53,5 +53,11 @@ async def _once_started(
         document = await find(engine, deployment.tool, deployment.id)
         answer = await refresher.refresh(document)
         build = answer.value.builds[component]
-    async for line in engine.builder.log(deployment.tool, build.build_id, follow=True):
-        yield line
+    lines = engine.builder.log(deployment.tool, build.build_id, follow=True)
+    try:
+        async for line in lines:
+            yield line
+    finally:
+        # It ends with its reader.
+        if isinstance(lines, AsyncGenerator):
+            await lines.aclose()
