@@ -7,6 +7,7 @@ called at any time, any number of times, by any instance, and after any earlier 
 import asyncio
 import logging
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 
 from backends.stores.base import Conflict, Document, NotFound, Sealed, StoreError
@@ -14,6 +15,7 @@ from components.engine.asking import Answers, ask
 from components.engine.context import Answer, Engine
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import Contended
+from components.engine.instant import Instant
 from components.engine.launch import broken_off, launch, launch_messages
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
@@ -55,8 +57,8 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
         if answers is None:
             answers = await ask(engine, deployment, to_ask(deployment), engine.patience / 2)
         known = merged(deployment, Change(answers.news))
-        now = await engine.store.now()
-        step = plan(known, now, engine.instance, engine.limits, start=answers.complete)
+        at = await Instant.of(engine.store)
+        step = plan(known, at, engine.instance, engine.limits, start=answers.complete)
         if not is_news(deployment, step.deployment, engine.limits.heartbeat):
             return await carry_out(engine, document, step, answers.warnings)
         try:
@@ -64,7 +66,7 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
         except (Conflict, Sealed):
             document = await engine.store.get(document.tool, DEPLOYMENT, document.name)
         else:
-            step = Plan(stored, step.now, step.launch, step.seek, step.cancel)
+            step = replace(step, deployment=stored)
             return await carry_out(engine, document, step, answers.warnings)
     raise Contended(f"deployment {document.name!r}")
 

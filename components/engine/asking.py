@@ -31,7 +31,10 @@ class Answers:
 async def ask(
     engine: Engine, deployment: Deployment, components: Iterable[str], seconds: float
 ) -> Answers:
-    """Ask once for builds that the builder has, and wait no longer than `seconds`."""
+    """Ask once for builds that the builder has, and wait no longer than `seconds`.
+
+    Raises `Unavailable` where the store does not tell the time.
+    """
     builds = {name: deployment.builds[name] for name in components}
     ids = {build.build_id: name for name, build in builds.items() if build.build_id is not None}
     if not ids:
@@ -39,13 +42,13 @@ async def ask(
     try:
         async with asyncio.timeout(seconds):
             states = await engine.builder.get(deployment.tool, tuple(ids))
-        now = await engine.store.now()
     except (BuilderError, TimeoutError) as error:
         return _unanswered(f"does not answer, so this is what was last known: {_words(error)}")
     except Exception:
         # A defect of the builder must not keep everything else from being done and stored.
         logger.exception("asking for the builds of %s failed", deployment.id)
         return _unanswered("failed to answer, so this is what was last known")
+    now = await engine.store.now()
     return Answers(
         {
             ids[build_id]: _news(engine, builds[ids[build_id]], state, now)

@@ -25,9 +25,9 @@ from components.engine.drafts import (
 )
 from components.engine.ends import log_end
 from components.engine.errors import Contended, NoDeployment, NoSuchTool
+from components.engine.instant import Instant
 from components.engine.model import Deployment
 from components.engine.plan import Plan, plan
-from components.engine.progress import with_end
 from components.engine.prune import prune, pruning, remove
 from components.engine.queue import WhenBusy, behind
 from components.engine.queueing import end, supersede
@@ -156,8 +156,9 @@ async def _store(
         description=wish.description,
         configured=snapshot.configuration is not None,
     )
-    step = plan(new, now, engine.instance, engine.limits)
-    step = replace(step, deployment=with_end(step.deployment, now))
+    step = plan(new, Instant(now), engine.instance, engine.limits)
+    if step.deployment.status.is_final:
+        step = replace(step, deployment=replace(step.deployment, ended=now))
     data, state = deployment_data(step.deployment), deployment_state(step.deployment)
     try:
         document = await engine.store.create(snapshot.tool, DEPLOYMENT, new.id, data, state)

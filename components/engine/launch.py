@@ -111,7 +111,7 @@ def _outcome(
     build = plan.deployment.builds[component]
     match outcome:
         case BuildState():
-            return observed(build, outcome, now or plan.now)
+            return observed(build, outcome, now or plan.at.now)
         case _TooLate():
             return _waiting(build, "waits to be started")
         case BuilderError(maybe_started=True):

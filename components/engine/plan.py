@@ -12,7 +12,7 @@ plans anew. From wherever an earlier step was broken off, the next plan goes on:
   and is ended all the same: the deployment is not settled before that is confirmed.
 
 A build takes too long by what the builder says, and not by the clock alone: time in which nobody
-could ask does not count.
+could ask does not count. Nothing is ended by a clock that has just jumped.
 """
 
 from dataclasses import dataclass, replace
@@ -20,6 +20,7 @@ from datetime import datetime, timedelta
 
 from backends.builders.base import BuildStatus
 from components.engine.context import Limits
+from components.engine.instant import Instant
 from components.engine.merge import final
 from components.engine.model import Build, Claim, Deployment, Doubt, Stop, StopReason
 
@@ -35,7 +36,7 @@ class Plan:
     """
 
     deployment: Deployment
-    now: datetime
+    at: Instant
     launch: tuple[str, ...] = ()
     seek: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
@@ -53,22 +54,22 @@ def to_ask(deployment: Deployment) -> tuple[str, ...]:
 
 
 def plan(
-    deployment: Deployment, now: datetime, by: str, limits: Limits, *, start: bool = True
+    deployment: Deployment, at: Instant, by: str, limits: Limits, *, start: bool = True
 ) -> Plan:
-    """Return the next step of a deployment at the time `now`, when `by` takes it.
+    """Return the next step of a deployment `at` an instant, when `by` takes it.
 
     Without `start`, no build is claimed.
     """
     builds = {
-        name: _planned(deployment, build, now, by, limits, start)
+        name: _planned(deployment, build, at, by, limits, start)
         for name, build in deployment.builds.items()
     }
     if deployment.queued and not deployment.cancel_requested:
-        return Plan(deployment, now)
+        return Plan(deployment, at)
     going_on = {name: build for name, build in builds.items() if not build.is_settled}
     return Plan(
         replace(deployment, builds=builds) if builds != deployment.builds else deployment,
-        now,
+        at,
         launch=tuple(n for n in going_on if builds[n].attempt > deployment.builds[n].attempt),
         seek=tuple(
             name
@@ -82,19 +83,19 @@ def plan(
 
 
 def _planned(
-    deployment: Deployment, build: Build, now: datetime, by: str, limits: Limits, start: bool
+    deployment: Deployment, build: Build, at: Instant, by: str, limits: Limits, start: bool
 ) -> Build:
     if build.is_settled:
         return build
-    if build.claim and now >= build.claim.until:
+    if build.claim and at.is_past(build.claim.until, build.claim.at):
         build = replace(build, claim=None, doubt=in_doubt(build, build.claim.until, limits))
-    stop = build.stop or _stop(deployment, build, now, limits)
+    stop = build.stop or _stop(deployment, build, at, limits)
     if stop is not None:
-        return _stopped(replace(build, stop=stop), stop, now, limits)
+        return _stopped(replace(build, stop=stop), stop, at, limits)
     waits = build.build_id is None and not build.claim and not deployment.queued
     if not waits or not start or (build.doubt and not limits.knows_keys):
         return build
-    claim = Claim(by, now, now + limits.launch)
+    claim = Claim(by, at.now, at.now + limits.launch)
     return replace(build, claim=claim, attempt=build.attempt + 1)
 
 
@@ -104,14 +105,14 @@ def in_doubt(build: Build, broken_off: datetime, limits: Limits) -> Doubt:
     return Doubt(since, broken_off + limits.settling)
 
 
-def _stopped(build: Build, stop: Stop, now: datetime, limits: Limits) -> Build:
+def _stopped(build: Build, stop: Stop, at: Instant, limits: Limits) -> Build:
     if build.claim or build.status.is_final:
         return build  # whoever starts it, or ends it, says what became of that
     if build.build_id is None and build.doubt is None:
         return final(
             replace(build, status=BuildStatus.CANCELLED, message=never_started(stop)), stop
         )
-    if now >= stop.since + limits.launch:
+    if at.is_past(stop.since + limits.launch, stop.since):
         # Nobody waits for ever for a builder to say that what it was told to end has ended.
         was_asked = stop.reason is StopReason.CANCELLED
         return replace(
@@ -127,23 +128,24 @@ def never_started(stop: Stop) -> str:
     return f"{stop.message} before it was started"
 
 
-def _stop(deployment: Deployment, build: Build, now: datetime, limits: Limits) -> Stop | None:
+def _stop(deployment: Deployment, build: Build, at: Instant, limits: Limits) -> Stop | None:
     if deployment.cancel_requested:
-        return Stop(StopReason.CANCELLED, now, deployment.reason or "cancelled")
+        return Stop(StopReason.CANCELLED, at.now, deployment.reason or "cancelled")
     if deployment.queued:
         return None
     # What the builder has is judged by what it says now, and what it does not have by the clock.
-    judged = now if build.build_id is None else build.seen
+    judged = at.now if build.build_id is None else build.seen
     if judged is None:
         return None
     # Its time begins when it may start: how long it waits before is up to others.
     since = deployment.admitted or deployment.created
-    if judged >= since + limits.deployment + build.unasked:
+    if at.is_past(since + limits.deployment + build.unasked, since, judged):
         message = f"the deployment took longer than {duration(limits.deployment)}: cancelled"
-        return Stop(StopReason.DEPLOYMENT_TIMEOUT, now, message)
-    if build.started is not None and judged >= build.started + limits.build + build.unasked:
+        return Stop(StopReason.DEPLOYMENT_TIMEOUT, at.now, message)
+    began = build.started
+    if began is not None and at.is_past(began + limits.build + build.unasked, began, judged):
         message = f"the build took longer than {duration(limits.build)}: cancelled"
-        return Stop(StopReason.BUILD_TIMEOUT, now, message)
+        return Stop(StopReason.BUILD_TIMEOUT, at.now, message)
     return None
 
 

@@ -64,19 +64,15 @@ async def write(
 
     Raises `Conflict`, `Sealed`, `NotFound` and what else the store raises.
     """
-    stored, deployment = deployment, with_end(deployment, await engine.store.now())
+    ends = deployment.status.is_final and deployment.ended is None
+    if ends:
+        deployment = replace(deployment, ended=await engine.store.now())
     document = await engine.store.replace(
         read, deployment_data(deployment, read.data), deployment_state(deployment)
     )
-    if deployment is not stored:
+    if ends:
         log_end(deployment)
     return document, deployment
-
-
-def with_end(deployment: Deployment, now: datetime) -> Deployment:
-    """Return a deployment with the time of its end, if it has ended."""
-    ended = deployment.status.is_final and deployment.ended is None
-    return replace(deployment, ended=now) if ended else deployment
 
 
 def is_news(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:

@@ -8,6 +8,7 @@ from backends.stores.base import Document, NotFound, StoreError
 from components.engine.context import Answer, Engine
 from components.engine.documents import DEPLOYMENT
 from components.engine.errors import Contended, MadeByNewer
+from components.engine.instant import Instant
 from components.engine.merge import Change, merged
 from components.engine.model import Deployment
 from components.engine.plan import plan
@@ -52,13 +53,13 @@ async def end(engine: Engine, document: Document, reason: str) -> Deployment:
 
     Raises `NotFound`, `Contended`.
     """
-    now = await engine.store.now()
+    at = await Instant.of(engine.store)
 
     def ended(stored: Deployment) -> Deployment:
         cancelled = merged(stored, Change(cancel=True, reason=reason))
         if not stored.queued:
             return cancelled
-        return plan(cancelled, now, engine.instance, engine.limits).deployment
+        return plan(cancelled, at, engine.instance, engine.limits).deployment
 
     return await store_change(engine, document, ended)
 

@@ -70,8 +70,8 @@ def _build(plan: Plan, name: str) -> Build:
 def _news(plan: Plan, name: str, state: BuildState | None) -> Build | None:
     build = _build(plan, name)
     if state is not None:
-        return observed(build, state, plan.now)
-    if build.doubt is None or plan.now < build.doubt.settles:
+        return observed(build, state, plan.at.now)
+    if build.doubt is None or not plan.at.is_past(build.doubt.settles, build.doubt.since):
         return None
     if build.stop is None:
         return replace(build, doubt=None, message="waits to be started")

@@ -7,6 +7,7 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from components.engine.context import Limits
+from components.engine.instant import Instant
 from components.engine.model import (
     Build,
     Claim,
@@ -46,9 +47,10 @@ def planned(
     cancel: bool = False,
     limits: Limits = LIMITS,
     start: bool = True,
+    steady: timedelta = timedelta.max,
 ) -> Plan:
     """The next step of a deployment of one build, some seconds after it was created."""
-    return plan(of(build, cancel), at(after), "me", limits, start=start)
+    return plan(of(build, cancel), Instant(at(after), steady), "me", limits, start=start)
 
 
 def seen(build: Build, after: float) -> Build:
@@ -166,7 +168,7 @@ def test_what_is_not_confirmed_to_have_ended_is_given_up_and_ended_all_the_same(
     assert step.deployment.status is DeploymentStatus.CANCELLED
     assert "builds may still run" in step.deployment.message
     assert not step.deployment.is_settled
-    again = plan(step.deployment, at(10_000), "me", LIMITS)
+    again = plan(step.deployment, Instant(at(10_000)), "me", LIMITS)
     assert again.cancel == ((("a",)) if build.build_id else ())
     assert again.seek == (() if build.build_id else ("a",))
 
@@ -190,6 +192,18 @@ def test_time_in_which_the_builder_could_not_be_asked_does_not_count() -> None:
     away = replace(seen(RUNNING, 2400), unasked=timedelta(seconds=700))
     assert planned(away, after=2400).cancel == ()
     assert planned(seen(away, 2500), after=2500).cancel == ("a",)
+
+
+def test_a_clock_that_has_just_jumped_ends_nothing() -> None:
+    just = timedelta(seconds=30)
+    late = seen(RUNNING, 3600)
+    assert planned(late, after=3600, steady=just).cancel == ()
+    assert planned(late, after=3600, steady=timedelta(seconds=1800)).cancel == ("a",)
+    claimed = Build(attempt=1, claim=claim("other"))
+    assert planned(claimed, after=3600, steady=just).launch == ()
+    assert planned(claimed, after=3600, steady=timedelta(seconds=60)).launch == ("a",)
+    given_up = replace(late, stop=STOPPED)
+    assert not build_in(planned(given_up, after=3600, cancel=True, steady=just)).status.is_final
 
 
 def test_waiting_for_a_slot_does_not_count_to_a_builds_time() -> None:
