@@ -56,6 +56,7 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
             return await admit(engine, document, deployment)
         if answers is None:
             answers = await ask(engine, deployment, to_ask(deployment), engine.patience / 2)
+            await asyncio.sleep(0)  # to read and to judge 200 builds takes long: others are served
         known = merged(deployment, Change(answers.news))
         at = await Instant.of(engine.store)
         step = plan(known, at, engine.instance, engine.limits, start=answers.complete)

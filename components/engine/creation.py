@@ -132,7 +132,7 @@ async def _create(
     if other is not None:
         return _repeated(engine, other)
     left = until - asyncio.get_running_loop().time()
-    return await _begin(engine, snapshot, new, document, draft, max(left, 1.0))
+    return await _begin(engine, snapshot, new, document, draft, max(left, 0.0))
 
 
 async def _store(

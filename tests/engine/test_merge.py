@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,6 +131,7 @@ def test_the_same_change_twice_changes_nothing_more(stored: Deployment, change: 
     assert merged(once, change) is once
 
 
+@pytest.mark.timeout(300)  # a thousand worlds, on a machine that may be busy
 @settings(max_examples=1000)
 @given(one_world())
 def test_the_order_of_changes_does_not_matter(
