@@ -10,6 +10,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -19,7 +20,7 @@ from backends.builders.toolforge import ToolforgeBuilder
 from backends.kube.connection import KubeConnection
 from backends.stores.kubernetes import KubernetesStore
 from components.engine.advance import advance
-from components.engine.context import Engine
+from components.engine.context import Engine, Limits
 from components.engine.creation import create_deployment
 from components.engine.finding import find
 from tests.cluster.conftest import PREFIX
@@ -27,6 +28,19 @@ from tests.cluster.conftest import PREFIX
 DIED = 9
 WRITES = ("create", "replace", "delete")
 CALLS = ("start", "get", "cancel", "find")
+
+
+SECONDS = 1.0
+"""How long a claim lasts, and a start may take: another instance soon takes over."""
+
+
+def limits_of(builder: ToolforgeBuilder) -> Limits:
+    """Return the limits of an engine with this builder."""
+    return Limits(
+        launch=timedelta(seconds=SECONDS),
+        settling=builder.settling,
+        knows_keys=builder.knows_keys,
+    )
 
 
 class Ending:
@@ -59,10 +73,15 @@ async def main(kubeconfig: str, tool: str, url: str, step: int, when: str) -> No
     """Deploy what the tool has configured, and bring it to its end; unless the step comes first."""
     ending = Ending(step, when)
     store = KubernetesStore(KubeConnection(kubeconfig), PREFIX)
-    builder = ToolforgeBuilder(URL(url))
+    builder = ToolforgeBuilder(URL(url), start_seconds=SECONDS)
     await store.open()
     await builder.open()
-    engine = Engine(ending.around(store, WRITES), ending.around(builder, CALLS), instance="dying")
+    engine = Engine(
+        ending.around(store, WRITES),
+        ending.around(builder, CALLS),
+        limits=limits_of(builder),
+        instance="dying",
+    )
     try:
         deployment = (await create_deployment(engine, tool)).value
         while not deployment.status.is_final:

@@ -7,7 +7,6 @@ and compare the outcome with that of a run that nothing disturbed.
 import asyncio
 import sys
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -18,14 +17,14 @@ from backends.builders.base import BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
 from components.engine.advance import advance
 from components.engine.configurations import set_configuration
-from components.engine.context import Engine, Limits
+from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT
 from components.engine.model import Deployment, DeploymentStatus
 from components.engine.reading import deployments_in
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore
-from tests.cluster.dying import DIED
+from tests.cluster.dying import DIED, SECONDS, limits_of
 from tests.conftest import unmeasured
 from tests.factories import configuration
 
@@ -48,10 +47,9 @@ async def server(aiohttp_server: AiohttpServer, service: BuildsService) -> TestS
 @pytest.fixture
 async def other(open_store: OpenStore, server: TestServer) -> AsyncIterator[Engine]:
     """The instance that takes over, soon."""
-    builder = ToolforgeBuilder(URL(str(server.make_url("/builds"))))
+    builder = ToolforgeBuilder(URL(str(server.make_url("/builds"))), start_seconds=SECONDS)
     await builder.open()
-    limits = Limits(launch=timedelta(seconds=1))
-    yield Engine(await open_store(), builder, limits=limits, instance="other")
+    yield Engine(await open_store(), builder, limits=limits_of(builder), instance="other")
     await builder.close()
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from kubernetes_asyncio import client
 
-from backends.builders.base import BuildStatus
+from backends.builders.base import BuildRejected, BuildStatus
 from backends.stores.base import DocumentState
 from backends.stores.kubernetes import KubernetesStore
 from components.engine.configurations import set_configuration
@@ -76,7 +76,9 @@ async def test_a_thousand_tools_cost_one_tool_no_more(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     store = await open_store()
-    engine = Engine(store, ScriptedBuilder(), deployments_kept=DEPLOYMENTS)
+    builder = ScriptedBuilder()
+    builder.refusals["web"] = BuildRejected("no such ref")  # so that each has ended at once
+    engine = Engine(store, builder, deployments_kept=DEPLOYMENTS)
     await set_configuration(engine, tools[0], configuration())
     for _ in range(DEPLOYMENTS):
         await create_deployment(engine, tools[0])
