@@ -5,6 +5,7 @@ may be carried out twice; where the first one's answer was lost, the second's is
 """
 
 import logging
+import asyncio
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -8,12 +8,16 @@ from functools import cached_property
 from typing import Any
 
 from backends.stores.base import Corrupt, Document, JsonObject
+from components.engine.errors import MadeByNewer
 
 CONFIGURATION = "config"
 """The kind, and the name, of a tool's one configuration."""
 
 EARLIER = "config-history"
 """The kind of a configuration that another has taken the place of."""
+
+FORM = 1
+"""The form that this version writes; see `documents`."""
 
 _BEFORE_TIMES = datetime.min.replace(tzinfo=UTC)
 
@@ -45,9 +49,17 @@ def configuration_data(configuration: Configuration) -> JsonObject:
     """Return a configuration as a document's data, with nothing added to it and nothing taken."""
     stored = configuration.stored
     return {
+        "form": FORM,
         "config": configuration.value,
         "stored-time": stored.astimezone(UTC).isoformat() if stored else None,
     }
+
+
+def check_form(document: Document) -> None:
+    """Raise `MadeByNewer` where a document is of a form that is newer than this version's."""
+    form = document.data.get("form", FORM)
+    if not isinstance(form, int) or form > FORM:
+        raise MadeByNewer(document.name)
 
 
 def configuration_of(document: Document) -> Configuration:

@@ -26,6 +26,7 @@ from components.engine.configuration_documents import (
     CONFIGURATION,
     EARLIER,
     Configuration,
+    check_form,
     configuration_data,
     configuration_of,
     earlier_name,
@@ -116,7 +117,7 @@ async def set_configuration(
     """Store a configuration in the place of the one before; return it, with what has no effect.
 
     To store what is stored already changes nothing. Raises `InvalidConfiguration`,
-    `ConfigurationChanged`, `NoSuchTool`, `Contended` and what the store raises.
+    `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `Contended` and what the store raises.
     """
     told = await aside(_checked, value)
     for _ in range(MAX_ATTEMPTS):
@@ -152,10 +153,11 @@ async def delete_configuration(
         if stored.current is None:
             condition.check(None)
             raise NoConfiguration(tool)
+        check_form(stored.current)
         current = configuration_of(stored.current)
         condition.check(current)
         try:
-            await _keep(engine, tool, current)
+            await _keep(engine, tool, stored.current, current)
             await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, stored.current.version)
         except (Conflict, NotFound):
             continue
@@ -203,21 +205,17 @@ async def _put(
     if read is None or current is None:
         await engine.store.create(tool, CONFIGURATION, CONFIGURATION, data)
     else:
+        check_form(read)
         if engine.configs_kept > 1:
-            await _keep(engine, tool, current)
+            await _keep(engine, tool, read, current)
         await engine.store.replace(read, data, DocumentState.PLAIN)
 
 
-async def _keep(engine: Engine, tool: str, configuration: Configuration) -> None:
-    """Copy a configuration that is about to go, unless that was done already."""
+async def _keep(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
+    """Copy a configuration that is about to go as it is stored, unless that was done already."""
+    name = earlier_name(current)
     with suppress(AlreadyExists):
-        await engine.store.create(
-            tool,
-            EARLIER,
-            earlier_name(configuration),
-            configuration_data(configuration),
-            DocumentState.SEALED,
-        )
+        await engine.store.create(tool, EARLIER, name, read.data, DocumentState.SEALED)
 
 
 async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:

@@ -7,6 +7,12 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Document, DocumentState
+from components.engine.configuration_documents import CONFIGURATION, EARLIER
+from components.engine.configurations import (
+    delete_configuration,
+    get_configuration,
+    set_configuration,
+)
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
 from components.engine.deployments import (
@@ -23,7 +29,7 @@ from components.engine.refresh import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
-from tests.factories import TOOL
+from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
 
 
@@ -161,6 +167,33 @@ async def test_the_queue_of_a_newer_version_is_kept_and_its_form_respected(
     with pytest.raises(MadeByNewer):
         await create_deployment(limited, TOOL)
     assert len((await list_deployments(engine, TOOL)).value) == 2
+
+
+async def test_the_configuration_of_a_newer_version_is_shown_deployed_and_not_replaced(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    await store.replace(document, {**document.data, "form": 2}, document.state)
+    before = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    assert (await get_configuration(engine, TOOL)).value == configuration()
+    assert (await create_deployment(engine, TOOL)).value.builds
+    with pytest.raises(MadeByNewer):
+        await set_configuration(engine, TOOL, configuration("other"))
+    with pytest.raises(MadeByNewer):
+        await delete_configuration(engine, TOOL)
+    assert await store.get(TOOL, CONFIGURATION, CONFIGURATION) == before
+
+
+async def test_an_earlier_configuration_is_kept_with_what_is_not_known_of_it(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    await store.replace(document, {**document.data, "source": "a url"}, document.state)
+    await set_configuration(engine, TOOL, configuration("other"))
+    (earlier,) = (await store.list(TOOL, EARLIER)).documents
+    assert earlier.data["source"] == "a url"
 
 
 async def test_only_what_was_asked_is_what_a_key_stands_for(
