@@ -195,6 +195,9 @@ async def _begin(
         answer = await carry_out(engine, document, step, seconds=seconds)
     except NotFound:
         raise NoDeployment(snapshot.tool, document.name) from None
+    except (StoreError, Contended) as error:
+        # It is there, and whoever moves it on finds out what became of its builds.
+        answer = Answer(step.deployment, (f"how its builds have begun is not known yet: {error}",))
     pruned = await _prune(engine, document)
     warnings = (*engine.notices, *answer.warnings, *pruned)
     return Answer(answer.value, warnings, answer.errors, info)

@@ -297,6 +297,18 @@ async def test_it_stands_even_if_older_ones_cannot_be_looked_for(
     )
 
 
+async def test_what_was_stored_is_answered_though_the_outcome_of_its_launch_is_not_stored(
+    engine: Engine, store: CountingStore
+) -> None:
+    async def fail() -> None:
+        raise Unavailable("connection reset")
+
+    store.before["replace"] = fail
+    answer = await deployed(engine)
+    assert "how its builds have begun is not known yet: connection reset" in answer.warnings
+    assert [each.id for each in (await list_deployments(engine, TOOL)).value] == [answer.value.id]
+
+
 async def test_the_messages_of_many_builds_are_shortened_so_that_a_store_keeps_them(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
