@@ -4,8 +4,8 @@ Concurrency is the API server's: `resourceVersion` is the version, `immutable` s
 may be carried out twice; where the first one's answer was lost, the second's is made sense of.
 """
 
-import logging
 import asyncio
+import logging
 import os
 from collections.abc import Sequence
 from datetime import datetime, timedelta
