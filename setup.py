@@ -19,7 +19,6 @@ setup(
         "aiohttp>=3.14",
         "aiohttp-apigami>=0.9",
         "aiohttp-sse>=2.2",
-        "aiojobs>=1.4",
         "aiolimiter>=1.2",
         "apispec>=6.10",
         "async-lru>=2.0.5",

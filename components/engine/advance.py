@@ -14,7 +14,7 @@ from backends.stores.base import Conflict, Document, NotFound, Sealed, StoreErro
 from components.engine.asking import Answers, ask
 from components.engine.context import Answer, Engine
 from components.engine.documents import DEPLOYMENT
-from components.engine.errors import Contended
+from components.engine.errors import Contended, EngineError
 from components.engine.instant import Instant
 from components.engine.launch import broken_off, launch, launch_messages
 from components.engine.merge import Change, merged
@@ -32,7 +32,7 @@ GOES_ON = "the builder has not answered in time: what was asked of it goes on"
 LEFT_ALONE = "a newer version of the service looks after this deployment: not all of it is shown"
 
 LAST_WORDS_SECONDS = 2.0
-"""How long a launch that is broken off may take to say so in the store."""
+"""How long what is broken off may take to say in the store what is known of it."""
 
 
 async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
@@ -59,13 +59,19 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
             await asyncio.sleep(0)  # to read and to judge 200 builds takes long: others are served
         known = merged(deployment, Change(answers.news))
         at = await Instant.of(engine.store)
-        step = plan(known, at, engine.instance, engine.limits, start=answers.complete)
+        # What would not be asked of the builder anyway is not claimed.
+        start = answers.complete and engine.breaker.lets(deployment.tool)
+        step = plan(known, at, engine.instance, engine.limits, start=start)
         if not is_news(deployment, step.deployment, engine.limits.heartbeat):
             return await carry_out(engine, document, step, answers.warnings)
         try:
             document, stored = await write(engine, document, step.deployment)
         except (Conflict, Sealed):
             document = await engine.store.get(document.tool, DEPLOYMENT, document.name)
+        except asyncio.CancelledError:
+            # It may have been stored, and nobody goes on with it.
+            await _last_words(engine, document, Change(broken_off(engine, step)))
+            raise
         else:
             step = replace(step, deployment=stored)
             return await carry_out(engine, document, step, answers.warnings)
@@ -99,7 +105,7 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
                 launch(engine, step), seek_planned(engine, step, stack), stop_planned(engine, step)
             )
         except asyncio.CancelledError:
-            await _give_back(engine, document, step)
+            await _last_words(engine, document, Change(broken_off(engine, step)))
             raise
         news = {**stopped.news, **sought, **launched}
         started = {build.build_id for build in launched.values() if build.build_id is not None}
@@ -108,6 +114,9 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
         except NotFound:
             await cancel_builds(engine, document.tool, started)
             raise
+        except asyncio.CancelledError:
+            await _last_words(engine, document, Change(news))
+            raise
         # What was decided while a build was being started may leave it with nobody to belong to.
         kept = {build.build_id for build in stored.builds.values()}
         await cancel_builds(engine, document.tool, started - kept)
@@ -115,11 +124,10 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
     return Answer(stored, (*stopped.warnings, *waiting), rejected)
 
 
-async def _give_back(engine: Engine, document: Document, step: Plan) -> None:
-    """Say that nobody is starting these builds any more, so that another need not wait for that."""
-    change = Change(broken_off(engine, step))
+async def _last_words(engine: Engine, document: Document, change: Change) -> None:
+    """Store what is known as this is broken off, so that another need not wait for it."""
     try:
         async with asyncio.timeout(LAST_WORDS_SECONDS):
             await store_change(engine, document, partial(merged, change=change))
-    except (StoreError, Contended, TimeoutError) as error:
-        logger.warning("claims of %s could not be given back: %s", document.name, error)
+    except (StoreError, EngineError, TimeoutError) as error:
+        logger.warning("what was under way for %s could not be stored: %s", document.name, error)

@@ -1,6 +1,5 @@
 """Asking the builder how builds go: one question for all of a deployment."""
 
-import asyncio
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -40,7 +39,7 @@ async def ask(
     if not ids:
         return Answers()
     try:
-        async with asyncio.timeout(seconds):
+        async with engine.breaker.asking(deployment.tool, seconds):
             states = await engine.builder.get(deployment.tool, tuple(ids))
     except (BuilderError, TimeoutError) as error:
         return _unanswered(f"does not answer, so this is what was last known: {_words(error)}")

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from backends.builders.base import Builder
 from backends.stores.base import Store
+from components.engine.breaker import Breaker
 from components.engine.model import Deployment
 from components.engine.recent import Recent
 from components.engine.work import Work
@@ -83,6 +84,7 @@ class Engine:
     stamps: Stamps = field(default_factory=Stamps)
     read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
     work: Work = field(default_factory=Work)
+    breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -132,7 +132,8 @@ async def _create(
     if other is not None:
         return _repeated(engine, other)
     left = until - asyncio.get_running_loop().time()
-    return await _begin(engine, snapshot, new, document, draft, max(left, 0.0))
+    # Whatever was waited for before, what starts at once is told of at once.
+    return await _begin(engine, snapshot, new, document, draft, max(left, engine.patience / 5))
 
 
 async def _store(

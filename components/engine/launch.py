@@ -90,7 +90,7 @@ async def _start(engine: Engine, deployment: Deployment, component: str) -> Buil
     # The store's clock goes on while this machine is suspended, and costs nothing to look at.
     if claim is None or now is None or now >= claim.until - engine.limits.start:
         raise _TooLate
-    async with asyncio.timeout(engine.limits.start.total_seconds()):
+    async with engine.breaker.asking(deployment.tool, engine.limits.start.total_seconds()):
         return await engine.builder.start(request_for(deployment, component, engine.limits))
 
 

@@ -61,9 +61,11 @@ class Refresher:
         """Let the next to ask look anew: something was done to the deployment."""
         self._looks.pop((tool, deploy_id), None)
 
-    async def close(self) -> None:
-        """End what is under way."""
-        tasks = [look.task for look in self._looks.values()]
+    async def close(self, seconds: float = 0) -> None:
+        """Let what is under way end by itself for some seconds; then break it off."""
+        tasks = [look.task for look in self._looks.values() if not look.task.done()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(seconds, 0))
         self._looks.clear()
         for task in tasks:
             task.cancel()

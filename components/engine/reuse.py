@@ -47,14 +47,18 @@ async def decide(
     """Return what to build and what to reuse, by component; `earlier` has the newest first.
 
     The builder resolves each source's commit. One that it cannot resolve is built: whether that is
-    an error, the build itself finds out.
+    an error, the build itself finds out. All its answers together are waited for as long as an
+    engine's `patience`, and commits for half of that.
     """
+    now = asyncio.get_running_loop().time()
     distinct = tuple(dict.fromkeys(wanted.values()))
-    answers = await asyncio.gather(*(_resolve(engine, tool, each) for each in distinct))
+    answers = await asyncio.gather(
+        *(_resolve(engine, tool, each, now + engine.patience / 2) for each in distinct)
+    )
     commits = dict(zip(distinct, answers, strict=True))
     decided = await asyncio.gather(
         *(
-            _decide(engine, tool, source, *commits[source], earlier, force)
+            _decide(engine, tool, source, *commits[source], earlier, force, now + engine.patience)
             for source in wanted.values()
         )
     )
@@ -64,7 +68,8 @@ async def decide(
 async def gone_images(engine: Engine, tool: str, images: Iterable[str]) -> frozenset[str]:
     """Return those images of which the builder knows that they are gone."""
     named = tuple(set(images))
-    answers = await asyncio.gather(*(_has_image(engine, tool, each) for each in named))
+    until = asyncio.get_running_loop().time() + engine.patience / 2
+    answers = await asyncio.gather(*(_has_image(engine, tool, each, until) for each in named))
     return frozenset(each for each, there in zip(named, answers, strict=True) if there is False)
 
 
@@ -76,6 +81,7 @@ async def _decide(
     unknown: str,
     earlier: Collection[Deployment],
     force: bool,
+    until: float,
 ) -> Decision:
     new = Build(commit=commit)
     if force:
@@ -87,7 +93,7 @@ async def _decide(
         if not is_lasting(engine, build):
             reason = f"a later build may have taken the image of deployment {deploy_id!r}"
             continue
-        if build.image and await _has_image(engine, tool, build.image) is False:
+        if build.image and await _has_image(engine, tool, build.image, until) is False:
             reason = f"the image that deployment {deploy_id!r} has built is gone"
             continue
         found = reusing(build, deploy_id)
@@ -107,10 +113,12 @@ def _built(
                 yield build, deployment.id
 
 
-async def _resolve(engine: Engine, tool: str, source: Source) -> tuple[str | None, str]:
+async def _resolve(
+    engine: Engine, tool: str, source: Source, until: float
+) -> tuple[str | None, str]:
     """Return the commit, or None and why it is not known."""
     try:
-        async with asyncio.timeout(engine.patience / 2):
+        async with asyncio.timeout_at(until):
             commit = await engine.builder.resolve(tool, source)
     except (BuilderError, TimeoutError) as error:
         return None, f"its commit could not be found out: {str(error) or 'no answer in time'}"
@@ -121,9 +129,9 @@ async def _resolve(engine: Engine, tool: str, source: Source) -> tuple[str | Non
     return commit, "this builder cannot tell the commit before it builds"
 
 
-async def _has_image(engine: Engine, tool: str, image: str) -> bool | None:
+async def _has_image(engine: Engine, tool: str, image: str, until: float) -> bool | None:
     try:
-        async with asyncio.timeout(engine.patience / 2):
+        async with asyncio.timeout_at(until):
             return await engine.builder.has_image(tool, image)
     except (BuilderError, TimeoutError):
         return None

@@ -58,7 +58,7 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
 async def _find(
     engine: Engine, deployment: Deployment, component: str, taken: frozenset[str]
 ) -> BuildState | None:
-    async with asyncio.timeout(engine.patience):
+    async with engine.breaker.asking(deployment.tool, engine.patience):
         request = request_for(deployment, component, engine.limits, taken)
         return await engine.builder.find(request)
 

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Iterable
 
+from backends.builders.base import BuilderError
 from components.engine.asking import Answers, ask
 from components.engine.context import Engine
 from components.engine.plan import Plan
@@ -16,13 +17,16 @@ async def cancel_builds(engine: Engine, tool: str, ids: Iterable[str]) -> None:
     named = tuple(ids)
 
     async def cancel(build_id: str) -> None:
-        async with asyncio.timeout(engine.patience / 2):
+        async with engine.breaker.asking(tool, engine.patience / 2):
             await engine.builder.cancel(tool, build_id)
 
     outcomes = await asyncio.gather(*map(cancel, named), return_exceptions=True)
     for build_id, failure in zip(named, outcomes, strict=True):
-        if failure is not None:
-            logger.warning("cancelling build %s of %s failed", build_id, tool, exc_info=failure)
+        if isinstance(failure, BuilderError | TimeoutError):
+            why = str(failure) or "no answer in time"
+            logger.warning("cancelling build %s of %s failed: %s", build_id, tool, why)
+        elif failure is not None:
+            logger.error("cancelling build %s of %s failed", build_id, tool, exc_info=failure)
 
 
 async def stop_planned(engine: Engine, plan: Plan) -> Answers:

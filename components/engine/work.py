@@ -48,8 +48,9 @@ class Work:
 
     async def close(self, seconds: float = 0) -> None:
         """Let what is under way end by itself for some seconds; then break it off."""
-        if self._tasks and seconds:
-            await asyncio.wait(self._tasks, timeout=seconds)
+        if self._tasks:
+            # Also in no time each of them comes to its first line.
+            await asyncio.wait(self._tasks, timeout=max(seconds, 0))
         for task in self._tasks:
             task.cancel()
         if self._tasks:

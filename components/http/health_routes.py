@@ -6,7 +6,8 @@ from aiohttp import web
 
 from components.http.documentation import operation
 from components.http.envelope import wrapped
-from components.http.keys import BACKGROUND, HEALTH
+from components.http.errors import Stopping
+from components.http.keys import BACKGROUND, HEALTH, STOPPING
 from components.http.schemas import HealthResponseSchema, ReadinessResponseSchema
 
 
@@ -24,14 +25,39 @@ async def healthz(request: web.Request) -> web.Response:
     tags=["health"],
 )
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether the store answers; the builder and the background loop are only told of."""
+    """Answer whether the store answers; the builder and the background loop are only told of.
+
+    Raises `Stopping`.
+    """
+    if request.app[STOPPING].is_set():
+        raise Stopping
     builder = await request.app[HEALTH].builder()
-    age = request.app[BACKGROUND].since_last_round
-    loop = "goes round" if age < STALLED_SECONDS else f"has completed no round for {age:.0f} s"
-    return wrapped({"status": "ready", "store": "answers", "builder": builder, "background": loop})
+    background = request.app[BACKGROUND]
+    age, lag = background.since_last_round, background.lag
+    return wrapped(
+        {
+            "status": "ready",
+            "store": "answers",
+            "builder": builder,
+            "background": _in_words(age, lag),
+            "background-round-age-seconds": round(age, 1),
+            "background-lag-seconds": round(lag, 1),
+        }
+    )
+
+
+def _in_words(age: float, lag: float) -> str:
+    if age >= STALLED_SECONDS:
+        return f"has completed no round for {age:.0f} s"
+    if lag >= LAG_SECONDS:
+        return f"goes round, and is late: a deployment has been due for {lag:.0f} s"
+    return "goes round"
 
 
 STALLED_SECONDS = 60.0
 """After how long without a round it is said that the background loop stands still."""
+
+LAG_SECONDS = 10.0
+"""After how long it is said that a deployment waits for its turn to be moved on."""
 
 ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz))

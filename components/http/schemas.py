@@ -162,6 +162,16 @@ class ReadinessSchema(Schema):
     store = fields.String(required=True)
     builder = fields.String(required=True)
     background = fields.String(required=True)
+    background_round_age = fields.Float(
+        data_key="background-round-age-seconds",
+        required=True,
+        metadata={"description": "Seconds since it was last looked for deployments."},
+    )
+    background_lag = fields.Float(
+        data_key="background-lag-seconds",
+        required=True,
+        metadata={"description": "For how long a deployment has waited for its turn."},
+    )
 
 
 class MessagesSchema(Schema):

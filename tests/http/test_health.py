@@ -9,8 +9,12 @@ from backends.builders.base import BuilderUnavailable
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
 from components.engine.health import FRESH_SECONDS, PING_SECONDS, HealthCheck
+from components.engine.pacing import SHARE
+from components.http.keys import STOPPING
+from tests.builders.hanging import HangingBuilder
 from tests.builders.scripted import ScriptedBuilder
-from tests.http.conftest import Client, answered, refused
+from tests.factories import configuration
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
 from tests.stores.counting import CountingStore
 
 
@@ -26,7 +30,27 @@ async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
         "store": "answers",
         "builder": "answers",
         "background": "goes round",
+        "background-round-age-seconds": pytest.approx(0, abs=5),
+        "background-lag-seconds": 0,
     }
+
+
+async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
+    builder = HangingBuilder()
+    client = await serve(using=builder)
+    await client.post(CONFIG, json=configuration())
+    for _ in range(SHARE + 1):
+        await answered(await client.post(DEPLOY), 201)
+    builder.hanging.add("get")
+    async with asyncio.timeout(20):
+        while not (await answered(await client.get("/readyz")))["background-lag-seconds"]:
+            pass
+
+
+async def test_it_is_not_ready_once_it_is_told_to_stop(client: Client) -> None:
+    client.app[STOPPING].set()
+    (error,) = await refused(await client.get("/readyz"), 503)
+    assert "stopping" in error
 
 
 async def test_it_is_not_ready_when_the_store_does_not_answer(
