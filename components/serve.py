@@ -7,22 +7,17 @@ import signal
 from contextlib import AsyncExitStack
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 from yarl import URL
 
 from backends.supervision import supervised
 from components.caller_secret import kept_secret
 from components.http.app import create_app, create_probe_app
-from components.http.keys import CALLER_SECRET, ENGINE, STOPPING
+from components.http.keys import CALLER_SECRET, ENGINE
 from components.http.listener import Listener
 from components.settings import Settings
+from components.shutdown import CANCEL_SECONDS, InFlight, wind_down
 
 logger = logging.getLogger(__name__)
-
-# Together, and with what closing takes, they stay within the ten seconds that we promise: aiohttp
-# waits twice, for handlers to end by themselves and then for the cancelled ones.
-DRAIN_SECONDS = 5.0
-CANCEL_SECONDS = 1.0
 
 RENEW_SECONDS = 5.0
 """How often the TLS files are looked at; a mounted Secret says nothing when it changes."""
@@ -30,37 +25,8 @@ RENEW_SECONDS = 5.0
 _ACCESS_LOG = '%a "%r" %s %b %Tfs'
 
 
-class InFlight:
-    """Counts the requests that are being handled; `none` is set while there are none.
-
-    aiohttp drops what still arrives of a body once it shuts down, so that is not begun before
-    these have ended.
-    """
-
-    def __init__(self) -> None:
-        self.number = 0
-        self.none = asyncio.Event()
-        self.none.set()
-
-    def watch(self, app: web.Application) -> None:
-        """Count the requests of `app`."""
-
-        @web.middleware
-        async def count(request: web.Request, handler: Handler) -> web.StreamResponse:
-            self.number += 1
-            self.none.clear()
-            try:
-                return await handler(request)
-            finally:
-                self.number -= 1
-                if not self.number:
-                    self.none.set()
-
-        app.middlewares.insert(0, count)
-
-
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then stop accepting, finish what is in flight, and return.
+    """Serve until SIGTERM or SIGINT; then finish what is under way, and return.
 
     Raises `SettingsError`, and `OSError` where an address or a TLS file cannot be used.
     """
@@ -89,9 +55,7 @@ async def serve(settings: Settings) -> None:
         stack.callback(asyncio.create_task(renewal).cancel)
         await stop.wait()
         logger.info("stopping")
-        app[STOPPING].set()
-        await listener.stop()
-        await _drain(in_flight)
+        await wind_down(app, listener, in_flight, settings.stop_timeout)
 
 
 def settle() -> None:
@@ -108,11 +72,3 @@ async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack
     listener = Listener(runner, settings.for_probes(), access_log=None)
     stack.push_async_callback(listener.stop)
     logger.info("health checks on %s", await listener.start())
-
-
-async def _drain(in_flight: InFlight) -> None:
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            await in_flight.none.wait()
-    except TimeoutError:
-        logger.warning("%s requests have not ended and are cut off", in_flight.number)

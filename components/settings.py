@@ -46,6 +46,7 @@ class Settings:
     auth_header: str = "ssl-client-subject-dn"
     auth_organization: str = "toolforge"
     request_timeout: float = 30.0
+    stop_timeout: float = 20.0
     launch_timeout: float = 60.0
     build_timeout: float = 1800.0
     deployment_timeout: float = 3600.0
@@ -115,6 +116,9 @@ class Settings:
             ),
             request_timeout=env.float(
                 "REQUEST_TIMEOUT", cls.request_timeout, validate=validate.Range(0.1, 3600)
+            ),
+            stop_timeout=env.float(
+                "STOP_TIMEOUT", cls.stop_timeout, validate=validate.Range(10, 3600)
             ),
             launch_timeout=env.float(
                 "LAUNCH_TIMEOUT", cls.launch_timeout, validate=validate.Range(1, 3600)

@@ -55,9 +55,6 @@ from components.unread import unread_settings
 
 logger = logging.getLogger(__name__)
 
-WORK_SECONDS = 5.0
-"""How long launches that are under way may take to end by themselves when the service stops."""
-
 
 def create_app(
     settings: Settings,
@@ -97,7 +94,7 @@ def create_app(
             for line in unread_settings(env):
                 logger.warning(line)
             engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
-            stack.push_async_callback(engine.work.close, WORK_SECONDS)
+            stack.push_async_callback(engine.work.close)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)
             health = app[HEALTH] = HealthCheck(engine)
@@ -149,6 +146,7 @@ def create_probe_app(app: web.Application) -> web.Application:
     """Return an application that answers the health checks of `app`, once that has started."""
     probe = _application(app[SETTINGS], parameters_middleware)
     probe[HEALTH], probe[BACKGROUND] = app[HEALTH], app[BACKGROUND]
+    probe[STOPPING] = app[STOPPING]
     _add_routes(probe, health_routes.ROUTES)
     return probe
 

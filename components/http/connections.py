@@ -66,6 +66,7 @@ class Connections:
 
     0 is any number of an address. One that is trusted, such as a gateway's, does not count for its
     address, since many come through it. All IPv6 addresses of a /64 are one, as one host has them.
+    `none` is set while nobody is connected.
     """
 
     def __init__(self, most: int, most_of_address: int) -> None:
@@ -77,6 +78,8 @@ class Connections:
         }
         self._of_address: Counter[str] = Counter()
         self._next_line = 0.0
+        self.none = asyncio.Event()
+        self.none.set()
 
     def add(self, connection: "Connection") -> bool:
         """Count one more, for which an idle one may have to go; return whether there is room."""
@@ -88,6 +91,7 @@ class Connections:
                 return False
         self._of_address[address] += 1
         self._in[State.NEW][connection] = None
+        self.none.clear()
         return True
 
     def make_room(self, address: str | None = None) -> bool:
@@ -121,6 +125,8 @@ class Connections:
         """Count one no longer, if it was."""
         if self._in[connection.state].pop(connection, connection) is None:
             self._forget_address(connection)
+            if not any(self._in.values()):
+                self.none.set()
 
     def complain(self, message: str, *args: object) -> None:
         """Write a line to the log, unless there was one a moment ago: who floods us writes none."""

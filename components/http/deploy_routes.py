@@ -11,6 +11,7 @@ from marshmallow import Schema
 from components.engine.context import Engine
 from components.engine.creation import create_deployment
 from components.engine.deployments import (
+    TOLD_SECONDS,
     cancel_deployment,
     delete_deployment,
     list_deployments,
@@ -152,6 +153,9 @@ async def put_cancel(request: web.Request) -> web.Response:
 )
 async def delete_route(request: web.Request) -> web.Response:
     """Remove a deployment and answer what it was."""
+    loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
+    # Beside its own time: who watches it is told of its end before.
+    request[DEADLINE].reschedule(loop.time() + TOLD_SECONDS + patience)
     return answered(await delete_deployment(*_which(request)))
 
 

@@ -4,6 +4,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
 from components.http.errors import CompressedBody
+from components.http.keys import STOPPING
 
 ALWAYS = {
     # aiohttp would name itself and its version.
@@ -19,10 +20,13 @@ _NOTHING = "default-src 'none'; frame-ancestors 'none'"
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put on an answer what all have, and end a connection on which a body was not read."""
+    """Put on an answer what all have.
+
+    It is the last of its connection where a body was not read, and once the service is stopping.
+    """
     response.headers.update(ALWAYS)
     response.headers.setdefault(POLICY, _NOTHING)
-    if not request.content.is_eof():
+    if not request.content.is_eof() or request.app[STOPPING].is_set():
         response.force_close()
         response.headers[hdrs.CONNECTION] = "close"
 

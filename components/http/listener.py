@@ -4,10 +4,12 @@ import asyncio
 import logging
 import socket
 import ssl
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
 
 from aiohttp import web
 
+from backends.supervision import supervised
 from components.http.connections import Connection, Connections, most_connections
 from components.http.keys import CURRENT_TLS, GATEWAYS
 from components.http.subject import same_name
@@ -48,10 +50,15 @@ class Listener:
             logger.warning("at most %s connections: there are no descriptors for more", most)
         self._connections = Connections(most, settings.max_connections_per_address)
         self._socket: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._accepting: asyncio.Task[NoReturn] | None = None
         self._handshakes: set[asyncio.Task[None]] = set()
         self._files: TlsFiles | None = None
         self._context: ssl.SSLContext | None = None
+
+    @property
+    def left(self) -> asyncio.Event:
+        """Set while nobody is connected."""
+        return self._connections.none
 
     async def start(self) -> str:
         """Listen; return the URL. Raises `OSError` for the address or a file."""
@@ -62,7 +69,8 @@ class Listener:
         family, _, _, _, where = found[0]
         listened = self._socket = socket.create_server(where, family=family, backlog=BACKLOG)
         listened.setblocking(False)
-        self._accepting = asyncio.create_task(self._accept(listened))
+        accepting = supervised("accepting connections", partial(self._accept, listened), lambda: 0)
+        self._accepting = asyncio.create_task(accepting)
         host, port = listened.getsockname()[:2]
         scheme = "https" if self._context else "http"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
@@ -89,7 +97,10 @@ class Listener:
 
     async def stop(self) -> None:
         """Stop listening, if it has begun. What is connected stays so."""
-        tasks = {*self._handshakes, *((self._accepting,) if self._accepting else ())}
+        tasks: set[asyncio.Task[Any]] = {
+            *self._handshakes,
+            *((self._accepting,) if self._accepting else ()),
+        }
         for each in tasks:
             each.cancel()
         if tasks:
@@ -103,18 +114,15 @@ class Listener:
         self._files = files
 
     async def _accept(self, listened: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                accepted, (address, *_) = await loop.sock_accept(listened)
-            except OSError as error:
-                self._connections.complain("cannot accept a connection: %s", error)
-                self._connections.make_room()
-                await asyncio.sleep(RETRY_SECONDS)
-                continue
-            self._welcome(accepted, address)
-            # Whoever floods us is not the only one whose turn it is.
-            await asyncio.sleep(0)
+        """Accept one connection. Whoever floods us has others served between two."""
+        try:
+            accepted, (address, *_) = await asyncio.get_running_loop().sock_accept(listened)
+        except OSError as error:
+            self._connections.complain("cannot accept a connection: %s", error)
+            self._connections.make_room()
+            await asyncio.sleep(RETRY_SECONDS)
+            return
+        self._welcome(accepted, address)
 
     def _welcome(self, accepted: socket.socket, address: str) -> None:
         """Have a connection's requests answered, if there is room for it."""

@@ -56,7 +56,7 @@ def test_a_wrong_value_is_rejected_with_its_path(values: dict[str, Any], path: s
     ("values", "message"),
     [
         ({"probePort": 8443}, "probePort and service.port must differ"),
-        ({"preStopSeconds": 30}, "preStopSeconds must be less than"),
+        ({"preStopSeconds": 20}, "must be at least 11 more than preStopSeconds"),
     ],
 )
 def test_values_that_do_not_go_together_are_refused(values: dict[str, Any], message: str) -> None:
@@ -112,6 +112,7 @@ def test_every_setting_of_the_service_can_be_set() -> None:
         ({"rbac": {"namespaces": ["tool-a", "tool-b"]}}, "NAMESPACES", "tool-a,tool-b"),
         ({"tls": {"gatewaySubjects": ["CN=a,O=b", "CN=c"]}}, "GATEWAY_SUBJECTS", "CN=a,O=b;CN=c"),
         ({"probePort": 9000}, "PROBE_PORT", "9000"),
+        ({"preStopSeconds": 9, "terminationGracePeriodSeconds": 60}, "STOP_TIMEOUT", "50"),
     ],
 )
 def test_a_value_becomes_a_variable(values: dict[str, Any], name: str, value: str) -> None:

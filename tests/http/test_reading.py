@@ -15,8 +15,8 @@ from components.engine.creation import create_deployment
 from components.engine.drafts import Wish
 from components.engine.refresh import Refresher
 from components.http.app import create_app
-from components.serve import InFlight
 from components.settings import Settings
+from components.shutdown import InFlight
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment

@@ -1,0 +1,188 @@
+"""How the service stops: nothing new is begun, and what was begun is finished or given back."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from typing import TypeAlias
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from backends.builders.base import BuildStatus
+from components.engine.context import Engine
+from components.engine.documents import DEPLOYMENT, deployment_of
+from components.engine.model import Build
+from components.http.app import create_app
+from components.http.keys import BACKGROUND
+from components.http.listener import Listener
+from components.settings import Settings
+from components.shutdown import CLOSING_SECONDS, DRAIN_SECONDS, KEPT_SECONDS, InFlight, wind_down
+from tests.builders.scripted import ScriptedBuilder
+from tests.engine.test_background import running
+from tests.factories import TOOL, configuration
+from tests.http.conftest import CONFIG, DEPLOY, SUBJECT
+from tests.service.test_process import said, service
+from tests.stores.counting import CountingStore
+
+Stop: TypeAlias = "asyncio.Task[None]"
+
+
+class Instance:
+    """An instance that listens, with what its stopping takes."""
+
+    def __init__(self, store: CountingStore, builder: ScriptedBuilder) -> None:
+        settings = Settings(port=0, request_timeout=0.5)
+        self.app, self.in_flight = create_app(settings, store, builder), InFlight()
+        self.in_flight.watch(self.app)
+        self.runner = web.AppRunner(self.app, shutdown_timeout=0.1)
+        self.url = ""
+
+    async def start(self) -> None:
+        await self.runner.setup()
+        self.listener = Listener(self.runner, Settings(port=0))
+        self.url = await self.listener.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Stop it; launches have so many seconds."""
+        await wind_down(self.app, self.listener, self.in_flight, seconds + CLOSING_SECONDS)
+        await self.runner.cleanup()
+
+
+@pytest.fixture
+async def instance(store: CountingStore, builder: ScriptedBuilder) -> AsyncIterator[Instance]:
+    """An instance that is launching a build, to which the builder does not answer yet."""
+    instance = Instance(store, builder)
+    await instance.start()
+    builder.gate.clear()
+    async with aiohttp.ClientSession(instance.url, headers=SUBJECT) as session:
+        await session.post(CONFIG, json=configuration("web"))
+        async with session.post(DEPLOY) as response:
+            assert response.status == 201
+    yield instance
+    builder.gate.set()
+    await instance.runner.cleanup()
+
+
+async def build_of(store: CountingStore) -> Build:
+    """The one build there is."""
+    (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
+    return deployment_of(document).builds["web"]
+
+
+async def test_a_launch_that_is_under_way_is_finished(
+    instance: Instance, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    asyncio.get_running_loop().call_later(0.2, builder.gate.set)
+    await instance.stop(10)
+    build = await build_of(store)
+    assert (build.build_id, build.claim) == ("build-1", None)
+
+
+async def test_a_launch_that_does_not_end_is_given_back_and_another_instance_goes_on_at_once(
+    instance: Instance, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    await instance.stop(0)
+    build = await build_of(store)
+    assert (build.build_id, build.claim) == (None, None)
+    builder.gate.set()
+    async with running(Engine(store, builder, instance="another")), asyncio.timeout(5):
+        await until_started(store)
+    assert len({each.key for each in builder.requests}) == 1
+
+
+async def until_started(store: CountingStore) -> None:
+    while (await build_of(store)).build_id is None:
+        stored = asyncio.Event()
+
+        async def note(stored: asyncio.Event = stored) -> None:
+            stored.set()
+
+        store.before["replace"] = note
+        await stored.wait()
+        await asyncio.sleep(0)
+
+
+async def test_a_claim_whose_write_is_broken_off_is_given_back(
+    store: CountingStore, builder: ScriptedBuilder, instance: Instance
+) -> None:
+    """The look at a deployment is broken off while it stores what it is about to start."""
+    await instance.stop(0)
+    builder.gate.set()
+    stuck = asyncio.Event()
+
+    async def hang() -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    store.before["replace"] = hang
+    other = Instance(store, builder)
+    await other.start()
+    await stuck.wait()
+    await other.stop(0)
+    build = await build_of(store)
+    assert (build.build_id, build.claim) == (None, None)
+
+
+async def test_no_deployment_is_moved_on_any_more(
+    instance: Instance, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    builder.gate.set()
+    await until_started(store)
+    async with aiohttp.ClientSession(instance.url, headers=SUBJECT) as session:
+        # Which keeps the instance for a moment.
+        async with session.get("/healthz"):
+            pass
+        stopping = asyncio.create_task(instance.stop(10))
+        async with session.get("/healthz") as response:
+            assert response.headers["Connection"] == "close"
+        builder.becomes(BuildStatus.FINISHED)
+        builder.asked.clear()
+        await stopping
+    assert not builder.asked
+    assert instance.app[BACKGROUND].lag >= 0
+
+
+async def test_what_comes_on_a_kept_connection_is_answered_and_is_its_last() -> None:
+    async with service() as (process, url):
+        port = int(url.rpartition(":")[2])
+        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for reader, writer in kept:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"200" in await reader.readline()
+            await reader.readuntil(b"}}")
+        process.send_signal(signal.SIGTERM)
+        await said(process, rb"(stopping)")
+        answers = []
+        for reader, writer in kept[:2]:
+            writer.write(2 * b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            answers.append(await reader.read())
+        idle, _ = kept[2]
+        async with asyncio.timeout(KEPT_SECONDS + 3):
+            assert await idle.read() == b""
+            assert await process.wait() == 0
+        for _, writer in kept:
+            writer.close()
+    for each in answers:
+        assert each.startswith(b"HTTP/1.1 503")
+        assert each.count(b"HTTP/1.1") == each.count(b"Connection: close") == 1
+
+
+async def test_all_of_it_stays_within_the_time_that_is_given(
+    store: CountingStore, builder: ScriptedBuilder, instance: Instance
+) -> None:
+    """A launch, a request and a connection, none of which ends."""
+    port = int(instance.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(
+        b"POST /api/v1/tool/mytool/config HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n"
+        b"Content-Type: application/json\r\n"
+        b"ssl-client-subject-dn: CN=mytool,O=toolforge\r\nExpect: 100-continue\r\n\r\n"
+    )
+    assert b"100" in await reader.readline()
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await instance.stop(1)
+    assert loop.time() - began < 1 + CLOSING_SECONDS
+    writer.close()
+    assert Settings().stop_timeout > DRAIN_SECONDS + CLOSING_SECONDS
