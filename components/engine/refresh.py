@@ -63,9 +63,11 @@ class Refresher:
 
     async def close(self, seconds: float = 0) -> None:
         """Let what is under way end by itself for some seconds; then break it off."""
-        tasks = [look.task for look in self._looks.values() if not look.task.done()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=max(seconds, 0))
+        under_way = [look.task for look in self._looks.values() if not look.task.done()]
+        if under_way and seconds > 0:
+            await asyncio.wait(under_way, timeout=seconds)
+        # Those among them that were begun meanwhile.
+        tasks = [look.task for look in self._looks.values()]
         self._looks.clear()
         for task in tasks:
             task.cancel()

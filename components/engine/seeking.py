@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from backends.builders.base import BuildState, BuildStatus
+from backends.builders.base import BuilderError, BuildState, BuildStatus
 from components.engine.asking import observed
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT
@@ -43,8 +43,11 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
     )
     found = {}
     for name, outcome in zip(plan.seek, outcomes, strict=True):
-        if isinstance(outcome, BaseException):
-            logger.warning("seeking %s of %s failed", name, plan.deployment.id, exc_info=outcome)
+        if isinstance(outcome, BuilderError | TimeoutError):
+            why = str(outcome) or "no answer in time"
+            logger.warning("seeking %s of %s failed: %s", name, plan.deployment.id, why)
+        elif isinstance(outcome, BaseException):
+            logger.error("seeking %s of %s failed", name, plan.deployment.id, exc_info=outcome)
         else:
             found[name] = outcome
     if not engine.limits.knows_keys and any(found.values()):

@@ -14,7 +14,7 @@ from tests.conftest import HandClock
 from tests.factories import configuration
 from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered
 
-REQUEST_SECONDS = 1.0
+REQUEST_SECONDS = 2.0
 
 HANGING = [*sorted(EVERYTHING), "all"]
 

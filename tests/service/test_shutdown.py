@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from backends.builders.base import BuildStatus
+from backends.builders.base import BuilderUnavailable, BuildStatus
+from backends.stores.base import Document, DocumentState, JsonObject
 from components.engine.context import Engine
 from components.engine.documents import DEPLOYMENT, deployment_of
 from components.engine.model import Build
@@ -19,6 +20,7 @@ from components.http.listener import Listener
 from components.settings import Settings
 from components.shutdown import CLOSING_SECONDS, DRAIN_SECONDS, KEPT_SECONDS, InFlight, wind_down
 from tests.builders.scripted import ScriptedBuilder
+from tests.engine.conftest import deployed
 from tests.engine.test_background import running
 from tests.factories import TOOL, configuration
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT
@@ -103,23 +105,36 @@ async def until_started(store: CountingStore) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_claim_whose_write_is_broken_off_is_given_back(
-    store: CountingStore, builder: ScriptedBuilder, instance: Instance
+class LosesAnswers(CountingStore):
+    """A store that carries a write out, once, and does not say so; `lost` is set then."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: asyncio.Event | None = None
+
+    async def replace(self, read: Document, data: JsonObject, state: DocumentState) -> Document:
+        document = await super().replace(read, data, state)
+        if self.lost is not None:
+            lost, self.lost = self.lost, None
+            lost.set()
+            await asyncio.Event().wait()
+        return document
+
+
+async def test_a_claim_that_was_stored_without_an_answer_is_given_back(
+    builder: ScriptedBuilder,
 ) -> None:
-    """The look at a deployment is broken off while it stores what it is about to start."""
+    store = LosesAnswers()
+    engine = Engine(store, builder)
+    builder.outage = BuilderUnavailable("away")
+    await deployed(engine, "web")
+    builder.outage = None
+    store.lost = lost = asyncio.Event()
+    instance = Instance(store, builder)
+    await instance.start()
+    await lost.wait()
+    assert (await build_of(store)).claim
     await instance.stop(0)
-    builder.gate.set()
-    stuck = asyncio.Event()
-
-    async def hang() -> None:
-        stuck.set()
-        await asyncio.Event().wait()
-
-    store.before["replace"] = hang
-    other = Instance(store, builder)
-    await other.start()
-    await stuck.wait()
-    await other.stop(0)
     build = await build_of(store)
     assert (build.build_id, build.claim) == (None, None)
 
