@@ -12,7 +12,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["components*", "backends*"]),
     package_data={
-        "components": ["py.typed", "http/*.html", "http/*.js"],
+        "components": ["py.typed", "http/documentation/*.html", "http/documentation/*.js"],
         "backends": ["py.typed", "builders/tekton/templates/*.yaml"],
     },
     install_requires=[

@@ -13,7 +13,7 @@ from backends.supervision import supervised
 from components.caller_secret import kept_secret
 from components.http.app import create_app, create_probe_app
 from components.http.keys import CALLER_SECRET, ENGINE
-from components.http.listener import Listener
+from components.http.server.listener import Listener
 from components.settings import Settings
 from components.shutdown import CANCEL_SECONDS, InFlight, wind_down
 

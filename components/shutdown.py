@@ -12,7 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.keys import BACKGROUND, ENGINE, REFRESHER, STOPPING
-from components.http.listener import Listener
+from components.http.server.listener import Listener
 
 logger = logging.getLogger(__name__)
 

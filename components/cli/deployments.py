@@ -13,7 +13,7 @@ from components.cli.files import ConfigurationFile, GivenFile
 from components.cli.output import Output
 from components.cli.tables import deployments_table, plan_table
 from components.cli.watching import Watching, show_deployment, with_watching
-from components.engine.queue import WhenBusy
+from components.engine.queue.state import WhenBusy
 
 DESCRIPTION_LENGTH = 500
 """How many characters of a description the service takes."""

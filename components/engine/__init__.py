@@ -1,5 +1,10 @@
-"""What happens to configurations and deployments: the rules, over a store and a builder.
+"""What happens to configurations and deployments.
 
-Nothing here may know of HTTP, of Kubernetes, or of which store or builder it has: no web
-framework, no client library, only the two interfaces in `backends`. All state is in the store.
+The rooms, from the top down: `loop` moves every deployment on and keeps those who wait posted;
+`creation` decides what a new one is to be; `deployments` has what a deployment is and the one step
+that moves it (`reconcile`, `plan`, `merge`); `queue` says whose turn it is; `builds` starts, seeks,
+asks for and ends builds; `configurations` keeps a tool's configuration. `make lint` holds their
+order.
+
+Nothing here may know of HTTP, of Kubernetes, or of what a store or a builder is made of.
 """

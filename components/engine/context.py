@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from backends.builders.base import Builder
 from backends.stores.base import Store
 from components.engine.breaker import Breaker
-from components.engine.model import Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.recent import Recent
 from components.engine.work import Work
 

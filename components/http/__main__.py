@@ -4,7 +4,7 @@ import json
 import sys
 
 from components.http.app import create_app
-from components.http.documentation import document_of
+from components.http.documentation.document import document_of
 from components.settings import Settings
 
 json.dump(document_of(create_app(Settings())), sys.stdout, indent=2)

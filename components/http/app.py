@@ -16,24 +16,15 @@ from backends.builders.base import Builder
 from backends.members.base import Members
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
-from components.engine.background import Background
 from components.engine.context import Engine, Limits
 from components.engine.health import HealthCheck
-from components.engine.refresh import Refresher
-from components.http import (
-    again_routes,
-    config_routes,
-    deploy_routes,
-    event_routes,
-    health_routes,
-    log_routes,
-)
-from components.http.access import access_middleware
-from components.http.budgets import budget_middleware
-from components.http.connections import connection_middleware
-from components.http.documentation import setup_documentation
+from components.engine.loop.background import Background
+from components.engine.loop.refreshing import Refresher
+from components.http.documentation.document import setup_documentation
 from components.http.errors import error_middleware, expect_continue
-from components.http.headers import add_headers, encoding_middleware
+from components.http.identity.access import access_middleware
+from components.http.identity.origins import origin_middleware
+from components.http.identity.subject import parse_name
 from components.http.keys import (
     BACKGROUND,
     CALLER_SECRET,
@@ -45,10 +36,17 @@ from components.http.keys import (
     SETTINGS,
     STOPPING,
 )
-from components.http.limits import deadline_middleware, parameters_middleware
-from components.http.origins import origin_middleware
-from components.http.subject import parse_name
-from components.http.tls import CurrentTls
+from components.http.middlewares.budgets import budget_middleware
+from components.http.middlewares.headers import add_headers, encoding_middleware
+from components.http.middlewares.limits import deadline_middleware, parameters_middleware
+from components.http.routes import configurations as config_routes
+from components.http.routes import deployments as deploy_routes
+from components.http.routes import events as event_routes
+from components.http.routes import health as health_routes
+from components.http.routes import logs as log_routes
+from components.http.routes import retry_and_rollback as again_routes
+from components.http.server.connections import connection_middleware
+from components.http.server.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 from components.unread import unread_settings

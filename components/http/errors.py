@@ -56,8 +56,8 @@ from components.engine.errors import (
     TooManyUnfinished,
     UnknownComponents,
 )
-from components.http.envelope import wrapped
-from components.http.tls import StaleConnection
+from components.http.responses.envelope import wrapped
+from components.http.server.tls import StaleConnection
 
 logger = logging.getLogger(__name__)
 

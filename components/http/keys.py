@@ -5,11 +5,11 @@ import asyncio
 from aiohttp import web
 from cryptography.x509 import Name
 
-from components.engine.background import Background
 from components.engine.context import Engine
 from components.engine.health import HealthCheck
-from components.engine.refresh import Refresher
-from components.http.tls import CurrentTls
+from components.engine.loop.background import Background
+from components.engine.loop.refreshing import Refresher
+from components.http.server.tls import CurrentTls
 from components.settings import Settings
 
 SETTINGS = web.AppKey("settings", Settings)

@@ -10,7 +10,7 @@ from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuildRejected, BuildStatus
 from components.cli.deployments import DESCRIPTION_LENGTH
-from components.http import wishes
+from components.http.requests import deploy_requests as wishes
 from tests.builders.scripted import ScriptedBuilder
 from tests.cli import fake
 from tests.cli.conftest import Run

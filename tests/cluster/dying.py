@@ -19,10 +19,10 @@ from yarl import URL
 from backends.builders.toolforge import ToolforgeBuilder
 from backends.kube.connection import KubeConnection
 from backends.stores.kubernetes import KubernetesStore
-from components.engine.advance import advance
 from components.engine.context import Engine, Limits
-from components.engine.creation import create_deployment
-from components.engine.finding import find
+from components.engine.creation.create import create_deployment
+from components.engine.deployments.finding import find
+from components.engine.deployments.reconcile import advance
 from tests.cluster.conftest import PREFIX
 
 DIED = 9

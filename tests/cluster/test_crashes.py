@@ -15,12 +15,12 @@ from yarl import URL
 
 from backends.builders.base import BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
-from components.engine.advance import advance
-from components.engine.configurations import set_configuration
+from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT
-from components.engine.model import Deployment, DeploymentStatus
-from components.engine.reading import deployments_in
+from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.deployments.reading import deployments_in
+from components.engine.deployments.reconcile import advance
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore

@@ -16,7 +16,7 @@ import pytest
 import components
 from components.configuration.json_schema import json_schema
 from components.http.app import create_app
-from components.http.documentation import document_of
+from components.http.documentation.document import document_of
 from components.settings import Settings
 
 LENGTH = 20_000

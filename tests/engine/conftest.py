@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from components.engine import deployments
-from components.engine.configurations import set_configuration
+from components.engine.configurations.operations import set_configuration
 from components.engine.context import Answer, Engine
-from components.engine.creation import create_deployment
-from components.engine.model import Deployment
-from components.engine.refresh import Refresher
+from components.engine.creation.create import create_deployment
+from components.engine.deployments import operations as deployments
+from components.engine.deployments.model import Deployment
+from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore

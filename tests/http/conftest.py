@@ -13,11 +13,11 @@ from pytest_aiohttp.plugin import AiohttpClient
 from backends.builders.base import Builder
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app
-from components.http.listener import Listener
+from components.http.server.listener import Listener
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL
-from tests.http.tls_files import Files
+from tests.http.server.tls_files import Files
 from tests.stores.counting import CountingStore
 
 Client: TypeAlias = TestClient[web.Request, web.Application]

@@ -11,7 +11,7 @@ from components.configuration.parts import (
     ContinuousRunSchema,
     ScheduledRunSchema,
 )
-from components.http.wishes import DeploySchema
+from components.http.requests.deploy_requests import DeploySchema
 from tests.factories import component, configuration
 from tests.http.hostile import FULL, Request, config, deploy, yaml
 

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp_apigami import querystring_schema
 from marshmallow import Schema, fields
 
-from components.engine.documents import DEPLOYMENT
+from components.engine.deployments.documents import DEPLOYMENT
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder

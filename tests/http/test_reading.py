@@ -9,11 +9,11 @@ from aiohttp import web
 
 from backends.builders.base import BuildStatus
 from backends.members.single import SingleMember
-from components.engine.background import Background
 from components.engine.context import Engine
-from components.engine.creation import create_deployment
-from components.engine.drafts import Wish
-from components.engine.refresh import Refresher
+from components.engine.creation.create import create_deployment
+from components.engine.creation.drafts import Wish
+from components.engine.loop.background import Background
+from components.engine.loop.refreshing import Refresher
 from components.http.app import create_app
 from components.settings import Settings
 from components.shutdown import InFlight

@@ -13,7 +13,7 @@ import yaml
 from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuildRejected, BuildStatus
-from components.engine.documents import DEPLOYMENT
+from components.engine.deployments.documents import DEPLOYMENT
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder

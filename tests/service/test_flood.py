@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.http.tls_files import Files
+from tests.http.server.tls_files import Files
 
 COMPONENTS = Path(sys.executable).with_name("components")
 DESCRIPTORS = 128

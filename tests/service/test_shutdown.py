@@ -12,16 +12,16 @@ from aiohttp import web
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from backends.stores.base import Document, DocumentState, JsonObject
 from components.engine.context import Engine
-from components.engine.documents import DEPLOYMENT, deployment_of
-from components.engine.model import Build
+from components.engine.deployments.documents import DEPLOYMENT, deployment_of
+from components.engine.deployments.model import Build
 from components.http.app import create_app
 from components.http.keys import BACKGROUND
-from components.http.listener import Listener
+from components.http.server.listener import Listener
 from components.settings import Settings
 from components.shutdown import CLOSING_SECONDS, DRAIN_SECONDS, KEPT_SECONDS, InFlight, wind_down
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
-from tests.engine.test_background import running
+from tests.engine.loop.test_background import running
 from tests.factories import TOOL, configuration
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT
 from tests.service.test_process import said, service

@@ -1,0 +1,113 @@
+"""Finding out what became of builds whose start was broken off: do they run, or were they never?
+
+A builder that knows keys finds them by those. Any other looks for what they are for; so that two
+deployments of the same source never share a build, what other deployments have is taken, and
+of several that may have started the same, one looks at a time: the one with the oldest doubt.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+
+from backends.builders.base import BuilderError, BuildState, BuildStatus
+from components.engine.builds.asking import observed
+from components.engine.builds.launching import request_for
+from components.engine.builds.stopping import cancel_builds
+from components.engine.context import Engine
+from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.deployments.merge import final
+from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.plan import Plan, never_started
+from components.engine.deployments.reading import deployments_in
+
+logger = logging.getLogger(__name__)
+
+
+async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Mapping[str, Build]:
+    """Return what is known, after a search, of the builds that the plan seeks.
+
+    What is found is told to end if it is to. What is not found was never started, once the search
+    proves that; before, nothing is known. `stack` holds a lock until the outcome is stored.
+    """
+    if not plan.seek:
+        return {}
+    taken: frozenset[str] = frozenset()
+    if not engine.limits.knows_keys:
+        await stack.enter_async_context(engine.work.lock(plan.deployment.tool))
+        taken = _ids(await _others(engine, plan.deployment))
+    outcomes = await asyncio.gather(
+        *(_find(engine, plan.deployment, name, taken) for name in plan.seek),
+        return_exceptions=True,
+    )
+    found = {}
+    for name, outcome in zip(plan.seek, outcomes, strict=True):
+        if isinstance(outcome, BuilderError | TimeoutError):
+            why = str(outcome) or "no answer in time"
+            logger.warning("seeking %s of %s failed: %s", name, plan.deployment.id, why)
+        elif isinstance(outcome, BaseException):
+            logger.error("seeking %s of %s failed", name, plan.deployment.id, exc_info=outcome)
+        else:
+            found[name] = outcome
+    if not engine.limits.knows_keys and any(found.values()):
+        found = _unambiguous(plan, found, await _others(engine, plan.deployment))
+    to_end = [state.id for name, state in found.items() if state and _build(plan, name).stop]
+    await cancel_builds(engine, plan.deployment.tool, to_end)
+    news = {name: _news(plan, name, state) for name, state in found.items()}
+    return {name: build for name, build in news.items() if build}
+
+
+async def _find(
+    engine: Engine, deployment: Deployment, component: str, taken: frozenset[str]
+) -> BuildState | None:
+    async with engine.breaker.asking(deployment.tool, engine.patience):
+        request = request_for(deployment, component, engine.limits, taken)
+        return await engine.builder.find(request)
+
+
+def _build(plan: Plan, name: str) -> Build:
+    return plan.deployment.builds[name]
+
+
+def _news(plan: Plan, name: str, state: BuildState | None) -> Build | None:
+    build = _build(plan, name)
+    if state is not None:
+        return observed(build, state, plan.at.now)
+    if build.doubt is None or not plan.at.is_past(build.doubt.settles, build.doubt.since):
+        return None
+    if build.stop is None:
+        return replace(build, doubt=None, message="waits to be started")
+    ended = Build(
+        BuildStatus.CANCELLED, commit=build.commit, attempt=build.attempt, lost=build.lost
+    )
+    return final(replace(ended, message=never_started(build.stop)), build.stop)
+
+
+async def _others(engine: Engine, deployment: Deployment) -> list[Deployment]:
+    found, _ = await deployments_in(engine, await engine.store.list(deployment.tool, DEPLOYMENT))
+    return [each for _, each in found if each.id != deployment.id]
+
+
+def _ids(deployments: list[Deployment]) -> frozenset[str]:
+    ids = (build.build_id for each in deployments for build in each.builds.values())
+    return frozenset(build_id for build_id in ids if build_id is not None)
+
+
+def _unambiguous(
+    plan: Plan, found: Mapping[str, BuildState | None], others: list[Deployment]
+) -> dict[str, BuildState | None]:
+    """Return what was found, without what another deployment has started or may have started."""
+    taken = _ids(others)
+    kept: dict[str, BuildState | None] = {}
+    for name, state in found.items():
+        own = _build(plan, name).doubt
+        rivals = [each.builds[name] for each in others if name in each.builds]
+        waits = any(
+            rival.claim or (rival.doubt and own and rival.doubt.since < own.since)
+            for rival in rivals
+            if rival.build_id is None
+        )
+        if state is None or (state.id not in taken and not waits):
+            kept[name] = state
+    return kept

@@ -1,0 +1,39 @@
+"""Ending builds: telling the builder to end them, and what is thereby known."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from backends.builders.base import BuilderError
+from components.engine.builds.asking import Answers, ask
+from components.engine.context import Engine
+from components.engine.deployments.plan import Plan
+
+logger = logging.getLogger(__name__)
+
+
+async def cancel_builds(engine: Engine, tool: str, ids: Iterable[str]) -> None:
+    """Tell the builder to end builds, by id. What fails is logged: who stored it tries again."""
+    named = tuple(ids)
+
+    async def cancel(build_id: str) -> None:
+        async with engine.breaker.asking(tool, engine.patience / 2):
+            await engine.builder.cancel(tool, build_id)
+
+    outcomes = await asyncio.gather(*map(cancel, named), return_exceptions=True)
+    for build_id, failure in zip(named, outcomes, strict=True):
+        if isinstance(failure, BuilderError | TimeoutError):
+            why = str(failure) or "no answer in time"
+            logger.warning("cancelling build %s of %s failed: %s", build_id, tool, why)
+        elif failure is not None:
+            logger.error("cancelling build %s of %s failed", build_id, tool, exc_info=failure)
+
+
+async def stop_planned(engine: Engine, plan: Plan) -> Answers:
+    """Tell the builder to end what the plan cancels, and ask at once how it has ended."""
+    if not plan.cancel:
+        return Answers()
+    builds = [plan.deployment.builds[name] for name in plan.cancel]
+    ids = [build.build_id for build in builds if build.build_id is not None]
+    await cancel_builds(engine, plan.deployment.tool, ids)
+    return await ask(engine, plan.deployment, plan.cancel, engine.patience / 2)

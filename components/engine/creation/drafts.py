@@ -1,0 +1,148 @@
+"""What a new deployment is to be: of the stored configuration, or of an earlier deployment."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backends.builders.base import BuildStatus
+from components.configuration.sources import selected, sources
+from components.configuration.validation import validate
+from components.engine.aside import aside
+from components.engine.configurations.documents import configuration_of
+from components.engine.context import Engine
+from components.engine.creation.reuse import Decision, decide, gone_images, is_lasting, reusing
+from components.engine.deployments.finding import LATEST
+from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from components.engine.errors import (
+    ImagesGone,
+    NoConfiguration,
+    NoDeployment,
+    NoDeploymentYet,
+    NoDigest,
+    NotDeployable,
+    NotFinal,
+    NothingToRetry,
+    UnknownComponents,
+)
+from components.engine.queue.reservation import Snapshot
+from components.engine.queue.state import WhenBusy
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What may be asked of a new deployment; if it names `components`, it has only those."""
+
+    description: str = ""
+    components: Sequence[str] = ()
+    force_build: bool = False
+    when_busy: WhenBusy = WhenBusy.QUEUE
+
+
+ORDINARY = Wish()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A deployment before it has an id: its configuration, and what is decided of each build."""
+
+    configuration: Mapping[str, Any]
+    decisions: Mapping[str, Decision] = field(default_factory=dict)
+
+    @property
+    def builds(self) -> Mapping[str, Build]:
+        """The builds as they are stored at first."""
+        return {name: each.build for name, each in self.decisions.items()}
+
+
+async def draft_of_configuration(engine: Engine, snapshot: Snapshot, wish: Wish) -> Draft:
+    """Return what to deploy of the stored configuration.
+
+    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `Corrupt`.
+    """
+    if snapshot.configuration is None:
+        raise NoConfiguration(snapshot.tool)
+    configuration = configuration_of(snapshot.configuration).value
+    # An earlier version may have stored what this one would not take.
+    await aside(validate, configuration)
+    if wish.components:
+        unknown = [each for each in wish.components if each not in configuration["components"]]
+        if unknown:
+            raise UnknownComponents(unknown, configuration["components"])
+        configuration = selected(configuration, wish.components)
+    decisions = await decide(
+        engine,
+        snapshot.tool,
+        sources(configuration),
+        snapshot.newest_first,
+        force=wish.force_build,
+    )
+    return Draft(configuration, decisions)
+
+
+async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
+    """Return what to do for the builds of a deployment that did not finish; the others stay.
+
+    Raises `NoDeployment`, `NotFinal`, `NothingToRetry`.
+    """
+    earlier = _find(snapshot, deploy_id)
+    if earlier.status is DeploymentStatus.FINISHED:
+        raise NothingToRetry(earlier.id)
+    finished = {
+        name: build
+        for name, build in earlier.builds.items()
+        if build.status is BuildStatus.FINISHED
+    }
+    images = [build.image for build in finished.values() if build.image]
+    gone = await gone_images(engine, snapshot.tool, images)
+    decisions = {}
+    for name, build in earlier.builds.items():
+        if name not in finished:
+            decisions[name] = _anew(build, f"it ended as {build.status}")
+        elif build.image in gone:
+            decisions[name] = _anew(build, "its image is gone")
+        elif not is_lasting(engine, build):
+            decisions[name] = _anew(build, "a later build may have taken its image")
+        else:
+            decisions[name] = _reused(build, earlier)
+    return Draft(earlier.configuration, decisions)
+
+
+async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
+    """Return a deployment of all the builds of an earlier one, with nothing to build.
+
+    Raises `NoDeployment`, `NotFinal`, `NotDeployable`, `NoDigest`, `ImagesGone`.
+    """
+    earlier = _find(snapshot, deploy_id)
+    if earlier.status is not DeploymentStatus.FINISHED:
+        raise NotDeployable(earlier.id, earlier.status)
+    passing = [name for name, build in earlier.builds.items() if not is_lasting(engine, build)]
+    if passing:
+        raise NoDigest(earlier.id, passing)
+    images = {name: build.image for name, build in earlier.builds.items() if build.image}
+    gone = await gone_images(engine, snapshot.tool, images.values())
+    if gone:
+        raise ImagesGone(earlier.id, [name for name, image in images.items() if image in gone])
+    decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
+    return Draft(earlier.configuration, decisions)
+
+
+def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:
+    deployments = snapshot.scene.deployments
+    if deploy_id == LATEST:
+        if not deployments:
+            raise NoDeploymentYet(snapshot.tool)
+        deploy_id = snapshot.newest_first[0].id
+    if deploy_id not in deployments:
+        raise NoDeployment(snapshot.tool, deploy_id)
+    earlier = deployments[deploy_id]
+    if not earlier.status.is_final:
+        raise NotFinal(earlier.id, earlier.status)
+    return earlier
+
+
+def _reused(build: Build, earlier: Deployment) -> Decision:
+    return Decision(reusing(build, earlier.id), f"deployment {earlier.id!r} has built it")
+
+
+def _anew(build: Build, why: str) -> Decision:
+    return Decision(Build(commit=build.commit), why)

@@ -1,0 +1,47 @@
+"""The line of the log for a deployment that has ended: written by whoever stored that it has."""
+
+import logging
+
+from backends.builders.base import BuildStatus
+from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+
+logger = logging.getLogger(__name__)
+
+NAMED = 10
+"""How many of the builds that did not finish are named; then how many more there are."""
+
+REASON_LENGTH = 200
+"""How many characters of the message of each."""
+
+
+def log_end(deployment: Deployment) -> None:
+    """Say in the log how a deployment has ended, and what did not finish."""
+    failed = deployment.status is DeploymentStatus.ERROR
+    logger.log(
+        logging.WARNING if failed else logging.INFO,
+        "deployment %s of tool %s has ended: %s%s",
+        deployment.id,
+        deployment.tool,
+        deployment.status,
+        _details(deployment),
+    )
+
+
+def _details(deployment: Deployment) -> str:
+    unfinished = {
+        name: build
+        for name, build in deployment.builds.items()
+        if build.status is not BuildStatus.FINISHED
+    }
+    # Of a failed deployment, what failed comes first: the others may be as many.
+    first = sorted(unfinished, key=lambda name: unfinished[name].status is not BuildStatus.ERROR)
+    parts = [deployment.message] if deployment.message else []
+    parts += [f"{name} {_how(unfinished[name])}" for name in first[:NAMED]]
+    if len(first) > NAMED:
+        parts.append(f"and {len(first) - NAMED} more")
+    return f": {'; '.join(parts)}" if parts else ""
+
+
+def _how(build: Build) -> str:
+    message = build.message[:REASON_LENGTH]
+    return f"{build.status} ({message})" if message else str(build.status)

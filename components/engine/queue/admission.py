@@ -1,0 +1,77 @@
+"""Moving the queue on: who waits is let in when there is room, or told why it never will be."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from functools import partial
+
+from backends.stores.base import Document, NotFound, StoreError
+from components.engine.context import Answer, Engine
+from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.deployments.merge import Change, merged
+from components.engine.deployments.model import Deployment
+from components.engine.deployments.plan import plan
+from components.engine.deployments.reading import deployments_in
+from components.engine.deployments.storing import store_change
+from components.engine.errors import Contended, MadeByNewer
+from components.engine.instant import Instant
+from components.engine.queue.reservation import look
+from components.engine.queue.state import behind
+
+
+async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
+    """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
+
+    Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
+    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `Contended`.
+    """
+    snapshot = await look(engine, document.tool)
+    if deployment.configured and snapshot.configuration is None:
+        return Answer(await end(engine, document, CONFIGURATION_DELETED))
+    ahead = snapshot.scene.ahead_of(deployment.id)
+    if not engine.max_running or len(ahead) < engine.max_running:
+        admitted = Change(admitted=snapshot.scene.now)
+        return Answer(await store_change(engine, document, partial(merged, change=admitted)))
+    if deployment.supersedes:
+        await supersede(engine, snapshot.documents_of(ahead), deployment.id)
+        return Answer(deployment, info=("it starts once what it supersedes has ended",))
+    return Answer(deployment, info=(f"it {behind(ahead, engine.max_running)}",))
+
+
+CONFIGURATION_DELETED = "the configuration was deleted"
+
+
+async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> None:
+    """Cancel deployments in favour of another. What runs is ended by its own next step."""
+    for document in documents:
+        # What is gone is in nobody's way, and what is not ours to end is waited for.
+        with suppress(NotFound, MadeByNewer):
+            await end(engine, document, f"superseded by {by!r}")
+
+
+async def end(engine: Engine, document: Document, reason: str) -> Deployment:
+    """Cancel a deployment for a reason; one that waits has thereby ended.
+
+    Raises `NotFound`, `Contended`.
+    """
+    at = await Instant.of(engine.store)
+
+    def ended(stored: Deployment) -> Deployment:
+        cancelled = merged(stored, Change(cancel=True, reason=reason))
+        if not stored.queued:
+            return cancelled
+        return plan(cancelled, at, engine.instance, engine.limits).deployment
+
+    return await store_change(engine, document, ended)
+
+
+async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
+    """End what waits in a tool's queue, since the configuration was deleted; return warnings."""
+    try:
+        found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
+        for document, deployment in found:
+            if deployment.queued and not deployment.status.is_final:
+                with suppress(NotFound):  # it is gone, and the others are not
+                    await end(engine, document, CONFIGURATION_DELETED)
+    except (StoreError, Contended, MadeByNewer) as error:
+        return (f"what waits to be deployed could not be cancelled: {error}",)
+    return ()

@@ -1,0 +1,230 @@
+"""Taking a place in a tool's queue: one conditional write, which decides for all instances."""
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from backends.stores.base import (
+    AlreadyExists,
+    Conflict,
+    Document,
+    DocumentState,
+    NotFound,
+    StoreError,
+)
+from components.engine.configurations.documents import CONFIGURATION
+from components.engine.context import Engine
+from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.deployments.model import Deployment
+from components.engine.deployments.reading import deployments_in
+from components.engine.deployments.storing import MAX_ATTEMPTS
+from components.engine.errors import (
+    Busy,
+    Contended,
+    KeyReused,
+    MadeByNewer,
+    NoSuchTool,
+    QueueFull,
+    TooManyUnfinished,
+)
+from components.engine.queue.documents import QUEUE, queue_data, queue_of
+from components.engine.queue.state import Entry, Queue, Repeatable, Scene, WhenBusy, without
+
+_RANDOM_NUMBERS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All that a new deployment depends on, as it was at one moment; read in one call."""
+
+    tool: str
+    configuration: Document | None
+    queue: Document | None
+    documents: Mapping[str, Document]
+    scene: Scene
+
+    def documents_of(self, ids: Iterable[str]) -> tuple[Document, ...]:
+        """Return the documents of deployments; of those that are not stored yet there is none."""
+        return tuple(self.documents[each] for each in ids if each in self.documents)
+
+    @property
+    def newest_first(self) -> tuple[Deployment, ...]:
+        """The tool's deployments."""
+        found = self.scene.deployments.values()
+        return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """What makes a request repeatable: its key, and what it asks, each as a hash."""
+
+    key: str
+    asked: str
+
+    @classmethod
+    def of(cls, key: str, asked: str) -> "Repetition":
+        """Return the repetition of a request with a key and a text of all that it asks."""
+        return cls(_hash(key), _hash(asked))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The id of a new deployment, when it was accepted, and for what it waits: nothing, or others.
+
+    It is `repeated` where an earlier request has taken the place.
+    """
+
+    deploy_id: str
+    since: datetime
+    ahead: tuple[str, ...] = ()
+    repeated: bool = False
+
+
+async def look(engine: Engine, tool: str) -> Snapshot:
+    """Return what there is of a tool now. Raises `Corrupt` where its own documents are."""
+    listing = await engine.store.list(tool, CONFIGURATION, QUEUE, DEPLOYMENT)
+    for error in listing.corrupt:
+        if error.kind != DEPLOYMENT:
+            raise error
+    of_kind: dict[str, Document] = {each.kind: each for each in listing.documents}
+    queue = of_kind.get(QUEUE)
+    found, _ = await deployments_in(engine, listing)
+    return Snapshot(
+        tool,
+        of_kind.get(CONFIGURATION),
+        queue,
+        {deployment.id: document for document, deployment in found},
+        Scene(
+            queue_of(queue) if queue else Queue(),
+            {deployment.id: deployment for _, deployment in found},
+            await engine.store.now(),
+            engine.limits.launch,
+        ),
+    )
+
+
+async def reserve(
+    engine: Engine,
+    snapshot: Snapshot,
+    when_busy: WhenBusy = WhenBusy.QUEUE,
+    repetition: Repetition | None = None,
+) -> tuple[Place, Snapshot]:
+    """Take a place for a new deployment; return it, and what there was when it was taken.
+
+    Nothing is written where there is no limit and no key. Raises `Busy`, `QueueFull`, `KeyReused`,
+    `NoSuchTool`, `Contended`.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        earlier = repeated_place(snapshot, repetition)
+        if earlier:
+            return earlier, snapshot
+        ahead = place_in(engine, snapshot.scene, when_busy)
+        # What is to be built may have taken a while to find out.
+        since = engine.stamps.after(await engine.store.now())
+        place = Place(_new_id(engine, snapshot, since), since, ahead)
+        queue = _with_place(engine, snapshot.scene.tidied(), place, repetition)
+        if not (engine.max_running or repetition):
+            return place, snapshot
+        try:
+            await _write(engine, snapshot, queue)
+        except (Conflict, AlreadyExists):
+            snapshot = await look(engine, snapshot.tool)
+            continue
+        except NotFound:
+            if snapshot.queue:
+                snapshot = await look(engine, snapshot.tool)
+                continue
+            raise NoSuchTool(snapshot.tool) from None
+        return place, snapshot
+    raise Contended(f"the queue of tool {snapshot.tool!r}")
+
+
+def repeated_place(snapshot: Snapshot, repetition: Repetition | None) -> Place | None:
+    """Return the place that an earlier request with this key has taken. Raises `KeyReused`."""
+    if repetition is None:
+        return None
+    earlier = snapshot.scene.tidied().keys.get(repetition.key)
+    if earlier is None:
+        return None
+    if earlier.asked != repetition.asked:
+        raise KeyReused(earlier.deploy_id)
+    ahead = snapshot.scene.ahead_of(earlier.deploy_id)
+    return Place(earlier.deploy_id, earlier.since, ahead, repeated=True)
+
+
+def place_in(engine: Engine, scene: Scene, when_busy: WhenBusy) -> tuple[str, ...]:
+    """Return for what a new deployment would have to wait.
+
+    Raises `Busy`, `QueueFull`, and where there is no limit `TooManyUnfinished`: what is pushed out
+    stays until its builder has confirmed its end.
+    """
+    line = scene.line()
+    if not engine.max_running:
+        unfinished = sum(not each.is_settled for each in scene.deployments.values())
+        if unfinished >= 2 * engine.deployments_kept:
+            raise TooManyUnfinished(unfinished)
+        return ()
+    if len(line) < engine.max_running:
+        return ()
+    if when_busy is WhenBusy.REJECT:
+        raise Busy(line[0])
+    if when_busy is WhenBusy.QUEUE and len(scene.waiting(engine.max_running)) >= engine.max_queued:
+        raise QueueFull(engine.max_queued)
+    return line
+
+
+async def release(
+    engine: Engine, tool: str, ids: Collection[str], read: Document | None = None
+) -> None:
+    """Take deployments that are about to be removed, and their keys, out of the queue.
+
+    `read` is the queue's document where it has just been read. Nothing depends on it but how soon
+    the next one starts, so what goes wrong is left to time.
+    """
+    document = read
+    for _ in range(MAX_ATTEMPTS):
+        try:
+            document = document or await engine.store.get(tool, QUEUE, QUEUE)
+            queue = queue_of(document)
+            rest = without(queue, ids)
+            if rest != queue:
+                data = queue_data(rest, document.data)
+                await engine.store.replace(document, data, DocumentState.PLAIN)
+        except Conflict:
+            document = None
+        except (StoreError, MadeByNewer):
+            return
+        else:
+            return
+
+
+def _with_place(engine: Engine, queue: Queue, place: Place, repetition: Repetition | None) -> Queue:
+    entries, keys = queue.entries, queue.keys
+    if engine.max_running:
+        entries = (*entries, Entry(place.deploy_id, place.since))
+    if repetition:
+        own = Repeatable(place.deploy_id, repetition.asked, place.since)
+        keys = {**keys, repetition.key: own}
+    return Queue(entries, keys)
+
+
+async def _write(engine: Engine, snapshot: Snapshot, queue: Queue) -> None:
+    if snapshot.queue is None:
+        await engine.store.create(snapshot.tool, QUEUE, QUEUE, queue_data(queue))
+    else:
+        data = queue_data(queue, snapshot.queue.data)
+        await engine.store.replace(snapshot.queue, data, DocumentState.PLAIN)
+
+
+def _new_id(engine: Engine, snapshot: Snapshot, since: datetime) -> str:
+    taken = {*snapshot.documents, *(each.deploy_id for each in snapshot.scene.queue.entries)}
+    while True:
+        number = engine.random.randrange(_RANDOM_NUMBERS)
+        deploy_id = f"{snapshot.tool}-deploy-{since:%Y%m%d%H%M%S}-{number}"
+        if deploy_id not in taken:
+            return deploy_id
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,222 @@
+"""The OpenAPI document: what each route says of itself, and how it is put together."""
+
+import mimetypes
+from collections.abc import AsyncIterator, Callable
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import hdrs, web
+from aiohttp_apigami import (
+    AiohttpApiSpec,
+    OpenApiVersion,
+    docs,
+    match_info_schema,
+    response_schema,
+)
+from aiohttp_apigami.swagger_ui import SWAGGER_UI_STATIC_FILES
+from marshmallow import Schema, fields
+
+from components import __version__
+from components.caller_secret import CALLER_HEADER
+from components.configuration.json_schema import publish_component
+from components.http.documentation.examples import EXAMPLES
+from components.http.documentation.links import add_links
+from components.http.errors import CHALLENGE
+from components.http.middlewares.headers import POLICY
+from components.http.middlewares.limits import refuse_parameters
+from components.http.requests.deploy_requests import BODIES
+from components.http.responses.schemas import ErrorResponseSchema
+from components.tool_name import TOOL_NAME
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+SECURITY_SCHEME = "subject"
+CALLER_SCHEME = "caller"
+_DESCRIPTION = """\
+Keeps a tool's configuration and deploys its components, all builds at once.
+
+Every answer comes in an envelope: `data`, and `messages` with what people should be told."""
+
+_ALWAYS = (
+    HTTPStatus.BAD_REQUEST,
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+)
+_OF_A_TOOL = (
+    HTTPStatus.UNAUTHORIZED,
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+)
+
+
+_TEXT: dict[str, Any] = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+
+
+class ToolPath(Schema):
+    """The path of a tool."""
+
+    toolname = fields.String(
+        required=True, metadata={"description": "The tool.", "pattern": f"^{TOOL_NAME}$"}
+    )
+
+
+class DeploymentPath(ToolPath):
+    """The path of a deployment."""
+
+    deploy_id = fields.String(
+        required=True, metadata={"description": "The deployment's id, or `latest`."}
+    )
+
+
+class BuildPath(DeploymentPath):
+    """The path of a component's build."""
+
+    component = fields.String(required=True, metadata={"description": "The component's name."})
+
+
+def operation(
+    operation_id: str,
+    summary: str,
+    answer: type[Schema] | None,
+    *errors: HTTPStatus,
+    path: type[ToolPath] | None = None,
+    status: HTTPStatus = HTTPStatus.OK,
+    **attributes: Any,
+) -> Callable[[H], H]:
+    """Document a handler: its answer, its path, and each status that an error of it may have.
+
+    An `answer` of None is plain text, not in an envelope, unless `responses` say something else.
+    """
+    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
+    security: list[dict[str, list[str]]] = [
+        {SECURITY_SCHEME: []},
+        {SECURITY_SCHEME: [], CALLER_SCHEME: []},
+    ]
+
+    def decorate(handler: H) -> H:
+        for each in sorted(statuses):
+            handler = response_schema(ErrorResponseSchema, each, description=each.phrase)(handler)
+        if answer:
+            handler = response_schema(answer, status, description=status.phrase)(handler)
+        else:
+            attributes.setdefault("responses", {status: _TEXT | {"description": status.phrase}})
+        if path:
+            handler = match_info_schema(path)(handler)
+        return docs(
+            operation_id=operation_id,
+            summary=summary,
+            security=security if path else [],
+            **attributes,
+        )(handler)
+
+    return decorate
+
+
+def setup_documentation(app: web.Application, auth_header: str) -> None:
+    """Serve the OpenAPI document of all routes that `app` has now, and Swagger UI."""
+    api = AiohttpApiSpec(
+        url="/openapi.json",
+        openapi_version=OpenApiVersion.V303,
+        error_callback=refuse_parameters,
+        title="Components API",
+        version=__version__,
+        info={"description": _DESCRIPTION, "license": {"name": "Apache-2.0"}},
+    )
+    scheme = {
+        "type": "apiKey",
+        "in": "header",
+        "name": auth_header,
+        "description": "The subject of the client's certificate, as RFC 4514 writes it, for "
+        "example `CN=mytool,O=toolforge`. Behind a gateway, the gateway sets it.",
+    }
+    caller = {
+        "type": "apiKey",
+        "in": "header",
+        "name": CALLER_HEADER,
+        "description": "Where builds run on the machine of the service: the secret in the file "
+        "that its log names.",
+    }
+    api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
+    api.spec.components.security_scheme(CALLER_SCHEME, caller)
+    for plugin in api.spec.plugins:
+        plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
+    for name, schema in BODIES.items():
+        api.spec.components.schema(name, schema=schema)
+    api.register(app, in_place=True)
+    _tidy(document_of(app))
+    add_links(document_of(app))
+    for path in ("/docs", "/docs/"):
+        app.router.add_get(path, _swagger_ui)
+    app.router.add_get("/docs/static/{name}", _swagger_file)
+
+
+_SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()} | {
+    # No script is in the page itself, so that its policy need not allow any there.
+    "start.js": Path(__file__).with_name("swagger.js")
+}
+_PIECE = 2**16
+_PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+async def _swagger_ui(request: web.Request) -> web.Response:
+    # Not apigami's own page: that asks a validator on the internet about this service.
+    page = files("components.http.documentation").joinpath("swagger.html")
+    text = page.read_text(encoding="utf-8")
+    return web.Response(text=text, content_type="text/html", headers={POLICY: _PAGE_POLICY})
+
+
+async def _swagger_file(request: web.Request) -> web.Response:
+    name = request.match_info["name"]
+    if name not in _SWAGGER_FILES:
+        raise web.HTTPNotFound
+    # Not a FileResponse: that holds a file open for as long as somebody takes to read it.
+    content = _content(name)
+    content_type, _ = mimetypes.guess_type(name)
+    return web.Response(
+        body=_pieces(content),
+        content_type=content_type or "application/octet-stream",
+        headers={hdrs.CONTENT_LENGTH: str(len(content)), hdrs.CACHE_CONTROL: "max-age=3600"},
+    )
+
+
+async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
+    """Yield what is sent to somebody who may be slow: none of it is kept for each of them."""
+    for start in range(0, len(content), _PIECE):
+        yield memoryview(content)[start : start + _PIECE]
+
+
+@cache
+def _content(name: str) -> bytes:
+    return _SWAGGER_FILES[name].read_bytes()
+
+
+def document_of(app: web.Application) -> dict[str, Any]:
+    """Return the OpenAPI document that an application serves."""
+    document: dict[str, Any] = app["swagger_dict"]  # apigami's own key
+    return document
+
+
+def _tidy(document: dict[str, Any]) -> None:
+    """Take out what apigami writes too much, and add what it cannot: a header, and examples.
+
+    OpenAPI 3 has no `produces`; and the HEAD that aiohttp adds to each GET would be a second
+    operation with the same id.
+    """
+    for path in document["paths"].values():
+        path.pop("head", None)
+        for each in path.values():
+            each.pop("produces", None)
+            if refused := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
+                refused["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
+    # Swagger UI would make up values that match the patterns and are otherwise noise.
+    for name, example in EXAMPLES.items():
+        document["components"]["schemas"][name]["example"] = example

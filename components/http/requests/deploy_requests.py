@@ -1,0 +1,220 @@
+"""What a request asks of a new deployment: an optional JSON body, and a key to repeat it with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from aiohttp import web
+from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+
+from components.configuration.fields import Flag, OneOf, Text
+from components.configuration.problems import (
+    InvalidConfiguration,
+    Problem,
+    first_problems,
+    named,
+    nearest,
+    path_text,
+    printable,
+)
+from components.configuration.reading import Format, read
+from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
+from components.engine.aside import aside
+from components.engine.context import Answer
+from components.engine.creation.drafts import ORDINARY, Wish
+from components.engine.queue.state import WhenBusy
+from components.http.errors import BadBody, BadParameter, UnsupportedFormat
+from components.http.requests.bodies import media_type
+
+T = TypeVar("T")
+
+DESCRIPTION_LENGTH = 500
+KEY_LENGTH = 255
+KEY_HEADER = "Idempotency-Key"
+
+_UNKNOWN = "is not known"
+_SHORTENED = (
+    f"description: only its first line is kept, up to {DESCRIPTION_LENGTH} characters of it and "
+    "without control characters"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a body asks for, whether only in thought, and what its sender should be told."""
+
+    wish: Wish = ORDINARY
+    dry_run: bool = False
+    warnings: tuple[str, ...] = ()
+
+    def told(self, answer: Answer[T]) -> Answer[T]:
+        """Return an answer with what is to be told of the body besides."""
+        return replace(answer, warnings=(*self.warnings, *answer.warnings))
+
+
+class ComponentNames(fields.List):
+    """Names of components, no more of them than a configuration can have."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
+        "null": "must not be null: leave it out instead"
+    }
+
+    def __init__(self, **kwargs: Any) -> None:
+        # What is published of it.
+        bounds = validate.Length(1, MAX_COMPONENTS)
+        name = Text(maximum=MAX_NAME_LENGTH, metadata={"maxLength": MAX_NAME_LENGTH})
+        super().__init__(name, validate=bounds, **kwargs)
+
+    def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list) or not 1 <= len(value) <= MAX_COMPONENTS:
+            given = f"{len(value)} of them" if isinstance(value, list) else printable(value)
+            raise ValidationError(
+                f"must be a list of 1 to {MAX_COMPONENTS} components' names, not {given}"
+            )
+        names: list[Any] = super()._deserialize(value, *args, **kwargs)
+        return names
+
+
+class RepeatedDeploySchema(Schema):
+    """What may be asked of a deployment that is made from an earlier one."""
+
+    error_messages = {"unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own way
+
+    description = Text(
+        metadata={
+            "description": "For people: why it is made. Its first line is kept, up to "
+            f"{DESCRIPTION_LENGTH} characters."
+        },
+    )
+    when_busy = Text(
+        data_key="when-busy",
+        validate=OneOf(each.value for each in WhenBusy),
+        metadata={
+            "default": WhenBusy.QUEUE.value,
+            "description": "What to do where as many deployments of the tool run as may: wait "
+            "(`queue`), cancel those that run and wait (`supersede`), or be refused (`reject`).",
+        },
+    )
+
+    @post_load
+    def _asked(self, data: dict[str, Any], **_: Any) -> Asked:
+        given = data.pop("description", "")
+        description = _first_line(given)
+        warnings = () if description == given.strip() else (_SHORTENED,)
+        dry_run = data.pop("dry_run", False)
+        when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
+        return Asked(Wish(description, when_busy=when_busy, **data), dry_run, warnings)
+
+
+class DeploySchema(RepeatedDeploySchema):
+    """What may be asked of a deployment."""
+
+    components = ComponentNames(
+        metadata={"description": "Deploy only these, and what they reuse."},
+    )
+    force_build = Flag(
+        data_key="force-build",
+        metadata={"default": False, "description": "Build also what is built already."},
+    )
+    dry_run = Flag(
+        data_key="dry-run",
+        metadata={
+            "default": False,
+            "description": "Answer what would be built or reused, and store nothing.",
+        },
+    )
+
+
+BODIES = {"Deploy": DeploySchema, "RepeatedDeploy": RepeatedDeploySchema}
+"""The schemas by their names in the OpenAPI document."""
+
+
+def body_of(name: str) -> dict[str, Any]:
+    """Return what the OpenAPI document says of a body: a name, since apigami changes a schema."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"required": False, "content": {"application/json": {"schema": schema}}}
+
+
+KEY_PARAMETER = {
+    "in": "header",
+    "name": KEY_HEADER,
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
+    "description": "Makes the request repeatable: who gives the same key again gets the same "
+    "deployment, as long as that is kept.",
+}
+
+
+async def read_wish(request: web.Request, schema: type[Schema]) -> Asked:
+    """Return what the body asks for; without one, what is ordinary.
+
+    Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
+    """
+    body = await request.read()
+    if not body:
+        return Asked()
+    if media_type(request) != "application/json":
+        sent = named(request.headers.get("Content-Type", "nothing in particular"))
+        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+    return await aside(_asked, body, schema)
+
+
+def _asked(body: bytes, schema: type[Schema]) -> Asked:
+    try:
+        value = read(body, Format.JSON)
+    except InvalidConfiguration as error:
+        raise BadBody([_told(each) for each in error.problems]) from None
+    if not isinstance(value, dict):
+        raise BadBody(["the body must be a JSON object"])
+    try:
+        asked: Asked = schema().load(value, unknown=RAISE)
+    except ValidationError as error:
+        known = [each.data_key or name for name, each in schema().fields.items()]
+        found = _problems(error.normalized_messages(), (), known)  # type: ignore[no-untyped-call]
+        raise BadBody([_told(each) for each in first_problems(found)]) from None
+    return asked
+
+
+def _first_line(text: str) -> str:
+    """Return the first line that says something, as text that a list of deployments can show."""
+    for line in text.splitlines():
+        shown = "".join(each if each.isprintable() else " " for each in line).strip()
+        if len(shown) > DESCRIPTION_LENGTH:
+            return f"{shown[: DESCRIPTION_LENGTH - 1]}…"
+        if shown:
+            return shown
+    return ""
+
+
+def key_of(request: web.Request) -> str | None:
+    """Return the key that makes a request repeatable, if it has one. Raises `BadParameter`."""
+    keys = request.headers.getall(KEY_HEADER, [])
+    if not keys:
+        return None
+    key = keys[0]
+    if len(keys) > 1 or not 0 < len(key) <= KEY_LENGTH or not all("!" <= c <= "~" for c in key):
+        raise BadParameter(
+            f"{KEY_HEADER}: must be given once, as 1 to {KEY_LENGTH} visible ASCII characters"
+        )
+    return key
+
+
+def _problems(found: Any, path: tuple[str | int, ...], known: list[str]) -> Iterator[Problem]:
+    """Flatten marshmallow's messages, with the nearest of the known names for an unknown one."""
+    if isinstance(found, dict):
+        for step, below in found.items():
+            yield from _problems(below, (*path, step), known)
+    else:
+        for message in found:
+            hint = _hint(str(path[-1]), known) if message == _UNKNOWN else ""
+            yield Problem(path, f"{message}{hint}")
+
+
+def _hint(name: str, known: list[str]) -> str:
+    near = nearest(name, known)
+    return f": did you mean {near!r}?" if near else f": there are {', '.join(sorted(known))}"
+
+
+def _told(problem: Problem) -> str:
+    where = path_text(problem.path)
+    return f"{where}: {problem.message}" if where else f"the body {problem.message}"

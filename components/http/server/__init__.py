@@ -1,0 +1,4 @@
+"""The listener, its connections, and TLS.
+
+Nothing here knows what is asked.
+"""

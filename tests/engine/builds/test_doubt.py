@@ -1,0 +1,182 @@
+"""A start whose outcome nobody knows: there is never a second build, nor somebody else's."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from backends.builders.base import (
+    BuilderUnavailable,
+    BuildRejected,
+    BuildRequest,
+    BuildState,
+    BuildStatus,
+    NoFreeSlot,
+)
+from components.engine.context import Engine
+from components.engine.creation.create import create_deployment
+from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.operations import cancel_deployment
+from components.engine.loop.refreshing import Refresher
+from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
+from tests.engine.conftest import deployed, show_deployment
+from tests.factories import TOOL
+
+SETTLING = 120
+AWAY = BuilderUnavailable("the answer was lost")
+
+
+class Keyless(ScriptedBuilder):
+    """A builder whose backend knows no keys: a build is found by what it is for, if at all."""
+
+    knows_keys = False
+    settling = timedelta(seconds=SETTLING)
+
+    async def find(self, request: BuildRequest) -> BuildState | None:
+        await super().find(request)
+        found = [each for each in self.builds.values() if each.id not in request.taken]
+        return found[0] if found else None
+
+    async def carry_out(self, request: BuildRequest) -> str:
+        """Do what a request asked whose answer was lost; return the id."""
+        build_id = f"build-{len(self.builds) + 1}"
+        self.builds[build_id] = BuildState(build_id, BuildStatus.RUNNING)
+        return build_id
+
+
+@pytest.fixture
+async def builder() -> Keyless:
+    return Keyless()
+
+
+@pytest.fixture
+def engine(engine: Engine, builder: Keyless) -> Engine:
+    limits = replace(engine.limits, settling=builder.settling, knows_keys=builder.knows_keys)
+    return replace(engine, limits=limits)
+
+
+async def lost(engine: Engine, builder: Keyless) -> Deployment:
+    """A deployment of one component, the answer to whose start was lost."""
+    builder.refusals["a"] = AWAY
+    deployment = (await deployed(engine, "a")).value
+    builder.refusals.clear()
+    return deployment
+
+
+async def shown(engine: Engine, deployment: Deployment) -> Build:
+    return (await show_deployment(engine, TOOL, deployment.id)).value.builds["a"]
+
+
+async def test_it_is_only_looked_for_until_nothing_can_arrive_any_more(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    deployment = await lost(engine, builder)
+    for _ in range(3):
+        assert (await shown(engine, deployment)).awaits_launch
+        clock.turn(SETTLING / 3)
+    assert len(builder.requests) == 1
+    await shown(engine, deployment)  # the search that proves it
+    assert (await shown(engine, deployment)).build_id
+    assert [request.repeated for request in builder.requests] == [False, False]
+
+
+async def test_what_arrives_late_is_found_and_nothing_is_started_again(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    deployment = await lost(engine, builder)
+    await shown(engine, deployment)
+    clock.turn(60)
+    build_id = await builder.carry_out(builder.requests[0])
+    clock.turn(SETTLING)
+    assert (await shown(engine, deployment)).build_id == build_id
+    assert len(builder.requests) == 1
+
+
+async def test_a_search_that_finds_nothing_too_early_does_not_prove_that_nothing_was_started(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    deployment = await lost(engine, builder)
+    refresher = Refresher(engine)
+    cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
+    await refresher.close()
+    assert not cancelled.status.is_final
+    clock.turn(60)
+    build_id = await builder.carry_out(builder.requests[0])
+    assert (await shown(engine, deployment)).build_id == build_id
+    assert builder.cancelled[build_id]
+
+
+async def test_what_a_search_proves_was_never_started_is_cancelled_and_settled(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    deployment = await lost(engine, builder)
+    refresher = Refresher(engine)
+    await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    await refresher.close()
+    clock.turn(SETTLING)
+    settled = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert settled.is_settled
+    assert settled.builds["a"].message == "cancelled before it was started"
+
+
+@pytest.mark.parametrize("refusal", [NoFreeSlot, BuildRejected])
+async def test_a_refusal_after_a_lost_answer_does_not_forget_the_doubt(
+    engine: Engine, builder: Keyless, refusal: type[BuilderUnavailable]
+) -> None:
+    builder.refusals["a"] = refusal("full", maybe_started=True)
+    deployment = (await deployed(engine, "a")).value
+    assert deployment.builds["a"].doubt is not None
+    builder.refusals.clear()
+    await shown(engine, deployment)
+    assert len(builder.requests) == 1
+
+
+async def test_what_certainly_was_not_started_is_started_again_at_once(
+    engine: Engine, builder: Keyless
+) -> None:
+    builder.refusals["a"] = BuilderUnavailable("connection refused", maybe_started=False)
+    deployment = (await deployed(engine, "a")).value
+    builder.refusals.clear()
+    assert (await shown(engine, deployment)).build_id
+
+
+async def test_the_build_of_another_deployment_is_not_taken_for_this_ones(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    first = await lost(engine, builder)
+    second = (await create_deployment(engine, TOOL)).value
+    assert second.builds["a"].build_id == "build-1"
+    assert (await shown(engine, first)).build_id is None
+    assert builder.sought[-1].taken == {"build-1"}
+
+
+async def test_of_two_whose_answers_were_lost_the_older_one_looks_first(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    first = await lost(engine, builder)
+    clock.turn(1)
+    builder.refusals["a"] = AWAY
+    second = (await create_deployment(engine, TOOL)).value
+    builder.refusals.clear()
+    build_id = await builder.carry_out(builder.requests[0])
+    assert (await shown(engine, second)).build_id is None
+    assert (await shown(engine, first)).build_id == build_id
+    assert (await shown(engine, second)).build_id is None
+
+
+async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
+    engine: Engine, builder: Keyless, clock: HandClock
+) -> None:
+    first = await lost(engine, builder)
+    builder.gate.clear()
+    impatient = replace(engine, patience=0.01)
+    second = (await create_deployment(impatient, TOOL)).value
+    await builder.until_waiting(1)
+    assert second.builds["a"].claim
+    await builder.carry_out(builder.requests[-1])
+    builder.gate.set()
+    # Its start has been carried out, and is not stored yet.
+    found = await shown(engine, first)
+    assert found.build_id is None
+    await engine.work.close(1)

@@ -1,0 +1,215 @@
+"""Cancelling, running out of time, and deleting."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
+from backends.stores.base import DocumentState
+from components.engine.context import Engine
+from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.deployments.model import DeploymentStatus
+from components.engine.deployments.operations import cancel_deployment, delete_deployment
+from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
+from components.engine.loop.refreshing import Refresher
+from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
+from tests.engine.conftest import deployed, show_deployment
+from tests.factories import TOOL
+from tests.stores.counting import CountingStore
+
+
+@pytest.fixture
+async def refresher(engine: Engine) -> AsyncIterator[Refresher]:
+    refresher = Refresher(engine)
+    yield refresher
+    await refresher.close()
+
+
+async def test_what_was_not_started_never_is_and_what_runs_is_told_to_end(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["b"] = NoFreeSlot("full")
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.requests.clear()
+    builder.refusals.clear()
+    cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
+    assert cancelled.builds["b"].status is BuildStatus.CANCELLED
+    assert cancelled.builds["a"].message == "is being cancelled"
+    assert cancelled.status is DeploymentStatus.RUNNING
+    assert builder.cancelled == {"build-1": 1}
+    assert builder.requests == []
+    builder.becomes(BuildStatus.CANCELLED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.status is DeploymentStatus.CANCELLED
+
+
+async def test_a_build_that_ends_before_it_can_be_cancelled_keeps_its_end(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.becomes(BuildStatus.FINISHED, image="i")
+    cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
+    assert cancelled.builds["a"].status is BuildStatus.FINISHED
+    assert cancelled.status is DeploymentStatus.CANCELLED
+
+
+async def test_cancelling_again_changes_nothing_more(engine: Engine, refresher: Refresher) -> None:
+    deployment = (await deployed(engine, "a")).value
+    first = await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    assert await cancel_deployment(engine, refresher, TOOL, "latest") == first
+
+
+async def test_what_has_ended_cannot_be_cancelled(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.becomes(BuildStatus.FINISHED)
+    await show_deployment(engine, TOOL, deployment.id)
+    with pytest.raises(AlreadyFinal, match="it is FINISHED and stays so"):
+        await cancel_deployment(engine, refresher, TOOL, deployment.id)
+
+
+async def test_a_builder_that_is_away_is_told_to_end_it_later(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.outage = BuilderUnavailable("away")
+    await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    builder.outage = None
+    builder.becomes(BuildStatus.CANCELLED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert builder.cancelled == {"build-1": 2}
+    assert shown.status is DeploymentStatus.CANCELLED
+
+
+async def test_what_the_builder_does_not_confirm_is_final_and_is_ended_until_it_does(
+    engine: Engine,
+    store: CountingStore,
+    refresher: Refresher,
+    builder: ScriptedBuilder,
+    clock: HandClock,
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.outage = BuilderUnavailable("away")
+    await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    clock.turn(60)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.status is DeploymentStatus.CANCELLED
+    assert "may still run" in shown.message
+    assert "may still run" in shown.builds["a"].message
+    with pytest.raises(NotFinal, match="may still run"):
+        await delete_deployment(engine, refresher, TOOL, deployment.id)
+    clock.turn(86_400)
+    builder.outage = None
+    builder.cancelled.clear()
+    await show_deployment(engine, TOOL, deployment.id)
+    assert builder.cancelled == {"build-1": 1}
+    builder.becomes(BuildStatus.CANCELLED)
+    settled = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert settled.status is DeploymentStatus.CANCELLED
+    assert "may still run" not in f"{settled.message} {settled.builds['a'].message}"
+    document = await store.get(TOOL, DEPLOYMENT, deployment.id)
+    assert document.state is DocumentState.SEALED
+
+
+async def test_a_build_that_ends_during_an_outage_ends_as_the_builder_says_however_long_it_was(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.becomes(BuildStatus.RUNNING)
+    await show_deployment(engine, TOOL, deployment.id)
+    builder.outage = BuilderUnavailable("away")
+    for _ in range(12):
+        clock.turn(170)
+        await show_deployment(engine, TOOL, deployment.id)
+    builder.outage = None
+    builder.becomes(BuildStatus.FINISHED, "build-1", image="i")
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.builds["a"].status is BuildStatus.FINISHED
+    # What still runs has the time that it would have had.
+    assert shown.builds["b"].status is BuildStatus.RUNNING
+    assert not builder.cancelled
+    for _ in range(11):
+        clock.turn(170)
+        await show_deployment(engine, TOOL, deployment.id)
+    assert builder.cancelled["build-2"]
+
+
+async def test_what_may_have_been_started_is_sought_and_ended(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    builder.outage = BuilderUnavailable("the answer was lost")
+    deployment = (await deployed(engine, "a")).value
+    builder.outage = None
+    assert deployment.builds["a"].build_id is None
+    cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
+    assert len(builder.sought) == 1
+    assert cancelled.builds["a"].message == "cancelled before it was started"
+    assert cancelled.status is DeploymentStatus.CANCELLED
+
+
+async def test_what_is_found_is_ended(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    builder.refusals["a"] = BuilderUnavailable("the answer was lost")
+    deployment = (await deployed(engine, "a")).value
+    builder.refusals.clear()
+    await builder.start(builder.requests[-1])
+    await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    assert builder.cancelled == {"build-1": 1}
+    builder.becomes(BuildStatus.CANCELLED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.builds["a"].build_id == "build-1"
+    assert shown.status is DeploymentStatus.CANCELLED
+
+
+async def test_a_build_that_took_too_long_is_cancelled_and_an_error_with_the_reason(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.becomes(BuildStatus.RUNNING)
+    await show_deployment(engine, TOOL, deployment.id)
+    for _ in range(10):
+        clock.turn(179)
+        await show_deployment(engine, TOOL, deployment.id)
+    assert not builder.cancelled
+    clock.turn(11)
+    ending = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert builder.cancelled == {"build-1": 1}
+    assert ending.builds["a"].message == "is being cancelled"
+    builder.becomes(BuildStatus.CANCELLED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.status is DeploymentStatus.ERROR
+    assert shown.builds["a"].message == "the build took longer than 30 min: cancelled"
+
+
+@pytest.mark.looptime
+async def test_only_what_has_ended_can_be_deleted(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    with pytest.raises(NotFinal, match="it is RUNNING"):
+        await delete_deployment(engine, refresher, TOOL, deployment.id)
+    builder.becomes(BuildStatus.FINISHED)
+    await show_deployment(engine, TOOL, deployment.id)
+    deleted = (await delete_deployment(engine, refresher, TOOL, deployment.id)).value
+    assert deleted.status is DeploymentStatus.FINISHED
+    with pytest.raises(NoDeployment):
+        await show_deployment(engine, TOOL, deployment.id)
+
+
+async def test_a_cancellation_wins_over_what_is_under_way(
+    engine: Engine, refresher: Refresher, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.gate.clear()
+    builder.becomes(BuildStatus.RUNNING)
+    showing = asyncio.create_task(show_deployment(engine, TOOL, deployment.id))
+    await builder.until_waiting(1)
+    cancelling = asyncio.create_task(cancel_deployment(engine, refresher, TOOL, deployment.id))
+    await builder.until_waiting(2)
+    builder.gate.set()
+    await asyncio.gather(showing, cancelling)
+    assert (await show_deployment(engine, TOOL, deployment.id)).value.cancel_requested

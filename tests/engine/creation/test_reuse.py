@@ -1,0 +1,164 @@
+"""A source that is built already is not built again."""
+
+from typing import Any
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
+from components.engine.context import Answer, Engine
+from components.engine.creation.create import create_deployment
+from components.engine.creation.drafts import Wish
+from components.engine.creation.preview import preview_deployment
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.errors import UnknownComponents
+from tests.builders.scripted import ScriptedBuilder
+from tests.engine.conftest import deployed, show_deployment
+from tests.factories import TOOL, component, reusing
+from tests.stores.counting import CountingStore
+
+ONE, OTHER = "1" * 40, "2" * 40
+
+
+@pytest.fixture
+async def finished(engine: Engine, builder: ScriptedBuilder) -> Deployment:
+    """A deployment that has built the commit that `main` is."""
+    builder.commits["main"] = ONE
+    deployment = (await deployed(engine, "web")).value
+    builder.becomes(BuildStatus.FINISHED, image="registry.example.org/web:1")
+    return (await show_deployment(engine, TOOL, deployment.id)).value
+
+
+async def again(engine: Engine, **wish: Any) -> Answer[Deployment]:
+    return await create_deployment(engine, TOOL, Wish(**wish))
+
+
+async def test_the_same_commit_is_not_built_again_and_that_is_told(
+    engine: Engine, builder: ScriptedBuilder, finished: Deployment
+) -> None:
+    answer = await again(engine)
+    build = answer.value.builds["web"]
+    assert answer.value.status is DeploymentStatus.FINISHED
+    assert (build.image, build.commit) == ("registry.example.org/web:1", ONE)
+    assert build.reused == finished.id
+    assert answer.info == (f"web: reuses the build of deployment {finished.id!r}",)
+    assert len(builder.requests) == 1
+
+
+async def test_who_reuses_a_reused_build_names_the_one_who_built_it(
+    engine: Engine, finished: Deployment
+) -> None:
+    await again(engine)
+    assert (await again(engine)).value.builds["web"].reused == finished.id
+
+
+async def test_another_commit_is_built_and_just_that_one(
+    engine: Engine, builder: ScriptedBuilder, finished: Deployment
+) -> None:
+    builder.commits["main"] = OTHER
+    build = (await again(engine)).value.builds["web"]
+    assert (build.reused, build.commit) == (None, OTHER)
+    assert builder.requests[-1].source.ref == OTHER
+
+
+@pytest.mark.parametrize("option", ["use_latest_versions", "use_deprecated_versions"])
+async def test_other_options_are_another_build(
+    engine: Engine, finished: Deployment, option: str
+) -> None:
+    changed = component()
+    changed["build"][option] = True
+    assert (await deployed(engine, web=changed)).value.builds["web"].reused is None
+
+
+async def test_another_repository_is_another_build(engine: Engine, finished: Deployment) -> None:
+    changed = component()
+    changed["build"]["repository"] += "-fork"
+    assert (await deployed(engine, web=changed)).value.builds["web"].reused is None
+
+
+async def test_another_component_of_the_same_source_reuses_the_build_too(
+    engine: Engine, finished: Deployment
+) -> None:
+    assert (await deployed(engine, "worker")).value.builds["worker"].reused == finished.id
+
+
+async def test_a_build_that_did_not_finish_is_not_reused(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    builder.commits["main"] = ONE
+    await deployed(engine, "web")
+    builder.becomes(BuildStatus.ERROR, image="registry.example.org/web:1")
+    await show_deployment(engine, TOOL, "latest")
+    assert (await again(engine)).value.builds["web"].reused is None
+
+
+async def test_whoever_asks_for_it_gets_a_new_build(engine: Engine, finished: Deployment) -> None:
+    assert (await again(engine, force_build=True)).value.builds["web"].reused is None
+
+
+async def test_an_image_that_is_known_to_be_gone_is_built_again(
+    engine: Engine, builder: ScriptedBuilder, finished: Deployment
+) -> None:
+    builder.images = set()
+    assert (await again(engine)).value.builds["web"].reused is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        BuildRejected("no such ref"),
+        BuilderUnavailable("no answer"),
+        TimeoutError(),
+        RuntimeError("a defect"),
+    ],
+)
+async def test_a_commit_that_cannot_be_found_out_is_left_to_the_build(
+    engine: Engine, builder: ScriptedBuilder, finished: Deployment, answer: Exception
+) -> None:
+    builder.commits["main"] = answer
+    build = (await again(engine)).value.builds["web"]
+    assert (build.reused, build.commit) == (None, None)
+    assert builder.requests[-1].source.ref == "main"
+
+
+async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder, finished: Deployment
+) -> None:
+    builder.commits["next"] = OTHER
+    changed = component()
+    changed["build"]["ref"] = "next"
+    await deployed(engine, "web", api=changed, nightly=reusing("web"))
+    store.calls.clear()
+    builder.requests.clear()
+    answer = await preview_deployment(engine, TOOL, Wish())
+    planned = {
+        name: (each.action, each.commit, each.reused, each.reason)
+        for name, each in answer.value.items()
+    }
+    assert planned == {
+        "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} has built this commit"),
+        "api": ("build", OTHER, None, "no build of this commit is kept"),
+        "nightly": ("reuse", ONE, finished.id, "it reuses the build of 'web'"),
+    }
+    assert store.calls == {"list": 1}
+    assert builder.requests == []
+
+
+async def test_only_the_components_that_are_named_are_deployed_and_what_they_reuse(
+    engine: Engine,
+) -> None:
+    await deployed(engine, "web", "api", nightly=reusing("web"))
+    answer = await again(engine, components=["nightly"])
+    assert list(answer.value.all_builds) == ["web", "nightly"]
+    assert set(answer.value.builds) == {"web"}
+
+
+async def test_components_that_there_are_not_are_told_with_the_nearest(engine: Engine) -> None:
+    await deployed(engine, "web", "api")
+    with pytest.raises(UnknownComponents, match="no component 'wbe': did you mean 'web'"):
+        await again(engine, components=["wbe", "api"])
+
+
+async def test_a_description_stays_with_its_deployment(engine: Engine) -> None:
+    await deployed(engine)
+    await again(engine, description="the fix")
+    assert (await show_deployment(engine, TOOL, "latest")).value.description == "the fix"

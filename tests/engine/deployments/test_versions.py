@@ -1,0 +1,208 @@
+"""Two versions of the service on one store: the older one does no harm to what it does not know."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from backends.builders.base import BuildStatus
+from backends.stores.base import Document, DocumentState
+from components.engine.configurations.documents import CONFIGURATION, EARLIER
+from components.engine.configurations.operations import (
+    delete_configuration,
+    get_configuration,
+    set_configuration,
+)
+from components.engine.context import Engine
+from components.engine.creation.create import create_deployment
+from components.engine.creation.drafts import Wish
+from components.engine.deployments.documents import DEPLOYMENT, FORM
+from components.engine.deployments.model import DeploymentStatus
+from components.engine.deployments.operations import (
+    cancel_deployment,
+    delete_deployment,
+    list_deployments,
+)
+from components.engine.errors import MadeByNewer, NotFinal
+from components.engine.loop.refreshing import Refresher
+from components.engine.queue.documents import QUEUE
+from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
+from tests.engine.conftest import deployed, show_deployment
+from tests.factories import TOOL, configuration
+from tests.stores.counting import CountingStore
+
+
+async def document_of(store: CountingStore, name: str) -> Document:
+    return await store.get(TOOL, DEPLOYMENT, name)
+
+
+async def rewrite(store: CountingStore, name: str, **changes: Any) -> None:
+    """Change a deployment's document as another version would."""
+    document = await document_of(store, name)
+    await store.replace(document, {**document.data, **changes}, document.state)
+
+
+def with_word(document: Document, **changes: Any) -> dict[str, Any]:
+    """The builds of a document, with something else in that of the component `a`."""
+    return {**document.data["builds"], "a": {**document.data["builds"]["a"], **changes}}
+
+
+async def test_a_document_says_the_version_of_its_form(
+    engine: Engine, store: CountingStore
+) -> None:
+    limited = replace(engine, max_running=1)
+    deployment = (await deployed(limited)).value
+    assert (await document_of(store, deployment.id)).data["form"] == FORM
+    assert (await store.get(TOOL, QUEUE, QUEUE)).data["form"] == FORM
+
+
+async def test_a_document_without_a_form_is_of_the_first_one(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine)).value
+    document = await document_of(store, deployment.id)
+    del document.data["form"]
+    await store.replace(document, document.data, document.state)
+    builder.becomes(BuildStatus.FINISHED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.status is DeploymentStatus.FINISHED
+
+
+async def test_what_is_not_known_of_a_document_is_kept_when_it_is_written(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a", "b")).value
+    builds = with_word(await document_of(store, deployment.id), run={"ready": 1})
+    await rewrite(store, deployment.id, phase="building", builds=builds)
+    builder.becomes(BuildStatus.FINISHED)
+    await show_deployment(engine, TOOL, deployment.id)
+    data = (await document_of(store, deployment.id)).data
+    assert data["builds"]["a"]["status"] == "FINISHED"
+    assert data["builds"]["a"]["run"] == {"ready": 1}
+    assert data["phase"] == "building"
+
+
+NEWER = {"form": FORM + 1}
+
+
+@pytest.mark.parametrize("how", ["form", "status", "reason"])
+async def test_what_a_newer_version_looks_after_is_shown_and_left_alone(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder, how: str
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    document = await document_of(store, deployment.id)
+    stop = {"reason": "no-power", "since": "2024-04-04T12:00:00+00:00", "message": "m"}
+    changes: dict[str, dict[str, Any]] = {
+        "form": NEWER,
+        "status": {"builds": with_word(document, status="PUSHING")},
+        "reason": {"builds": with_word(document, stop=stop)},
+    }
+    await rewrite(store, deployment.id, **changes[how])
+    before = await document_of(store, deployment.id)
+    builder.becomes(BuildStatus.FINISHED)
+    builder.asked.clear()
+    answer = await show_deployment(engine, TOOL, deployment.id)
+    assert not answer.value.status.is_final
+    assert "a newer version of the service" in answer.warnings[0]
+    if how == "status":
+        assert answer.value.builds["a"].message == "a newer version of the service says PUSHING"
+    assert await document_of(store, deployment.id) == before
+    assert builder.asked == []
+
+
+async def test_what_a_newer_version_has_ended_for_itself_counts_as_running_while_it_is_open(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    limited = replace(engine, max_running=1)
+    deployment = (await deployed(limited, "a")).value
+    builds = with_word(await document_of(store, deployment.id), status="FINISHED")
+    await rewrite(store, deployment.id, **NEWER, builds=builds)
+    assert (await list_deployments(engine, TOOL)).value[0].status is DeploymentStatus.RUNNING
+    assert (await create_deployment(limited, TOOL)).value.queued
+
+
+async def test_what_a_newer_version_looks_after_is_not_cancelled_ended_or_removed_by_an_older_one(
+    engine: Engine, store: CountingStore, clock: HandClock
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    await rewrite(store, deployment.id, **NEWER)
+    before = await document_of(store, deployment.id)
+    refresher = Refresher(engine)
+    with pytest.raises(MadeByNewer):
+        await cancel_deployment(engine, refresher, TOOL, deployment.id)
+    with pytest.raises(NotFinal):
+        await delete_deployment(engine, refresher, TOOL, deployment.id)
+    await refresher.close()
+    for _ in range(4):
+        clock.turn(1)
+        await create_deployment(engine, TOOL)
+    assert await document_of(store, deployment.id) == before
+
+
+async def test_what_a_newer_version_has_sealed_is_final(
+    engine: Engine, store: CountingStore
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    document = await document_of(store, deployment.id)
+    data = {**document.data, **NEWER, "builds": with_word(document, status="FINISHED")}
+    await store.replace(document, data, DocumentState.SEALED)
+    shown = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown.status is DeploymentStatus.FINISHED
+
+
+async def test_the_queue_of_a_newer_version_is_kept_and_its_form_respected(
+    engine: Engine, store: CountingStore, clock: HandClock
+) -> None:
+    limited = replace(engine, max_running=1, deployments_kept=10)
+    await deployed(limited)
+    document = await store.get(TOOL, QUEUE, QUEUE)
+    entries = [{**each, "priority": 1} for each in document.data["entries"]]
+    await store.replace(document, {**document.data, "entries": entries, "x": 1}, document.state)
+    await create_deployment(limited, TOOL)
+    document = await store.get(TOOL, QUEUE, QUEUE)
+    assert document.data["x"] == 1
+    assert document.data["entries"][0]["priority"] == 1
+    await store.replace(document, {**document.data, "form": FORM + 1}, document.state)
+    with pytest.raises(MadeByNewer):
+        await create_deployment(limited, TOOL)
+    assert len((await list_deployments(engine, TOOL)).value) == 2
+
+
+async def test_the_configuration_of_a_newer_version_is_shown_deployed_and_not_replaced(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    await store.replace(document, {**document.data, "form": 2}, document.state)
+    before = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    assert (await get_configuration(engine, TOOL)).value == configuration()
+    assert (await create_deployment(engine, TOOL)).value.builds
+    with pytest.raises(MadeByNewer):
+        await set_configuration(engine, TOOL, configuration("other"))
+    with pytest.raises(MadeByNewer):
+        await delete_configuration(engine, TOOL)
+    assert await store.get(TOOL, CONFIGURATION, CONFIGURATION) == before
+
+
+async def test_an_earlier_configuration_is_kept_with_what_is_not_known_of_it(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
+    await store.replace(document, {**document.data, "source": "a url"}, document.state)
+    await set_configuration(engine, TOOL, configuration("other"))
+    (earlier,) = (await store.list(TOOL, EARLIER)).documents
+    assert earlier.data["source"] == "a url"
+
+
+async def test_only_what_was_asked_is_what_a_key_stands_for(
+    engine: Engine, store: CountingStore
+) -> None:
+    await deployed(engine)
+    await create_deployment(engine, TOOL, key="k")
+    keys = (await store.get(TOOL, QUEUE, QUEUE)).data["keys"]
+    (asked,) = {each["asked"] for each in keys.values()}
+    await create_deployment(engine, TOOL, Wish(description=""), key="other")
+    keys = (await store.get(TOOL, QUEUE, QUEUE)).data["keys"]
+    assert {each["asked"] for each in keys.values()} == {asked}

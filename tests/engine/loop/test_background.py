@@ -1,0 +1,248 @@
+"""The background loop: deployments move by themselves, at a pace of their own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+
+from backends.builders.base import BuildStatus
+from backends.members.base import Members
+from backends.members.single import SingleMember
+from backends.stores.base import Unavailable
+from components.engine.context import Engine
+from components.engine.deployments import operations as deployments
+from components.engine.deployments.documents import DEPLOYMENT, deployment_of
+from components.engine.deployments.finding import find
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.loop.background import Background
+from components.engine.loop.refreshing import Refresher
+from components.engine.loop.waiting import until_changed
+from components.engine.queue.admission import end
+from tests.builders.scripted import ScriptedBuilder
+from tests.engine.conftest import deployed
+from tests.factories import TOOL
+from tests.stores.counting import CountingStore
+
+pytestmark = pytest.mark.looptime
+
+
+class Some(Members):
+    """Instances by name, as a test says."""
+
+    def __init__(self, own: str, names: set[str]) -> None:
+        super().__init__(own)
+        self.names = names
+
+    def live(self) -> frozenset[str]:
+        return frozenset(self.names | {self.own})
+
+    async def close(self) -> None:
+        self.names.discard(self.own)
+
+
+@asynccontextmanager
+async def running(engine: Engine, members: Members | None = None) -> AsyncIterator[Background]:
+    """Run a loop of its own for an instance."""
+    refresher = Refresher(engine)
+    background = Background(engine, refresher, members or SingleMember("me"))
+    task = asyncio.create_task(background.run())
+    try:
+        yield background
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+        await refresher.close()
+
+
+async def state_of(store: CountingStore, deployment: Deployment) -> Deployment:
+    return deployment_of(await store.get(TOOL, DEPLOYMENT, deployment.id))
+
+
+async def test_a_deployment_comes_to_its_end_though_nobody_asks(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.becomes(BuildStatus.FINISHED)
+    async with running(engine):
+        await asyncio.sleep(1)
+    assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
+
+
+async def test_it_is_asked_for_less_often_while_nothing_happens_but_every_ten_seconds(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    await deployed(engine, "a")
+    builder.asked.clear()
+    async with running(engine):
+        await asyncio.sleep(60)
+        first_minute = len(builder.asked)
+        await asyncio.sleep(60)
+        second_minute = len(builder.asked) - first_minute
+    assert 6 <= second_minute <= 9
+    assert second_minute < first_minute < 20
+
+
+async def test_it_is_asked_for_soon_after_a_change(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    await deployed(engine, "a")
+    async with running(engine):
+        await asyncio.sleep(60)
+        builder.becomes(BuildStatus.RUNNING)
+        await asyncio.sleep(11)
+        builder.asked.clear()
+        await asyncio.sleep(3)
+        assert len(builder.asked) >= 1
+
+
+async def test_three_instances_ask_no_more_often_than_one(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    await deployed(engine, "a")
+    builder.asked.clear()
+    async with running(engine):
+        await asyncio.sleep(60)
+    alone = len(builder.asked)
+    builder.asked.clear()
+    names = {"one", "two", "three"}
+    async with (
+        running(replace(engine, instance="one"), Some("one", names)),
+        running(replace(engine, instance="two"), Some("two", names)),
+        running(replace(engine, instance="three"), Some("three", names)),
+    ):
+        await asyncio.sleep(60)
+    assert len(builder.asked) <= alone * 1.5
+
+
+async def test_what_an_instance_had_is_anothers_once_it_is_gone(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    names = {"one", "two"}
+    async with (
+        running(replace(engine, instance="one"), Some("one", names)),
+    ):
+        names.clear()
+        builder.becomes(BuildStatus.FINISHED)
+        await asyncio.sleep(2)
+    assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("a defect")])
+async def test_it_does_not_end_with_an_error(
+    engine: Engine, store: CountingStore, builder: ScriptedBuilder, error: Exception
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.becomes(BuildStatus.FINISHED)
+
+    async def fail() -> None:
+        raise error
+
+    store.before["replace"] = fail
+    async with running(engine) as background:
+        await asyncio.sleep(15)
+        assert background.since_last_round < 2
+    assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
+
+
+async def test_it_tells_how_long_ago_a_round_was_completed(
+    engine: Engine, store: CountingStore
+) -> None:
+    store.outage = Unavailable("away")
+    async with running(engine) as background:
+        await asyncio.sleep(70)
+        assert background.since_last_round >= 70
+
+
+async def test_all_who_ask_at_once_cost_one_question(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.asked.clear()
+    refresher = Refresher(engine)
+    document = await find(engine, TOOL, deployment.id)
+    await asyncio.gather(*(refresher.refresh(document) for _ in range(50)))
+    await asyncio.sleep(0.9)
+    await refresher.refresh(document)
+    assert len(builder.asked) == 1
+    await asyncio.sleep(0.2)
+    await refresher.refresh(document)
+    assert len(builder.asked) == 2
+    await refresher.close()
+
+
+async def test_one_who_stops_asking_does_not_stop_the_others(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.gate.clear()
+    refresher = Refresher(engine)
+    document = await find(engine, TOOL, deployment.id)
+    one, other = (asyncio.create_task(refresher.refresh(document)) for _ in range(2))
+    await builder.until_waiting(1)
+    one.cancel()
+    builder.gate.set()
+    assert (await other).value.id == deployment.id
+    await asyncio.wait((one,))
+    await refresher.close()
+
+
+async def test_nobody_is_told_what_was_so_before_something_that_was_acknowledged(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    builder.gate.clear()
+    refresher = Refresher(engine)
+    slow = asyncio.create_task(refresher.refresh(await find(engine, TOOL, deployment.id)))
+    await builder.until_waiting(1)
+    # Another instance cancels it, of which the look that is under way knows nothing.
+    await end(engine, await find(engine, TOOL, deployment.id), "superseded")
+    answer = await refresher.refresh(await find(engine, TOOL, deployment.id))
+    assert answer.value.message == "superseded"
+    builder.gate.set()
+    await slow
+    await refresher.close()
+
+
+def refreshing(engine: Engine, deployment: Deployment) -> tuple[Refresher, Callable[[], object]]:
+    refresher = Refresher(engine)
+    return refresher, lambda: deployments.show_deployment(engine, refresher, TOOL, deployment.id)
+
+
+async def test_waiting_ends_with_a_change_or_when_time_is_up(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
+    deployment = (await deployed(engine, "a")).value
+    loop, known, stopping = asyncio.get_running_loop(), deployment.tag, asyncio.Event()
+    refresher, refresh = refreshing(engine, deployment)
+    began = loop.time()
+    answer = await until_changed(refresh, known, 30, stopping)  # type: ignore[arg-type]
+    assert (loop.time() - began, answer.value) == (30, deployment)
+    loop.call_later(5, builder.becomes, BuildStatus.RUNNING)
+    began = loop.time()
+    answer = await until_changed(refresh, known, 30, stopping)  # type: ignore[arg-type]
+    assert loop.time() - began < 9
+    assert answer.value.builds["a"].status is BuildStatus.RUNNING
+    await refresher.close()
+
+
+async def test_waiting_ends_at_once_when_the_service_stops(engine: Engine) -> None:
+    deployment = (await deployed(engine, "a")).value
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    refresher, refresh = refreshing(engine, deployment)
+    loop.call_later(2, stopping.set)
+    began = loop.time()
+    await until_changed(refresh, deployment.tag, 30, stopping)  # type: ignore[arg-type]
+    assert loop.time() - began == 2
+    await refresher.close()
+
+
+async def test_waiting_for_another_than_this_one_ends_at_once(engine: Engine) -> None:
+    deployment = (await deployed(engine, "a")).value
+    refresher, refresh = refreshing(engine, deployment)
+    began = asyncio.get_running_loop().time()
+    await until_changed(refresh, "another", 30, asyncio.Event())  # type: ignore[arg-type]
+    assert asyncio.get_running_loop().time() == began
+    await refresher.close()

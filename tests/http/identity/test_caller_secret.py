@@ -1,0 +1,84 @@
+"""Where builds run on this machine, a caller in plain text has to know what they cannot read."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from components.caller_secret import CALLER_HEADER, kept_secret, read_secret, secret_file
+from components.http.app import create_app
+from components.http.identity.access import OPEN_PATHS
+from components.http.keys import CALLER_SECRET
+from components.settings import Settings
+from tests.builders.scripted import ScriptedBuilder
+from tests.http.conftest import CONFIG, Serve, refused
+from tests.stores.counting import CountingStore
+
+
+class BuildsHere(ScriptedBuilder):
+    """Whose builds would run on this machine."""
+
+    runs_here = True
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+@pytest.mark.parametrize("headers", [{}, {CALLER_HEADER: ""}, {CALLER_HEADER: "guessed \udcff"}])
+async def test_without_the_secret_nobody_is_believed(
+    serve: Serve, headers: dict[str, str], trusting: bool
+) -> None:
+    client = await serve(using=BuildsHere(), trust_plaintext=trusting)
+    (error,) = await refused(await client.get(CONFIG, headers=headers), 401)
+    assert error.startswith("the header components-secret must have this service's secret")
+
+
+async def test_who_knows_the_secret_is_believed(serve: Serve, store: CountingStore) -> None:
+    app = create_app(Settings(), store, BuildsHere())
+    client = await serve(app=app)
+    headers = {CALLER_HEADER: app[CALLER_SECRET]}
+    assert (await client.get(CONFIG, headers=headers)).status == 404
+
+
+async def test_each_service_has_a_secret_of_its_own() -> None:
+    assert create_app(Settings())[CALLER_SECRET] != create_app(Settings())[CALLER_SECRET]
+
+
+async def test_the_open_paths_stay_open(serve: Serve) -> None:
+    client = await serve(using=BuildsHere())
+    for path in OPEN_PATHS - {"/docs/static/{name}"}:
+        assert (await client.get(path)).status == 200
+
+
+@pytest.mark.parametrize("variable", ["XDG_RUNTIME_DIR", "HOME"])
+def test_only_who_runs_the_service_reads_the_file_and_only_while_it_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path))
+    with kept_secret(8000, "secret") as file:
+        assert file.is_relative_to(tmp_path)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert read_secret(8000) == "secret"
+        assert read_secret(8001) is None
+    assert read_secret(8000) is None
+
+
+def test_what_a_killed_service_or_somebody_else_has_left_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text("of somebody else")
+    secret_file(8000).parent.mkdir()
+    secret_file(8000).symlink_to(elsewhere)
+    with kept_secret(8000, "secret"):
+        assert read_secret(8000) == "secret"
+    assert elsewhere.read_text() == "of somebody else"
+
+
+def test_the_secret_of_a_later_service_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    with kept_secret(8000, "earlier"):
+        secret_file(8000).write_text("later")
+    assert read_secret(8000) == "later"

@@ -1,0 +1,144 @@
+"""Is the service alive, and can it do its work?"""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from backends.builders.base import BuilderUnavailable
+from backends.stores.base import Unavailable
+from components.engine.context import Engine
+from components.engine.health import FRESH_SECONDS, PING_SECONDS, HealthCheck
+from components.engine.loop.pacing import SHARE
+from components.http.keys import STOPPING
+from tests.builders.hanging import HangingBuilder
+from tests.builders.scripted import ScriptedBuilder
+from tests.factories import configuration
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.stores.counting import CountingStore
+
+
+async def test_it_is_alive_without_asking_anyone(client: Client, store: CountingStore) -> None:
+    assert await answered(await client.get("/healthz")) == {"status": "alive"}
+    assert not store.calls
+
+
+async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
+    data = await answered(await client.get("/readyz"))
+    assert data == {
+        "status": "ready",
+        "store": "answers",
+        "builder": "answers",
+        "background": "goes round",
+        "background-round-age-seconds": pytest.approx(0, abs=5),
+        "background-lag-seconds": 0,
+    }
+
+
+async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
+    builder = HangingBuilder()
+    client = await serve(using=builder)
+    await client.post(CONFIG, json=configuration())
+    for _ in range(SHARE + 1):
+        await answered(await client.post(DEPLOY), 201)
+    builder.hanging.add("get")
+    async with asyncio.timeout(20):
+        while not (await answered(await client.get("/readyz")))["background-lag-seconds"]:
+            pass
+
+
+async def test_it_is_not_ready_once_it_is_told_to_stop(client: Client) -> None:
+    client.app[STOPPING].set()
+    (error,) = await refused(await client.get("/readyz"), 503)
+    assert "stopping" in error
+
+
+async def test_it_is_not_ready_when_the_store_does_not_answer(
+    client: Client, store: CountingStore
+) -> None:
+    async def fail() -> None:
+        raise Unavailable("connection refused")
+
+    store.before["ping"] = fail
+    assert await refused(await client.get("/readyz"), 503) == ["connection refused"]
+
+
+async def test_it_is_ready_and_tells_when_the_builder_does_not_answer(
+    client: Client, builder: ScriptedBuilder
+) -> None:
+    builder.outage = BuilderUnavailable("connection refused")
+    data = await answered(await client.get("/readyz"))
+    assert data["builder"] == "unavailable: connection refused"
+
+
+@pytest.mark.looptime
+async def test_a_store_that_never_answers_is_waited_for_a_few_seconds(
+    builder: ScriptedBuilder, store: CountingStore
+) -> None:
+    builder.gate.clear()
+    store.before["ping"] = builder.ping
+    with pytest.raises(Unavailable, match=f"within {PING_SECONDS:g} s"):
+        await HealthCheck(Engine(store, builder)).builder()
+
+
+@pytest.mark.looptime
+async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
+    builder: ScriptedBuilder, store: CountingStore
+) -> None:
+    builder.gate.clear()
+    assert await HealthCheck(Engine(store, builder)).builder() == "has not answered within 5 s"
+
+
+async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
+    client: Client, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
+) -> None:
+    builder.outage = RuntimeError("secret")  # type: ignore[assignment]
+    data = await answered(await client.get("/readyz"))
+    assert data["builder"] == "fails to answer"
+    assert "secret" in caplog.text
+
+
+async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
+    client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> None:
+        raise RuntimeError("secret")
+
+    store.before["ping"] = fail
+    assert await refused(await client.get("/readyz"), 503) == ["the store fails to answer"]
+    assert "secret" in caplog.text
+
+
+async def test_however_many_ask_the_backends_are_asked_once(
+    client: Client, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    builder.gate.clear()
+    asking = [asyncio.create_task(client.get("/readyz")) for _ in range(50)]
+    await builder.until_waiting(1)
+    builder.gate.set()
+    answers = await asyncio.gather(*asking)
+    assert {each.status for each in answers} == {200}
+    assert store.calls["ping"] == 1
+    assert builder.pings == 1
+
+
+@pytest.mark.looptime
+@pytest.mark.parametrize("broken", [False, True])
+async def test_the_backends_are_asked_once_a_second_also_while_they_fail(
+    store: CountingStore, builder: ScriptedBuilder, broken: bool
+) -> None:
+    async def fail() -> None:
+        store.before["ping"] = fail
+        raise Unavailable("connection refused")
+
+    if broken:
+        store.before["ping"] = fail
+        builder.outage = BuilderUnavailable("connection refused")
+    health = HealthCheck(Engine(store, builder))
+    for _ in range(3):
+        for _ in range(10):
+            with suppress(Unavailable):
+                await health.builder()
+        await asyncio.sleep(FRESH_SECONDS)  # which looptime lets pass at once
+    assert store.calls["ping"] == builder.pings == 3
+    await health.close()
