@@ -15,7 +15,7 @@ COVERAGE := --cov --cov-report= --cov-fail-under=0
 IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-cluster chaos soak coverage lint format openapi chart image lock clean
+.PHONY: help install run demo test test-cluster chaos soak coverage lint format openapi chart image pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,11 +63,15 @@ coverage: ## Report the coverage of `make test` and, after it, `make test-cluste
 chart: install ## Check the chart with Helm's own library, and write its README
 	$(BIN)/python helm/check.py
 
-lint: install ## Check format, style, types and import directions
+lint: install ## Check format, style, types, import directions and the files of CI
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.gitlab-ci \
+	  .gitlab-ci.yml examples/ci/gitlab.yml
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows \
+	  .github/workflows/ci.yml examples/ci/github.yml
 
 format: install ## Format, and fix what can be fixed
 	$(BIN)/ruff format
@@ -82,6 +86,9 @@ image: ## Build the container image with podman, buildah or docker
 	done; \
 	[ -n "$$engine" ] || { echo "no podman, buildah or docker answers here" >&2; exit 1; }; \
 	set -x; $$engine build --file Containerfile --tag $(IMAGE) .
+
+pictures: install ## Make the picture of a deployment in docs/ anew, from what runs
+	$(BIN)/python -m examples.pictures
 
 lock: install ## Write the lock files anew from setup.py
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

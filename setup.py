@@ -36,6 +36,7 @@ setup(
     ],
     extras_require={
         "dev": [
+            "check-jsonschema>=0.34",
             "common-expression-language>=0.10",
             "coverage>=7.10",
             "helm-python-sdk>=0.2.2",

@@ -25,7 +25,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How this instance runs; the README's table says what each is for. Times are in seconds."""
+    """How this instance runs; docs/settings.md says what each is for. Times are in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8000

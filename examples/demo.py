@@ -1,8 +1,8 @@
 """Starts the service, deploys something, shows it to its end, and stops the service again.
 
 `make demo` runs it. Everything happens on this machine and in memory. Where buildah, podman or
-docker builds here, a repository that is made on the spot becomes two images; where none does, the
-configuration of a real tool is deployed, and its builds are simulated.
+docker builds here, a repository that is made on the spot becomes two images; where none does, an
+example configuration is deployed, and its builds are simulated.
 """
 
 import asyncio
@@ -12,15 +12,14 @@ import shlex
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from examples.sample import engine_environment, sample
 
-CONFIGURATION = os.path.relpath(
-    Path(__file__).parents[1] / "tests/data/configs/cluebotng-monitoring.yaml"
-)
+CONFIGURATION = os.path.relpath(Path(__file__).parent / "configurations/observatory.yaml")
 COMPONENTS = Path(sys.executable).with_name("components")
 STOP_SECONDS = 15
 
@@ -35,7 +34,7 @@ async def main() -> int:
         engine = await asyncio.to_thread(engine_environment, directory)
         if engine is None:
             print("no buildah, podman or docker builds images here, so builds are simulated\n")
-            environ = {"COMPONENTS_BUILDER": "simulated", "COMPONENTS_TOOL": "cluebotng-monitoring"}
+            environ = {"COMPONENTS_BUILDER": "simulated", "COMPONENTS_TOOL": "observatory"}
             return await demonstrate(environ, CONFIGURATION)
         print(f"{engine['COMPONENTS_LOCAL_ENGINE']} builds images here\n")
         environ = {"COMPONENTS_BUILDER": "local", "COMPONENTS_TOOL": "sample", **engine}
@@ -47,6 +46,18 @@ async def main() -> int:
 
 async def demonstrate(more: Mapping[str, str], configuration: str, logs: str = "") -> int:
     """Deploy a configuration to a service of its own; return the exit code of the deployment."""
+    async with service(more) as environ:
+        print(f"the service runs at {environ['COMPONENTS_URL']}\n", flush=True)
+        code = await run(environ, "config", "set", configuration)
+        code = code or await run(environ, "deploy", "--follow")
+        if logs:
+            code = code or await run(environ, "logs", logs)
+        return code
+
+
+@asynccontextmanager
+async def service(more: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
+    """Run a service of its own; yield the environment in which commands find it."""
     environ = os.environ | {
         "COMPONENTS_HOST": "127.0.0.1",
         "COMPONENTS_PORT": "0",  # whichever is free
@@ -55,17 +66,11 @@ async def demonstrate(more: Mapping[str, str], configuration: str, logs: str = "
         "COMPONENTS_LOG_LEVEL": "INFO",
         **more,
     }
-    service = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
+    process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
     try:
-        environ["COMPONENTS_URL"] = await address_of(service)
-        print(f"the service runs at {environ['COMPONENTS_URL']}\n", flush=True)
-        code = await run(environ, "config", "set", configuration)
-        code = code or await run(environ, "deploy", "--follow")
-        if logs:
-            code = code or await run(environ, "logs", logs)
-        return code
+        yield environ | {"COMPONENTS_URL": await address_of(process)}
     finally:
-        await stop(service)
+        await stop(process)
 
 
 async def images(environ: Mapping[str, str]) -> None:

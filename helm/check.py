@@ -90,8 +90,8 @@ def readme() -> str:
 
 {Chart.load(CHART).metadata["description"]}
 
-The project's README says how to install it. Needs Kubernetes {OLDEST} or newer. This file is made
-from the comments in `values.yaml` (`make chart`).
+[docs/kubernetes.md](../../docs/kubernetes.md) says how to install it. It needs Kubernetes {OLDEST}
+or newer. `make chart` makes this file from the comments in `values.yaml`.
 
 | value | default | is for |
 | --- | --- | --- |

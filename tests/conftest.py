@@ -15,7 +15,14 @@ from tests.stores.counting import CountingStore
 hypothesis_settings.register_profile("here", deadline=None, derandomize=True)
 hypothesis_settings.load_profile("here")
 
-REAL_CONFIGURATIONS = sorted((Path(__file__).parent / "data/configs").glob("*.yaml"))
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+"""What is not ours, and beside the checkout where it is there: real data to test with too."""
+
+CONFIGURATIONS = [
+    *sorted((ROOT / "examples/configurations").glob("*.yaml")),
+    *sorted((SHARED / "configs").glob("*.yaml")),
+]
 NOON = datetime(2024, 4, 4, 12, tzinfo=UTC)
 
 
@@ -50,8 +57,8 @@ async def no_task_is_left_behind() -> AsyncIterator[None]:
     assert not left, f"tasks still running after the test: {left}"
 
 
-@pytest.fixture(params=REAL_CONFIGURATIONS, ids=lambda path: path.stem)
-def real_configuration(request: pytest.FixtureRequest) -> Path:
+@pytest.fixture(params=CONFIGURATIONS, ids=lambda path: path.stem)
+def example_configuration(request: pytest.FixtureRequest) -> Path:
     path: Path = request.param
     return path
 

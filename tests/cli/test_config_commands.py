@@ -11,18 +11,18 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from tests.cli.conftest import Run
-from tests.conftest import REAL_CONFIGURATIONS
+from tests.conftest import CONFIGURATIONS
 from tests.factories import configuration
 
-REAL = str(REAL_CONFIGURATIONS[0])
+EXAMPLE = str(CONFIGURATIONS[0])
 
 
-async def test_a_file_is_stored_and_shown_again(run: Run, real_configuration: Path) -> None:
-    stored = await run("config", "set", str(real_configuration))
+async def test_a_file_is_stored_and_shown_again(run: Run, example_configuration: Path) -> None:
+    stored = await run("config", "set", str(example_configuration))
     assert stored.exit_code == 0
     assert stored.stdout.startswith("stored the configuration of mytool: ")
     shown = await run("config", "show")
-    expected = yaml.safe_load(real_configuration.read_text())
+    expected = yaml.safe_load(example_configuration.read_text())
     assert json.dumps(yaml.safe_load(shown.stdout)) == json.dumps(expected)
 
 
@@ -81,9 +81,11 @@ async def test_deleting_prints_what_it_was(run: Run) -> None:
     assert (await run("config", "show")).exit_code == 2
 
 
-async def test_validating_needs_no_service_and_no_tool(run: Run, real_configuration: Path) -> None:
+async def test_validating_needs_no_service_and_no_tool(
+    run: Run, example_configuration: Path
+) -> None:
     nowhere = {"COMPONENTS_URL": "http://127.0.0.1:1", "COMPONENTS_TOOL": ""}
-    result = await run("config", "validate", str(real_configuration), **nowhere)
+    result = await run("config", "validate", str(example_configuration), **nowhere)
     assert result.exit_code == 0
     assert result.stdout.startswith("valid: ")
 

@@ -13,7 +13,7 @@ from pytest_aiohttp.plugin import AiohttpServer
 from tests.cli import fake
 from tests.cli.terminal import COLUMNS, terminal
 
-LONG_ID = "cluebot3-deploy-20261124163419-651234"
+LONG_ID = "birdbot3-deploy-20261124163419-651234"
 LONGEST_ID = f"{'t' * 58}-deploy-20261124163419-651234"
 LONGEST_NAME = "n" * 63
 IMAGE = "registry.example.org/tool-mytool/a-component:2024-04-04-12-00-00-0123456789abcdef"

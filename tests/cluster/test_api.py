@@ -69,11 +69,11 @@ async def test_what_one_instance_stores_the_other_answers(
     await refused(await one.get(config), 404)
 
 
-async def test_a_real_configuration_comes_back_equal(
-    instance: Instance, config: str, real_configuration: Path
+async def test_an_example_configuration_comes_back_equal(
+    instance: Instance, config: str, example_configuration: Path
 ) -> None:
     client = await instance()
-    body = real_configuration.read_bytes()
+    body = example_configuration.read_bytes()
     await answered(
         await client.post(config, data=body, headers={"Content-Type": "application/yaml"})
     )

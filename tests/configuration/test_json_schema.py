@@ -24,10 +24,10 @@ def test_it_is_a_schema() -> None:
     Draft202012Validator.check_schema(json_schema())
 
 
-def test_real_configurations_match_it(
-    validator: Draft202012Validator, real_configuration: Path
+def test_example_configurations_match_it(
+    validator: Draft202012Validator, example_configuration: Path
 ) -> None:
-    validator.validate(read(real_configuration.read_bytes(), Format.YAML))
+    validator.validate(read(example_configuration.read_bytes(), Format.YAML))
 
 
 @pytest.mark.parametrize(

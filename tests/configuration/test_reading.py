@@ -25,8 +25,10 @@ def problems(text: str | bytes, written_in: Format = Format.YAML) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_a_real_configuration_reads_as_a_yaml_loader_reads_it(real_configuration: Path) -> None:
-    body = real_configuration.read_bytes()
+def test_an_example_configuration_reads_as_a_yaml_loader_reads_it(
+    example_configuration: Path,
+) -> None:
+    body = example_configuration.read_bytes()
     assert json.dumps(read(body, Format.YAML)) == json.dumps(yaml.safe_load(body))
 
 

@@ -14,16 +14,16 @@ from tests.configuration.checking import errors, with_build, with_run
 from tests.factories import component, configuration, reusing
 
 
-def test_real_configurations_are_valid_and_all_of_them_has_an_effect(
-    real_configuration: Path,
+def test_example_configurations_are_valid_and_all_of_them_has_an_effect(
+    example_configuration: Path,
 ) -> None:
-    value = read(real_configuration.read_bytes(), Format.YAML)
+    value = read(example_configuration.read_bytes(), Format.YAML)
     assert errors(value) == []
     assert ineffective(value) == ()
 
 
-def test_validating_changes_nothing(real_configuration: Path) -> None:
-    value = read(real_configuration.read_bytes(), Format.YAML)
+def test_validating_changes_nothing(example_configuration: Path) -> None:
+    value = read(example_configuration.read_bytes(), Format.YAML)
     before = deepcopy(value)
     validate(value)
     assert value == before

@@ -14,7 +14,7 @@ from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
 from components.unread import CLIENT_VARIABLES, unread_settings
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENTED = Path(__file__).parents[2] / "docs/settings.md"
 
 
 @pytest.fixture(autouse=True)
@@ -189,14 +189,14 @@ def test_what_the_command_line_reads_is_known() -> None:
     assert read - settings == CLIENT_VARIABLES
 
 
-def test_the_readme_documents_every_variable_that_is_read_and_no_other() -> None:
-    section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
+def test_the_documents_have_every_variable_that_is_read_and_no_other() -> None:
+    section = DOCUMENTED.read_text()
     documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
     assert documented == environment_names()
 
 
 def shown(default: object) -> str:
-    """A default as the README writes it."""
+    """A default as the documents write it."""
     if default in ("", (), None):
         return "none"
     if isinstance(default, bool):
@@ -204,8 +204,8 @@ def shown(default: object) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def test_the_readme_gives_the_defaults() -> None:
-    section = README.read_text().split("## Settings", 1)[1].split("\n## ", 1)[0]
+def test_the_documents_give_the_defaults() -> None:
+    section = DOCUMENTED.read_text()
     defaults = dict(
         re.findall(r"^\| `COMPONENTS_(\w+)` \| `([^`]+)` \|", section, flags=re.MULTILINE)
     )

@@ -80,7 +80,7 @@ class LocalBuilder(Builder):
         return cls(Settings.from_env(env))
 
     async def open(self) -> None:
-        """See `Builder.open`. Refuses any store but memory: see the README on whom it trusts."""
+        """See `Builder.open`. Refuses any store but memory; docs/builders.md says why."""
         if self._settings.store != "memory":
             raise EnvError(
                 "COMPONENTS_BUILDER: `local` runs the code of repositories on this machine, so it "

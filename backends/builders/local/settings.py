@@ -13,7 +13,7 @@ _REGISTRY = re.compile(r"[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How builds are made; the README says what each is for.
+    """How builds are made; docs/settings.md says what each is for.
 
     Without an `engine` it is the first that answers; without a `directory` one is made, and removed
     at the end; a `max_builds` of 0 is the number of processors.

@@ -1,8 +1,7 @@
 """Toolforge's builds service as a builder, over HTTP.
 
-The rules of that service are in its OpenAPI file: it runs four builds of a tool at a time, answers
-409 to the next, and keeps only a few that have ended: of those that succeeded the newest, whenever
-another is started.
+That service runs four builds of a tool at a time, answers 409 to the next, and keeps only a few
+that have ended: of those that succeeded the newest, whenever another is started.
 """
 
 import asyncio

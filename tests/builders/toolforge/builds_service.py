@@ -1,4 +1,4 @@
-"""A stand-in for the builds service that keeps to its OpenAPI file, for tests and by itself.
+"""A stand-in for the builds service that keeps to what is relied on of it, for tests and by itself.
 
     python -m tests.builders.toolforge.builds_service --port 9000 --seconds 2 --cut 0.05 --seed 1
 

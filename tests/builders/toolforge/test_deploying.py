@@ -1,7 +1,6 @@
 """Deployments on the builds service, through our own API."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,9 +11,10 @@ from backends.stores.memory import MemoryStore
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.toolforge.builds_service import BuildsService
+from tests.conftest import ROOT
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
 
-EIGHT = Path(__file__).parents[2] / "data/configs/cluebotng-monitoring.yaml"
+EIGHT = ROOT / "examples/configurations/observatory.yaml"
 
 
 @pytest.fixture

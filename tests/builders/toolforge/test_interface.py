@@ -1,11 +1,15 @@
-"""The stand-in is checked against the published interface, and the check can fail."""
+"""The stand-in is checked against the interface that is relied on, and the check can fail."""
+
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
 from tests.builders.toolforge.builds_service import BuildsService
-from tests.builders.toolforge.interface import Interface
+from tests.builders.toolforge.interface import LEFT_OUT, OURS, PUBLISHED, Interface
 
 BUILDS = "/builds/v1/tool/mytool/builds"
 TOOL = {"X-Toolforge-Tool": "mytool"}
@@ -79,3 +83,23 @@ async def test_at_every_start_it_forgets_all_successes_but_the_newest(
     assert (await client.post(BUILDS, json=given)).status == status
     kept = [each.status for each in service.builds if each.is_final]
     assert kept == ["BUILD_FAILURE", "BUILD_SUCCESS"]
+
+
+def operations(file: Path) -> dict[str, set[str]]:
+    """The statuses that a file has for each method of each path."""
+    return {
+        f"{method} {re.sub('{.*?}', '{}', path)}": set(operation["responses"])
+        for path, item in yaml.safe_load(file.read_text())["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+
+
+def test_what_is_relied_on_is_a_part_of_what_is_published() -> None:
+    if not PUBLISHED.exists():
+        pytest.skip("the published file is not at hand")
+    published = operations(PUBLISHED)
+    for operation, statuses in operations(OURS).items():
+        method = operation.split()[0].upper()
+        left_out = {str(status) for status in LEFT_OUT.get(method, ())}
+        assert statuses <= published[operation] | left_out, operation

@@ -15,10 +15,10 @@ YAML = {"Content-Type": "application/yaml"}
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_a_real_configuration_is_accepted_and_comes_back_equal(
-    client: Client, real_configuration: Path
+async def test_an_example_configuration_is_accepted_and_comes_back_equal(
+    client: Client, example_configuration: Path
 ) -> None:
-    body = real_configuration.read_bytes()
+    body = example_configuration.read_bytes()
     posted = await client.post(CONFIG, data=body, headers=YAML)
     expected = json.dumps(yaml.safe_load(body))
     assert json.dumps(await answered(posted)) == expected

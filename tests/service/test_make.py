@@ -1,69 +1,20 @@
-"""The README's commands do what it says."""
+"""The commands of the README's quick start, and other targets of make, do what they say."""
 
 import asyncio
-import contextlib
 import os
 import re
 import shutil
 import signal
 import socket
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import unmeasured
-
-ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
-
-
-def environ(**more: str) -> dict[str, str]:
-    """An environment in which `make` takes the virtual environment that runs these tests."""
-    venv = Path(sys.prefix)
-    # Not as a part of the `make` that may run these tests.
-    outer = {name: value for name, value in unmeasured().items() if name != "MAKELEVEL"}
-    return {
-        **outer,
-        "PATH": f"{venv / 'bin'}:{os.environ['PATH']}",
-        "MAKEFLAGS": f"VENV={venv}",
-        **more,
-    }
-
-
-async def shell(script: str, **more: str) -> str:
-    """Run commands as a newcomer would, in the project's directory; return what they print."""
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-euc",
-        script,
-        cwd=ROOT,
-        env=environ(**more),
-        stdout=PIPE,
-        stderr=STDOUT,
-        start_new_session=True,
-    )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 0, f"{script}\n{output.decode()}"
-    return output.decode()
-
-
-def test_there_are_commands_to_test() -> None:
-    assert sum("make demo" in block for block in BLOCKS) == 1
-    assert sum("components deploy" in block for block in BLOCKS) == 1
-
-
-def test_the_quick_start_is_a_demo_and_the_tests() -> None:
-    (block,) = (block for block in BLOCKS if "make demo" in block)
-    commands = [line.split("#")[0].strip() for line in block.splitlines()]
-    assert commands == ["make demo", "make test"]
+from tests.conftest import ROOT
+from tests.service.shell import TARGETS, environ, shell
 
 
 def programs(directory: Path, *names: str) -> str:
@@ -80,7 +31,7 @@ async def test_the_demo_without_an_engine_says_that_builds_are_simulated(tmp_pat
     output = await shell("make demo", PATH=path)
     assert "no buildah, podman or docker builds images here, so builds are simulated" in output
     assert output.rstrip().endswith("FINISHED")
-    for name in ("prometheus", "checker", "monitoring-toolforge"):
+    for name in ("gateway", "stacker", "alerts"):
         assert re.search(rf"^{name} +FINISHED", output, flags=re.MULTILINE)
 
 
@@ -97,21 +48,9 @@ async def test_the_demo_with_an_engine_makes_images_of_a_repository() -> None:
         assert re.search(rf"^localhost/sample/{name} +[0-9a-f]{{12}} ", output, flags=re.MULTILINE)
 
 
-async def test_the_tour_of_the_command_line_works_as_it_is_written(tmp_path: Path) -> None:
-    (block,) = (block for block in BLOCKS if "components deploy" in block)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    block = block.replace("make run &", f"COMPONENTS_PORT={port} components serve &")
-    url = f"http://127.0.0.1:{port}"
-    script = block.replace("http://127.0.0.1:8000", url) + "\nkill %1; wait %1"
-    output = await shell(f"set -m\n{script}")
-    assert "FINISHED" in output
-
-
 async def test_make_help_lists_every_target() -> None:
-    targets = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
     output = await shell("make")
-    assert [line.split()[0] for line in output.splitlines()] == targets
+    assert [line.split()[0] for line in output.splitlines()] == TARGETS
 
 
 async def test_make_run_serves_on_port_8000_until_it_is_interrupted() -> None:

@@ -1,0 +1,73 @@
+"""What is in the documents: blocks of code, links, headings, and the tests that they name."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+DOCUMENTS = [
+    *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "helm/components-api/README.md",
+]
+
+_BLOCK = re.compile(r"^```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+_LINK = re.compile(r"!?\[[^\]]*\]\((?P<target>[^)\s]+)\)")
+_HEADING = re.compile(r"^#+ +(?P<title>.*?)\s*$", re.MULTILINE)
+_PATH = re.compile(r"`(?P<path>(?:tests|components|backends|helm|docs|examples)/[\w./*-]*)`")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of code, and where it is."""
+
+    document: str
+    language: str
+    code: str
+
+
+def name_of(document: Path) -> str:
+    """A document's path in the project."""
+    return str(document.relative_to(ROOT))
+
+
+def blocks(*languages: str) -> list[Block]:
+    """All blocks of code in these languages."""
+    return [
+        Block(name_of(document), found["language"], found["code"])
+        for document in DOCUMENTS
+        for found in _BLOCK.finditer(document.read_text())
+        if found["language"] in languages
+    ]
+
+
+def prose(document: Path) -> str:
+    """A document without its blocks of code."""
+    return _BLOCK.sub("", document.read_text())
+
+
+def links(document: Path) -> Iterator[str]:
+    """The targets of a document's links, pictures included, that are in the project."""
+    for found in _LINK.finditer(prose(document)):
+        if not re.match("https?://", found["target"]):
+            yield found["target"]
+
+
+def paths(document: Path) -> Iterator[str]:
+    """The files and directories of the project that a document names as code."""
+    for found in _PATH.finditer(prose(document)):
+        yield found["path"]
+
+
+def anchors(document: Path) -> set[str]:
+    """What a link may have behind its `#`, as GitLab and GitHub make it of headings."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading in _HEADING.finditer(prose(document)):
+        anchor = re.sub(r"[^\w\- ]", "", heading["title"].lower()).replace(" ", "-")
+        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
+        seen[anchor] += 1
+    return found
