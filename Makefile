@@ -51,7 +51,7 @@ test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS,
 	  echo "its own and COMPONENTS_TEST_CLUSTER=1 to say that they may use it." >&2; exit 1; }
 	$(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
 
-chaos: install ## Kill, suspend and cut while 50 tools deploy (KUBEBUILDER_ASSETS; CHAOS_ARGS)
+chaos: install ## Kill, pause, cut and lie while 50 tools deploy (KUBEBUILDER_ASSETS; CHAOS_ARGS)
 	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 soak: install ## Deploy for an hour, and see that nothing grows (SOAK_ARGS)

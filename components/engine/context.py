@@ -18,6 +18,9 @@ T = TypeVar("T")
 Read = Recent[tuple[str, str, str], Deployment]
 """Deployments by the tool, name and version of the documents that they were read from."""
 
+LONGEST_PAUSE = timedelta(seconds=10)
+"""How long a deployment is left alone by itself, at most."""
+
 _READ_MOST, _READ_BYTES = 10_000, 8 * 1024 * 1024
 
 
@@ -59,6 +62,15 @@ class Limits:
     def heartbeat(self) -> timedelta:
         """How often it is stored of a build in which nothing changes that it was asked for."""
         return self.build / 10
+
+    @property
+    def gap(self) -> timedelta:
+        """How long there may be between two answers about a build where the builder could be asked.
+
+        What was heard last is a heartbeat old at most when the deployment is looked at, and that
+        may take its time.
+        """
+        return 2 * (self.heartbeat + LONGEST_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,44 +3,51 @@
 import argparse
 import asyncio
 import logging
+import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from tests.chaos.verdict import problems, settle
-from tests.chaos.workload import Tool
-from tests.chaos.world import FAKETIME, World, can_run
+from tests.chaos.faults import Faults
+from tests.chaos.observer import Observer, Record
+from tests.chaos.verdict import LOST, MAY_RUN, TOO_LATE, problems, settle
+from tests.chaos.workload import WILD, Tool
+from tests.chaos.world import FAKETIME, LIMITED, UNLIMITED, Limits, World, can_run
 
 
-async def main(minutes: float, number: int, seed: int, directory: Path) -> int:
+async def main(minutes: float, number: int, seed: int, limits: Limits, directory: Path) -> int:
     """Run, print the figures, and return how many things were not as they must be."""
-    loop = asyncio.get_running_loop()
-    world = World(directory, Random(seed))
+    world = World(directory, Random(seed), limits)
+    faults = Faults(world, seed)
     names = [f"chaos-{n}" for n in range(number)]
-    tools = [Tool(name, world.urls, Random(f"{seed} {name}")) for name in names]
+    tools = [Tool(name, world.urls, Random(f"{seed} {name}"), WILD) for name in names]
     stop = asyncio.Event()
     try:
         await world.start(names)
+        observer = Observer(world.admin, limits)
+        watching = asyncio.create_task(observer.watch())
         working = [asyncio.create_task(tool.work(stop)) for tool in tools]
-        await world.disturb(loop.time() + minutes * 60)
+        await faults.disturb(minutes * 60)
         stop.set()
         await asyncio.gather(*working)
         stood_still = await settle(world)
-        found = await problems(world, tools, stood_still)
-        started = await world.started()
+        await observer.until(await world.sealed())
+        found = await problems(world, observer, tools, stood_still)
+        builds = await world.state()
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
     finally:
         await world.stop()
     figures = {
         "seed": seed,
-        "instances killed": world.done["killed"],
-        "times the API server was suspended": world.done["suspended"],
+        "deployments of a tool that may run, wait and stay": limits,
+        **faults.done,
         "clock of one instance": "an hour off" if Path(FAKETIME).exists() else "right: no faketime",
-        "requests": sum(tool.requests for tool in tools),
-        "of which met an outage": sum(tool.failures for tool in tools),
-        "deployments acknowledged": sum(len(tool.acknowledged) for tool in tools),
-        "builds started": sum(started.values()),
-        "started more than once": sum(each - 1 for each in started.values()),
+        **_figures(tools, observer.records, builds),
+        "most deployments of a tool at once": observer.most_running,
         "longest standstill after the last fault, in s": round(stood_still, 1),
         "not as it must be": len(found),
     }
@@ -51,6 +58,38 @@ async def main(minutes: float, number: int, seed: int, directory: Path) -> int:
     return len(found)
 
 
+def _figures(
+    tools: list[Tool], records: dict[str, Record], builds: dict[str, dict[str, Any]]
+) -> dict[str, object]:
+    ends = [build for record in records.values() for build in record.builds.values()]
+    statuses = Counter(each["status"] for each in ends)
+    messages = [each["message"] for each in ends]
+    known = {each for record in records.values() for ids in record.ids.values() for each in ids}
+    again = sum(max(len(ids) - 1, 0) for record in records.values() for ids in record.ids.values())
+    return {
+        "requests": sum(tool.requests for tool in tools),
+        "of which met an outage": sum(tool.failures for tool in tools),
+        "of which were refused, as the tool was busy": sum(tool.refused for tool in tools),
+        "readers that left in the middle": sum(tool.left for tool in tools),
+        "configurations deleted": sum(tool.deleted for tool in tools),
+        "deployments acknowledged": sum(len(tool.acknowledged) for tool in tools),
+        "of which with a key, that was given again": sum(len(tool.keyed) for tool in tools),
+        "deployments cancelled": sum(
+            record.data["cancel-requested"] for record in records.values()
+        ),
+        "deployments removed for newer ones": sum(record.removed for record in records.values()),
+        "builds started": len(builds),
+        "how the builds ended": ", ".join(f"{n} {each}" for each, n in sorted(statuses.items())),
+        "lost by the builds service, and built again": again,
+        "lost for good": sum(each.startswith(LOST) for each in messages),
+        "ended by the limit of a deployment": sum(each.startswith(TOO_LATE) for each in messages),
+        "given up before the builder had confirmed their end": sum(
+            MAY_RUN in each for each in messages
+        ),
+        "removed there before anybody could find them": len(builds.keys() - known),
+    }
+
+
 if __name__ == "__main__":
     # Connections of what is killed end in the middle of things; that is what this is about.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -58,10 +97,22 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--tools", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--limited",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="one deployment of a tool at a time; by itself, with every odd seed",
+    )
+    parser.add_argument("--logs", type=Path, help="a directory for the instances' logs")
     options = parser.parse_args()
     if missing := can_run():
         sys.exit(missing)
+    limited = options.seed % 2 if options.limited is None else options.limited
     with TemporaryDirectory(prefix="components-chaos-", ignore_cleanup_errors=True) as name:
-        run = main(options.minutes, options.tools, options.seed, Path(name))
+        limits = LIMITED if limited else UNLIMITED
+        run = main(options.minutes, options.tools, options.seed, limits, Path(name))
         failed = asyncio.run(run)
+        if options.logs:
+            for log in Path(name).glob("instance-*.log"):
+                shutil.copy(log, options.logs)
     sys.exit(1 if failed else 0)

@@ -3,21 +3,39 @@
 import asyncio
 import base64
 import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
+from tests.builders.toolforge.builds_service import commit_of
+from tests.chaos.observer import FINAL, Observer, Record
 from tests.chaos.workload import Tool
 from tests.chaos.world import World
 
-SETTLE_SECONDS = 120.0
-STILL_SECONDS = 30.0
-_FINAL = ("FINISHED", "ERROR", "CANCELLED")
+SETTLE_SECONDS = 240.0
+STILL_SECONDS = 60.0
+"""Longer than a claim, the doubt after it, and the longest time that one is left alone."""
+
+REASONS = (
+    "superseded by ",
+    "pushed out by ",
+    "the configuration was deleted",
+    "the same request has made ",
+)
+"""Why a deployment is cancelled that nobody has cancelled."""
+
+TWICE = "the same request has made "
+LOST = "the builds service no longer knows this build"
+TOO_LONG = "the build took longer than "
+TOO_LATE = "the deployment took longer than "
+MAY_RUN = "may still run"
 
 
 async def settle(world: World) -> float:
     """Return, once no deployment is open, for how long one stood still since the last fault.
 
-    That is the longest time, in seconds, between two changes of an open deployment. Gives up after
-    `SETTLE_SECONDS`, with infinity.
+    That is the longest time, in seconds, between two changes of an open deployment that does not
+    wait for others. Gives up after `SETTLE_SECONDS`, with infinity.
     """
     loop = asyncio.get_running_loop()
     began, longest = loop.time(), 0.0
@@ -28,7 +46,7 @@ async def settle(world: World) -> float:
         for each in still_open:
             name, version = each["metadata"]["name"], each["metadata"]["resourceVersion"]
             known = changed.get(name, ("", now if name in changed else began))
-            if known[0] == version:
+            if known[0] == version and not _data(each)["queued"]:
                 longest = max(longest, now - known[1])
             else:
                 changed[name] = (version, now)
@@ -38,45 +56,121 @@ async def settle(world: World) -> float:
     return float("inf")
 
 
-async def problems(world: World, tools: list[Tool], stood_still: float) -> list[str]:
+async def problems(
+    world: World, observer: Observer, tools: list[Tool], stood_still: float
+) -> list[str]:
     """Return all that is not as it must be."""
-    found = [each for tool in tools for each in tool.wrong]
-    deployments = {
-        each["metadata"]["name"]: _data(each) for each in await world.documents("deployment")
-    }
+    builds = await world.state()
+    found = [*observer.wrong, *(each for tool in tools for each in tool.wrong)]
+    for name, record in observer.records.items():
+        found += _of_record(name, record, builds)
+    found += _of_ids(observer.records, builds)
     for tool in tools:
-        found += [
-            f"{deploy_id} was acknowledged and is gone"
-            for deploy_id in tool.acknowledged
-            if deploy_id not in deployments
-        ]
-    for name, data in deployments.items():
-        for component, build in data["builds"].items():
-            if build["status"] not in _FINAL:
-                found.append(f"{name}/{component} is {build['status']}")
-            if build["status"] != "FINISHED":
-                found.append(f"{name}/{component} ended {build['status']}: {build['message']}")
-            if build.get("claim"):
-                found.append(f"{name}/{component} is left claimed")
-    ids = [build["build-id"] for data in deployments.values() for build in data["builds"].values()]
-    if len(set(ids)) != len(ids):
-        found.append(f"{len(ids) - len(set(ids))} builds belong to two deployments")
-    started = await world.started()
-    twice = {what: number for what, number in started.items() if number != 1}
-    found += [f"{what} was started {number} times" for what, number in twice.items()]
-    if sum(started.values()) != len(ids):
-        found.append(f"{sum(started.values())} builds were started for {len(ids)}")
+        found += _of_tool(tool, observer.records)
     configurations = {
         each["metadata"]["namespace"]: _data(each)["config"]
         for each in await world.documents("config")
     }
     for tool in tools:
-        possible = [each for each in (tool.configured, *tool.attempted) if each is not None]
-        if configurations.get(f"tool-{tool.name}") not in possible:
+        if configurations.get(f"tool-{tool.name}") not in (tool.configured, *tool.attempted):
             found.append(f"{tool.name}: the configuration is not one that it gave")
     if stood_still > STILL_SECONDS:
         found.append(f"a deployment stood still for {stood_still:.0f} s after the last fault")
     return found
+
+
+def _of_record(name: str, record: Record, builds: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """What is wrong with a deployment, by what it says itself and by what the builder says."""
+    if not (record.sealed or record.removed):
+        yield f"{name} is not settled"
+    for component, build in record.builds.items():
+        where, status, message = f"{name}/{component}", build["status"], build["message"]
+        if status not in FINAL:
+            yield f"{where} is {status}"
+        if build.get("claim"):
+            yield f"{where} is left claimed"
+        there = builds.get(build["build-id"], {})
+        outcome, of = there.get("status", ""), there.get("of")
+        ref = record.data["config"]["components"][component]["build"]["ref"]
+        # One that was lost is built anew from the commit that it was built from.
+        own = {f"{record.tool}/{component}@{each}" for each in (ref, commit_of(ref))}
+        if build["build-id"] and of not in own:
+            yield f"{where} has a build of {of}"
+        if not _agree(status, message, outcome, record, removed=there.get("removed", True)):
+            yield f"{where} is {status} ({message}), and the builds service says {outcome!r}"
+
+
+def _agree(status: str, message: str, outcome: str, record: Record, *, removed: bool) -> bool:
+    """Whether a build can be so, where the builds service has that outcome; "" where it has none.
+
+    It may have been removed there since then, but was never told to be anything else.
+    """
+    if status == "FINISHED":
+        return outcome == "BUILD_SUCCESS"
+    if status == "CANCELLED":
+        given_up = outcome == "BUILD_SUCCESS" and (
+            MAY_RUN in message or record.data["cancel-requested"]
+        )
+        return bool(record.data["cancel-requested"]) and (
+            outcome in ("BUILD_CANCELLED", "") or given_up
+        )
+    if message.startswith(LOST):
+        return removed and outcome != "BUILD_RUNNING"
+    if message.startswith(TOO_LONG):
+        return outcome == "BUILD_CANCELLED"
+    return message.startswith(TOO_LATE) and outcome != "BUILD_RUNNING"
+
+
+def _of_ids(records: dict[str, Record], builds: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Builds of two deployments, of none, and second ones of a component."""
+    holders = Counter(
+        build_id for record in records.values() for ids in record.ids.values() for build_id in ids
+    )
+    for build_id, number in holders.items():
+        if number > 1:
+            yield f"{build_id} belongs to {number} components"
+    for build_id, build in builds.items():
+        if build["status"] == "BUILD_RUNNING":
+            yield f"{build_id} of {build['of']} still runs"
+        if build_id not in holders and not build["removed"]:
+            yield f"{build_id} of {build['of']} was started, and no deployment has known it"
+    for name, record in records.items():
+        for component, ids in record.ids.items():
+            yield from (
+                f"{name}/{component} was built again, though {each} was not lost"
+                for each in ids[:-1]
+                if not builds[each]["removed"]
+            )
+
+
+def _of_tool(tool: Tool, records: dict[str, Record]) -> Iterator[str]:
+    """What is wrong with what a tool was told."""
+    for deploy_id in tool.acknowledged:
+        if deploy_id not in records:
+            yield f"{deploy_id} was acknowledged and never stored"
+    for deploy_id in tool.missed:
+        if deploy_id in records and not records[deploy_id].removed:
+            yield f"{deploy_id} was not found, and is there"
+    for deploy_id in tool.cancelled:
+        if not records[deploy_id].data["cancel-requested"]:
+            yield f"{deploy_id} has forgotten that it was cancelled"
+    for key, ids in tool.keyed.items():
+        if len(set(ids)) > 1:
+            yield f"the key {key} stands for {sorted(set(ids))}"
+    own = {name: record for name, record in records.items() if record.tool == tool.name}
+    made = Counter(
+        record.data["config"]["components"]["web"]["build"]["ref"]
+        for record in own.values()
+        if not record.data.get("cancel-reason", "").startswith(TWICE)
+    )
+    for ref, number in made.items():
+        if number > 1:
+            yield f"{tool.name}: {number} deployments were made of {ref}"
+    for name, record in own.items():
+        reason = record.data.get("cancel-reason", "")
+        known = reason.startswith(REASONS) or (not reason and name in tool.tried_to_cancel)
+        if record.data["cancel-requested"] and not known:
+            yield f"{name} was cancelled, {reason or 'and nobody has said so'}"
 
 
 def _sealed(secret: dict[str, Any]) -> bool:

@@ -1,6 +1,9 @@
 """What tools do all the time: configure, deploy, look; at whichever instance answers."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -9,6 +12,33 @@ import aiohttp
 
 COMPONENTS = ("web", "worker")
 PATIENCE = aiohttp.ClientTimeout(total=40)
+CALM_SECONDS = 60.0
+"""How long something may take that takes no time while nothing goes wrong."""
+
+OUTAGE = (0, 503, 504)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How often a tool does what not every tool does."""
+
+    keys: float = 0.0
+    cancels: float = 0.0
+    hurries: float = 0.0
+    """Deploys the next before the one before has ended."""
+
+    reads: float = 0.0
+    """Reads a log or events, and leaves in the middle."""
+
+    deletes: float = 0.0
+    """Deletes the configuration."""
+
+    impatient: float = 0.0
+    """Does not want to wait in a queue."""
+
+
+PLAIN = Habits()
+WILD = Habits(keys=0.5, cancels=0.15, hurries=0.5, reads=0.3, deletes=0.05, impatient=0.3)
 
 
 @dataclass
@@ -18,11 +48,20 @@ class Tool:
     name: str
     urls: list[str]
     random: Random
+    habits: Habits = PLAIN
     acknowledged: list[str] = field(default_factory=list)
+    keyed: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    refs: dict[str, str] = field(default_factory=dict)
+    cancelled: set[str] = field(default_factory=set)
+    tried_to_cancel: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
     configured: dict[str, Any] | None = None
-    attempted: list[dict[str, Any]] = field(default_factory=list)
+    attempted: list[dict[str, Any] | None] = field(default_factory=list)
     requests: int = 0
     failures: int = 0
+    refused: int = 0
+    left: int = 0
+    deleted: int = 0
     wrong: list[str] = field(default_factory=list)
 
     async def work(self, stop: asyncio.Event) -> None:
@@ -36,10 +75,14 @@ class Tool:
                 # by what it is of.
                 if not await self._configure(session, f"v{number}"):
                     continue
-                data = await self._ask(session, "POST", "deploy", status=201)
-                if data is not None:
-                    self.acknowledged.append(data["deploy-id"])
-                    await self._look(session, data["deploy-id"], stop)
+                deploy_id = await self._deploy(session, f"v{number}")
+                if deploy_id is not None:
+                    await self._go_on(session, deploy_id, stop)
+                if self._happens(self.habits.deletes):
+                    await self._delete_configuration(session, stop)
+
+    def _happens(self, often: float) -> bool:
+        return self.random.random() < often
 
     async def _configure(self, session: aiohttp.ClientSession, ref: str) -> bool:
         url = f"https://git.example.org/{self.name}"
@@ -48,7 +91,7 @@ class Tool:
             "components": {each: {"build": build, "run": {"command": "x"}} for each in COMPONENTS}
         }
         self.attempted.append(given)
-        data = await self._ask(session, "POST", "config", json=given)
+        _, data = await self._ask(session, "POST", "config", json=given)
         if data is None:
             return False
         if data != given:
@@ -56,29 +99,127 @@ class Tool:
         self.configured, self.attempted = given, []
         return True
 
+    async def _deploy(self, session: aiohttp.ClientSession, ref: str) -> str | None:
+        """Deploy; with a key, until an answer has come. Return the id."""
+        asked: dict[str, Any] = {}
+        if self._happens(self.habits.impatient):
+            asked["json"] = {"when-busy": self.random.choice(("supersede", "reject"))}
+        key = f"{self.name}-{ref}" if self._happens(self.habits.keys) else None
+        if key:
+            asked["headers"] = {"Idempotency-Key": key}
+        repeats = 20 if key else 1
+        for _ in range(repeats):
+            status, data = await self._ask(session, "POST", "deploy", {409}, **asked)
+            if data is not None:
+                break
+            if status not in OUTAGE:
+                self.refused += 1
+                return None
+        else:
+            return None
+        deploy_id: str = data["deploy-id"]
+        self.acknowledged.append(deploy_id)
+        self.refs[deploy_id] = ref
+        if key:
+            self.keyed[key].append(deploy_id)
+            _, data = await self._ask(session, "POST", "deploy", **asked)
+            if data is not None:
+                self.keyed[key].append(data["deploy-id"])
+        return deploy_id
+
+    async def _go_on(
+        self, session: aiohttp.ClientSession, deploy_id: str, stop: asyncio.Event
+    ) -> None:
+        if self._happens(self.habits.reads):
+            await self._read_and_leave(session, deploy_id)
+        if self._happens(self.habits.cancels):
+            await self._cancel(session, deploy_id)
+        if not self._happens(self.habits.hurries):
+            await self._look(session, deploy_id, stop)
+
     async def _look(
         self, session: aiohttp.ClientSession, deploy_id: str, stop: asyncio.Event
     ) -> None:
         while not stop.is_set():
-            data = await self._ask(session, "GET", f"deploy/{deploy_id}?wait=5")
+            status, data = await self._ask(session, "GET", f"deploy/{deploy_id}?wait=5", {404})
             if data is not None and data["status"] not in ("PENDING", "RUNNING"):
                 return
+            if status == 404:
+                self.missed.add(deploy_id)
+                return
+
+    async def _cancel(self, session: aiohttp.ClientSession, deploy_id: str) -> None:
+        await asyncio.sleep(self.random.uniform(0, 1))
+        self.tried_to_cancel.add(deploy_id)
+        status, data = await self._ask(session, "PUT", f"deploy/{deploy_id}/cancel", {404, 409})
+        if data is not None:
+            self.cancelled.add(deploy_id)
+        if status == 404:
+            self.missed.add(deploy_id)
+
+    async def _read_and_leave(self, session: aiohttp.ClientSession, deploy_id: str) -> None:
+        """Read the log of a build, or events, for a moment."""
+        component = self.random.choice(COMPONENTS)
+        what = self.random.choice((f"builds/{component}/log?follow=true", "events"))
+        seconds = self.random.uniform(0.1, 2)
+        self.left += 1
+        with suppress(aiohttp.ClientError, TimeoutError):
+            url = self._url(f"deploy/{deploy_id}/{what}")
+            async with asyncio.timeout(seconds), session.get(url) as response:
+                await response.content.read()
+
+    async def _delete_configuration(
+        self, session: aiohttp.ClientSession, stop: asyncio.Event
+    ) -> None:
+        """Delete it, and see that what waits ends, and that nothing can be deployed."""
+        self.attempted.append(None)
+        _, data = await self._ask(session, "DELETE", "config", {404})
+        if data is None:
+            return
+        self.configured, self.attempted = None, []
+        self.deleted += 1
+        _, data = await self._ask(session, "POST", "deploy", {404})
+        if data is not None:
+            self.wrong.append(f"{self.name}: {data['deploy-id']} was made without a configuration")
+        until = asyncio.get_running_loop().time() + CALM_SECONDS
+        while not stop.is_set():
+            _, data = await self._ask(session, "GET", "deploy")
+            if data is not None and not any(_waits(each) for each in data["deployments"]):
+                return
+            if asyncio.get_running_loop().time() > until:
+                self.wrong.append(f"{self.name}: something waits without a configuration")
+                return
+            await asyncio.sleep(1)
+
+    def _url(self, path: str) -> str:
+        return f"{self.random.choice(self.urls)}/api/v1/tool/{self.name}/{path}"
 
     async def _ask(
-        self, session: aiohttp.ClientSession, method: str, path: str, status: int = 200, **more: Any
-    ) -> Any:
-        """Return the data of an answer; None where there was none, or it was one of an outage."""
+        self,
+        session: aiohttp.ClientSession,
+        method: str,
+        path: str,
+        expected: Collection[int] = (),
+        **more: Any,
+    ) -> tuple[int, Any]:
+        """Return the status and the data; 0 where nothing was answered, no data where it failed."""
         self.requests += 1
-        url = f"{self.random.choice(self.urls)}/api/v1/tool/{self.name}/{path}"
+        status = 0
         try:
-            async with session.request(method, url, **more) as response:
-                if response.status == status:
-                    return (await response.json())["data"]
-                if response.status not in (503, 504):
+            async with session.request(method, self._url(path), **more) as response:
+                status = response.status
+                if status in (200, 201):
+                    return status, (await response.json())["data"]
+                if status not in (*OUTAGE, *expected):
                     text = (await response.text())[:300]
-                    self.wrong.append(f"{method} {path}: {response.status} {text}")
+                    self.wrong.append(f"{method} {path}: {status} {text}")
         except (aiohttp.ClientError, TimeoutError):
-            pass
-        self.failures += 1
-        await asyncio.sleep(0.2)
-        return None
+            status = 0
+        if status in OUTAGE:
+            self.failures += 1
+            await asyncio.sleep(0.2)
+        return status, None
+
+
+def _waits(deployment: dict[str, Any]) -> bool:
+    return bool(deployment.get("message") == "waits for its turn")

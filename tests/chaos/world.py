@@ -6,7 +6,8 @@ import shutil
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -18,33 +19,38 @@ from aiohttp import web
 from kubernetes_asyncio import client, config
 
 from helm.check import rendered
+from tests.chaos.ways import Way
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer, free_port
 from tests.cluster.conftest import PREFIX, RBAC, apply
-from tests.cluster.proxy import Proxy, cut, lose_answer
+from tests.cluster.newer import command, make_newer
 
 INSTANCES = 3
 NAMESPACE = "components"
-LAUNCH_SECONDS = 15
+LAUNCH_SECONDS = 12
+SETTLING_SECONDS = 18
+"""How long a start that was not answered is in doubt; longer than what comes late takes."""
+
+LATE_SECONDS = 12
 BUILD_SECONDS = 1.5
-CUT = 0.01
-"""How often a connection to the API server is cut, before or after it has carried a call out."""
+BUILD_TIMEOUT = 20
+DEPLOYMENT_TIMEOUT = 45
+"""How long a deployment may take, in seconds: the longest limit there is."""
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
-COMPONENTS = Path(sys.executable).with_name("components")
+ROOT = Path(__file__).parents[2]
 
 
-@dataclass
-class Faulty(Proxy):
-    """A way to the API server on which connections are cut at random, while `rate` is not 0."""
+@dataclass(frozen=True)
+class Limits:
+    """How many deployments of a tool may run and wait, and how many are kept."""
 
-    random: Random = field(default_factory=Random)
-    rate: float = 0.0
+    running: int = 0
+    queued: int = 5
+    kept: int = 4
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        if self.random.random() < self.rate:
-            fault = self.random.choice((cut, lose_answer))
-            return await fault(self, request)
-        return await self.forward(request)
+
+UNLIMITED = Limits()
+LIMITED = Limits(running=1, queued=2, kept=5)
 
 
 @dataclass
@@ -53,9 +59,11 @@ class World:
 
     directory: Path
     random: Random
+    limits: Limits = UNLIMITED
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(INSTANCES)])
     instances: list[Process | None] = field(default_factory=lambda: [None] * INSTANCES)
-    done: dict[str, int] = field(default_factory=lambda: {"killed": 0, "suspended": 0})
+    ways: list[Way] = field(default_factory=list)
+    newer: set[int] = field(default_factory=lambda: {0})
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
@@ -72,9 +80,12 @@ class World:
         for name in (NAMESPACE, *(PREFIX + tool for tool in tools)):
             await apply(self.admin, "/api/v1/namespaces", {"metadata": {"name": name}})
         await self._rights()
-        await self._proxy()
+        for number in range(INSTANCES):
+            await self._way(number)
         self.builds_port = free_port()
         await self._builds()
+        (self.directory / "newer").mkdir()
+        self.newer_version = make_newer(self.directory / "newer")
         for number in range(INSTANCES):
             await self.launch(number)
 
@@ -96,10 +107,10 @@ class World:
                 where = f"{RBAC}/namespaces/{namespace}" if namespace else RBAC
                 await apply(self.admin, f"{where}/{kind}", each)
 
-    async def _proxy(self) -> None:
-        self.proxy = Faulty(self.server.url, random=self.random)
+    async def _way(self, number: int) -> None:
+        way = Way(self.server.url, random=Random(self.random.random()))
         app = web.Application(client_max_size=2**22)
-        app.router.add_route("*", "/{path:.*}", self.proxy.handle)
+        app.router.add_route("*", "/{path:.*}", way.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self.stack.push_async_callback(runner.cleanup)
@@ -108,30 +119,44 @@ class World:
         kubeconfig = yaml.safe_load(self.server.kubeconfig(SERVICE).read_text())
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         kubeconfig["clusters"][0]["cluster"] = {"server": address}
-        (self.directory / "proxied.kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+        self._kubeconfig(number).write_text(yaml.safe_dump(kubeconfig))
+        self.ways.append(way)
+
+    def _kubeconfig(self, number: int) -> Path:
+        return self.directory / f"way-{number}.kubeconfig"
 
     async def _builds(self) -> None:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "tests.builders.toolforge.builds_service",
-            f"--port={self.builds_port}", f"--seconds={BUILD_SECONDS}", "--latency=0.1",
-            "--fail=0.02", "--cut=0.02", "--kept=100000", f"--seed={self.random.randrange(2**31)}",
+        self.builds = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tests.builders.toolforge",
+            f"--port={self.builds_port}", f"--seconds={BUILD_SECONDS}", "--endless=0.01",
+            "--latency=0.1", "--hesitate=0.01", "--fail=0.02", "--cut=0.02", "--html=0.01",
+            "--slow=0.02", "--late=0.01", f"--late-seconds={LATE_SECONDS}",
+            f"--seed={self.random.randrange(2**31)}",
             stdout=DEVNULL, stderr=DEVNULL,
         )  # fmt: skip
-        self.stack.push_async_callback(_stop, process)
+        self.stack.push_async_callback(_stop, self.builds)
 
     async def launch(self, number: int) -> None:
-        """Start an instance; the clock of the last one is an hour ahead, where that can be done."""
+        """Start an instance; the clock of the last one is an hour ahead, where that can be done.
+
+        The first is of a newer version.
+        """
         env = {
             **os.environ,
-            "KUBECONFIG": str(self.directory / "proxied.kubeconfig"),
+            "KUBECONFIG": str(self._kubeconfig(number)),
             "COMPONENTS_PORT": str(self.ports[number]),
             "COMPONENTS_STORE": "kubernetes",
             "COMPONENTS_BUILDER": "toolforge",
             "COMPONENTS_TOOLFORGE_URL": f"http://127.0.0.1:{self.builds_port}",
+            "COMPONENTS_TOOLFORGE_START_TIMEOUT": str(SETTLING_SECONDS),
             "COMPONENTS_MEMBERS": "kubernetes",
             "COMPONENTS_MEMBERS_NAMESPACE": NAMESPACE,
             "COMPONENTS_LAUNCH_TIMEOUT": str(LAUNCH_SECONDS),
-            "COMPONENTS_DEPLOYMENTS_KEPT": "400",
+            "COMPONENTS_BUILD_TIMEOUT": str(BUILD_TIMEOUT),
+            "COMPONENTS_DEPLOYMENT_TIMEOUT": str(DEPLOYMENT_TIMEOUT),
+            "COMPONENTS_MAX_RUNNING": str(self.limits.running),
+            "COMPONENTS_MAX_QUEUED": str(self.limits.queued),
+            "COMPONENTS_DEPLOYMENTS_KEPT": str(self.limits.kept),
             "COMPONENTS_WRITES_PER_MINUTE": "0",
             "COMPONENTS_READS_PER_MINUTE": "0",
             "COMPONENTS_MAX_HELD": "0",
@@ -139,44 +164,43 @@ class World:
         if number == INSTANCES - 1 and Path(FAKETIME).exists():
             env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1"}
         log = (self.directory / f"instance-{number}.log").open("ab")
+        version = self.newer_version if number in self.newer else ROOT
         with log:
             self.instances[number] = await asyncio.create_subprocess_exec(
-                COMPONENTS, "serve", env=env, stderr=log
+                *command("serve"), env=env, stderr=log, cwd=version
             )
 
-    async def disturb(self, until: float) -> None:
-        """Kill, suspend and cut at random moments until the loop's time `until`; then mend all."""
-        loop = asyncio.get_running_loop()
-        self.proxy.rate = CUT
-        while loop.time() < until:
-            await asyncio.sleep(self.random.uniform(2, 6))
-            if self.random.random() < 0.25:
-                await self._suspend()
-            else:
-                await self._kill()
-        self.proxy.rate = 0.0
+    async def end(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:
+        """End an instance, and return once it has ended."""
+        await _stop(self.instances[number], how)
 
-    async def _kill(self) -> None:
-        number = self.random.randrange(INSTANCES)
-        await _stop(self.instances[number], signal.SIGKILL)
-        self.done["killed"] += 1
-        await asyncio.sleep(self.random.uniform(0, 3))
-        await self.launch(number)
+    async def upgrade(self, number: int) -> None:
+        """Put the newer version in the place of an instance, as a rolling upgrade does."""
+        if number not in self.newer:
+            self.newer.add(number)
+            await self.end(number, signal.SIGTERM)
+            await self.launch(number)
 
-    async def _suspend(self) -> None:
-        self.server.signal(signal.SIGSTOP)
-        self.done["suspended"] += 1
-        try:
-            await asyncio.sleep(self.random.uniform(1, 6))
-        finally:
-            self.server.signal(signal.SIGCONT)
+    def misbehave(self, *, bad: bool) -> None:
+        """Let things go wrong, or not, on the ways to the API server."""
+        for each in self.ways:
+            each.bad = bad
 
-    async def started(self) -> dict[str, int]:
-        """Return how many builds were started, by what for."""
-        url = f"http://127.0.0.1:{self.builds_port}/started"
+    async def mend(self) -> None:
+        """Let nothing go wrong any more."""
+        self.misbehave(bad=False)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"http://127.0.0.1:{self.builds_port}/mend"),
+        ):
+            pass
+
+    async def state(self) -> dict[str, dict[str, Any]]:
+        """Return every build that the builds service has ever started, by id, as it is now."""
+        url = f"http://127.0.0.1:{self.builds_port}/state"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
-            counts: dict[str, int] = await response.json()
-        return counts
+            builds: dict[str, dict[str, Any]] = await response.json()
+        return builds
 
     async def documents(self, kind: str) -> list[dict[str, Any]]:
         """Return the Secrets of all documents of a kind, as the API server has them."""
@@ -186,11 +210,25 @@ class World:
         items: list[dict[str, Any]] = (await answer.json())["items"]
         return items
 
+    async def sealed(self) -> int:
+        """Return how many deployments are settled and stay."""
+        return sum(bool(each.get("immutable")) for each in await self.documents("deployment"))
+
     async def stop(self) -> None:
         """End everything."""
         for each in self.instances:
             await _stop(each, signal.SIGKILL)
         await self.stack.aclose()
+
+
+@asynccontextmanager
+async def stopped(process: Process) -> AsyncIterator[None]:
+    """Keep a process from doing anything, without its ending."""
+    process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
 
 
 async def _stop(process: Process | None, number: signal.Signals = signal.SIGTERM) -> None:

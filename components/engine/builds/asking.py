@@ -73,10 +73,8 @@ def _news(engine: Engine, build: Build, state: BuildState, now: datetime) -> Bui
             message=message, commit=build.commit, attempt=build.attempt, lost=build.lost + 1
         )
     new = observed(build, state, now)
-    # Between two answers there is a heartbeat at most, unless nobody could ask.
-    gap = now - build.seen if build.seen else 2 * engine.limits.heartbeat
-    if gap > 2 * engine.limits.heartbeat:
-        new = replace(new, unasked=build.unasked + gap)
+    if build.seen and now - build.seen > engine.limits.gap:
+        new = replace(new, unasked=build.unasked + (now - build.seen))
     return new
 
 

@@ -8,6 +8,8 @@ moved on for that.
 from collections import Counter, deque
 from dataclasses import dataclass
 
+from components.engine.context import LONGEST_PAUSE
+
 Key = tuple[str, str]
 """A deployment: its tool, and its id."""
 
@@ -18,7 +20,7 @@ SHARE = 2
 """How many of one tool are, those that take long among them."""
 
 FIRST_PAUSE_SECONDS = 1.0
-MAX_PAUSE_SECONDS = 10.0
+MAX_PAUSE_SECONDS = LONGEST_PAUSE.total_seconds()
 """How long a deployment is left alone: short after a change, longer each time without one."""
 
 WAITING_PAUSE_SECONDS = 2.0

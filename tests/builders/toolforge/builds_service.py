@@ -1,25 +1,25 @@
-"""A stand-in for the builds service that keeps to what is relied on of it, for tests and by itself.
+"""A stand-in for the builds service: it keeps to what is relied on; `__main__` runs one by itself.
 
-    python -m tests.builders.toolforge.builds_service --port 9000 --seconds 2 --cut 0.05 --seed 1
-
-Slots, retention, how long builds take, latency and faults can be set. It counts what it carried
-out: `GET /started` answers, for each image of each tool, how many builds were started. A start that
-has begun is carried out, whether or not anybody still waits for its answer.
+Slots, retention, how long builds take, latency and faults can be set. It remembers what it carried
+out: `GET /started` answers, for each image of each tool, how many builds were started, and
+`GET /state` every build there ever was, how it goes, and whether it has been removed; `POST /mend`
+ends all faults. A start that has begun is carried out, whether or not anybody still waits for its
+answer.
 """
 
-import argparse
 import asyncio
+import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from random import Random
 from typing import Any
 
 from aiohttp import web
 
-from tests.builders.toolforge.misbehaving import Fault, Html, Misbehaving, at_once, refusal
+from tests.builders.toolforge.misbehaving import Misbehaving, at_once, refusal
 
 REFUSED_REF = "no-such-ref"
 """The ref that this service cannot resolve."""
@@ -59,7 +59,7 @@ class Build:
             "message": "",
             "parameters": self.parameters,
             "destination_image": image,
-            "resolved_ref": "0123456789abcdef0123456789abcdef01234567",
+            "resolved_ref": commit_of(self.parameters.get("ref")),
             **times,
         }
 
@@ -83,7 +83,9 @@ class BuildsService(Misbehaving):
         self.kept = kept
         self.successes_kept = successes_kept
         self.seconds = seconds
+        self.endless: Callable[[], bool] = lambda: False
         self.builds: list[Build] = []
+        self.ever: dict[str, Build] = {}
         self.started: Counter[str] = Counter()
         self.most_running: Counter[str] = Counter()
         self.resolving: Callable[[str], Awaitable[object]] = at_once
@@ -106,6 +108,8 @@ class BuildsService(Misbehaving):
                 web.get(tool + "/{id}/logs", self._logs),
                 web.get("/builds/v1/healthz", self._health),
                 web.get("/started", self._counts),
+                web.get("/state", self._state),
+                web.post("/mend", self._mend),
             ]
         )
         return app
@@ -115,12 +119,15 @@ class BuildsService(Misbehaving):
         async with self._readers_changed:
             await self._readers_changed.wait_for(lambda: self.readers == number)
 
-    def of(self, tool: str) -> list[Build]:
-        """The builds of a tool that are kept, having ended those whose time has come."""
+    def _end_what_is_due(self) -> None:
         now = asyncio.get_running_loop().time()
         for build in self.builds:
             if not build.is_final and build.ends is not None and now >= build.ends:
                 build.end("BUILD_SUCCESS")
+
+    def of(self, tool: str) -> list[Build]:
+        """The builds of a tool that are kept, having ended those whose time has come."""
+        self._end_what_is_due()
         ended = [each for each in self.builds if each.tool == tool and each.is_final]
         for old in ended[: max(0, len(ended) - self.kept)]:
             self.builds.remove(old)
@@ -155,11 +162,16 @@ class BuildsService(Misbehaving):
             parameters,
             "BUILD_RUNNING",
             datetime.now(UTC),
-            None if self.seconds is None else now + self.seconds,
+            None if self.seconds is None or self.endless() else now + self.seconds,
             lines=["[step-clone] cloning"],
         )
         self.builds.append(build)
-        new = {"name": build.id, "parameters": parameters, "resolved_ref": "0123456789abcdef"}
+        self.ever[build.id] = build
+        new = {
+            "name": build.id,
+            "parameters": parameters,
+            "resolved_ref": commit_of(parameters.get("ref")),
+        }
         return web.json_response({"new_build": new, "messages": {}})
 
     async def _list(self, request: web.Request) -> web.Response:
@@ -224,55 +236,33 @@ class BuildsService(Misbehaving):
     async def _counts(self, request: web.Request) -> web.Response:
         return web.json_response(self.started)
 
+    async def _state(self, request: web.Request) -> web.Response:
+        self._end_what_is_due()
+        kept = {each.id for each in self.builds}
+        return web.json_response(
+            {
+                each.id: {
+                    "of": _what(each.tool, each.parameters),
+                    "status": each.status,
+                    "removed": each.id not in kept,
+                }
+                for each in self.ever.values()
+            }
+        )
+
+    async def _mend(self, request: web.Request) -> web.Response:
+        self.latency, self.fault = lambda: 0, lambda: None
+        self.lateness = self.resolving = at_once
+        return web.json_response({})
+
+
+def commit_of(ref: str | None) -> str:
+    """Return the commit that a ref means here; a commit means itself."""
+    if ref and re.fullmatch(r"[0-9a-f]{40}", ref):
+        return ref
+    return hashlib.sha1((ref or "HEAD").encode(), usedforsecurity=False).hexdigest()
+
 
 def _what(tool: str, parameters: dict[str, Any]) -> str:
     ref = parameters.get("ref")
     return f"{tool}/{parameters.get('image_name')}" + (f"@{ref}" if ref else "")
-
-
-def main() -> None:
-    """Serve on loopback until told to stop."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--slots", type=int, default=4)
-    parser.add_argument("--kept", type=int, default=5, help="ended builds of a tool that are kept")
-    parser.add_argument(
-        "--successes-kept", type=int, default=1, help="of these, at the start of another"
-    )
-    parser.add_argument("--seconds", type=float, default=2.0, help="how long a build takes")
-    parser.add_argument("--latency", type=float, default=0.0, help="at most, before an answer")
-    parser.add_argument("--fail", type=float, default=0.0, help="how often 503 is answered")
-    parser.add_argument("--cut", type=float, default=0.0, help="how often a connection is cut")
-    parser.add_argument("--html", type=float, default=0.0, help="how often a gateway answers")
-    parser.add_argument("--slow", type=float, default=0.0, help="how often a ref takes its time")
-    parser.add_argument("--late", type=float, default=0.0, help="how often a cut call comes late")
-    parser.add_argument("--late-seconds", type=float, default=20.0, help="at most, for both")
-    parser.add_argument("--seed", type=int, default=0)
-    options = parser.parse_args()
-    random = Random(options.seed)
-    service = BuildsService(options.slots, options.kept, options.seconds, options.successes_kept)
-    service.latency = lambda: random.uniform(0, options.latency)
-
-    async def late() -> None:
-        await asyncio.sleep(random.uniform(0, options.late_seconds))
-
-    async def resolving(ref: str) -> None:
-        if random.random() < options.slow:
-            await late()
-
-    faults: dict[Fault, float] = {
-        "before": options.cut / 2,
-        "after": options.cut / 2,
-        "late": options.late,
-        503: options.fail,
-        Html(404): options.html / 2,
-        Html(200): options.html / 2,
-        0: max(0.0, 1 - options.cut - options.late - options.fail - options.html),
-    }
-    service.lateness, service.resolving = late, resolving
-    service.fault = lambda: random.choices([*faults], [*faults.values()])[0]
-    web.run_app(service.app(), host="127.0.0.1", port=options.port, access_log=None)
-
-
-if __name__ == "__main__":
-    main()

@@ -7,6 +7,9 @@ from typing import Any
 
 from aiohttp import web
 
+OWN_PATHS = ("/started", "/state", "/mend")
+"""Of the stand-in itself, where nothing goes wrong."""
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,7 +44,7 @@ class Misbehaving:
     async def misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Do the next fault, where the request can have one."""
         self.requests.append((request.method, request.path))
-        if request.path == "/started":
+        if request.path in OWN_PATHS:
             return await handler(request)
         tool = request.match_info.get("toolname")
         if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:

@@ -1,6 +1,7 @@
 """Deployments on the builds service, through our own API."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 from aiohttp import web
@@ -11,7 +12,9 @@ from backends.stores.memory import MemoryStore
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.toolforge.builds_service import BuildsService
+from tests.builders.toolforge.conftest import Serve
 from tests.conftest import ROOT
+from tests.factories import configuration
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
 
 EIGHT = ROOT / "examples/configurations/observatory.yaml"
@@ -43,3 +46,49 @@ async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes
     assert shown["status"] == "FINISHED"
     assert set(service.started.values()) == {1}
     assert len(service.started) == len({b["build-id"] for b in shown["builds"].values()})
+
+
+class SlowLists(BuildsService):
+    """A service whose list is slower than what the start of another build removes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._start_comes = asyncio.Event()
+
+    async def _start(self, request: web.Request) -> web.StreamResponse:
+        self._start_comes.set()
+        return await super()._start(request)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        self._start_comes.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await self._start_comes.wait()
+                await self.carried_out()
+        return await super()._list(request)
+
+
+async def test_six_components_on_four_slots_finish_though_what_has_succeeded_is_removed(
+    aiohttp_client: AiohttpClient, serve: Serve
+) -> None:
+    service = SlowLists()
+    app = create_app(Settings(reads_per_minute=0), MemoryStore(), await serve(service))
+    client = await aiohttp_client(app, headers=SUBJECT)
+    names = [f"part-{n}" for n in range(6)]
+    await answered(await client.post(CONFIG, json=configuration(*names)))
+    shown = await answered(await client.post(DEPLOY), 201)
+    assert len(service.builds) == 4
+    for build in service.builds[:3]:
+        build.end("BUILD_SUCCESS")
+    async with asyncio.timeout(30):
+        while len(service.ever) < len(names):
+            await answered(await client.get(f"{DEPLOY}/latest"))
+        for build in service.ever.values():
+            if not build.is_final:
+                build.end("BUILD_SUCCESS")
+        while shown["status"] in ("PENDING", "RUNNING"):
+            shown = await answered(await client.get(f"{DEPLOY}/latest"))
+    assert {name: each["status"] for name, each in shown["builds"].items()} == dict.fromkeys(
+        names, "FINISHED"
+    )
+    assert set(service.started.values()) == {1}

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -12,6 +14,7 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import cancel_deployment, delete_deployment
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
+from components.engine.loop.background import MAX_PAUSE_SECONDS
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -213,3 +216,15 @@ async def test_a_cancellation_wins_over_what_is_under_way(
     builder.gate.set()
     await asyncio.gather(showing, cancelling)
     assert (await show_deployment(engine, TOOL, deployment.id)).value.cancel_requested
+
+
+async def test_a_limit_that_is_short_holds_for_one_that_is_left_alone_between_questions(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    brief = replace(engine, limits=replace(engine.limits, build=timedelta(seconds=20)))
+    deployment = (await deployed(brief, "a")).value
+    builder.becomes(BuildStatus.RUNNING)
+    for _ in range(4):
+        await show_deployment(brief, TOOL, deployment.id)
+        clock.turn(MAX_PAUSE_SECONDS)
+    assert builder.cancelled["build-1"]

@@ -206,3 +206,17 @@ async def test_only_what_was_asked_is_what_a_key_stands_for(
     await create_deployment(engine, TOOL, Wish(description=""), key="other")
     keys = (await store.get(TOOL, QUEUE, QUEUE)).data["keys"]
     assert {each["asked"] for each in keys.values()} == {asked}
+
+
+async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back_without_a_fault(
+    engine: Engine,
+    store: CountingStore,
+    builder: ScriptedBuilder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    builder.gate.clear()
+    deployment = (await deployed(replace(engine, patience=0.01), "a")).value
+    await rewrite(store, deployment.id, **NEWER)
+    await engine.work.close()
+    (told,) = caplog.messages
+    assert "could not be given back" in told

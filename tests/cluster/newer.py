@@ -1,0 +1,50 @@
+"""A later version of the service, made from this one: it has another form, and a word of its own.
+
+Of a build that runs, it says `PUSHING`. That is all, and it is in the files themselves: nothing is
+changed while it runs.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+WORD = "PUSHING"
+
+_CHANGES = {
+    "components/engine/deployments/documents.py": (("\nFORM = 1\n", "\nFORM = 2\n"),),
+    "backends/builders/base.py": (
+        ('    RUNNING = "RUNNING"\n', f'    RUNNING = "RUNNING"\n    {WORD} = "{WORD}"\n'),
+        (
+            "(BuildStatus.PENDING, BuildStatus.RUNNING)",
+            f"(BuildStatus.PENDING, BuildStatus.RUNNING, BuildStatus.{WORD})",
+        ),
+    ),
+    "components/engine/deployments/merge.py": (
+        ("build.status is BuildStatus.RUNNING,", "build.status is not BuildStatus.PENDING,"),
+    ),
+    "backends/builders/toolforge/answers.py": (
+        ('"BUILD_RUNNING": BuildStatus.RUNNING', f'"BUILD_RUNNING": BuildStatus.{WORD}'),
+    ),
+}
+
+
+def make_newer(directory: Path) -> Path:
+    """Write the later version into a directory; return it: there, `command` runs that version."""
+    for package in ("components", "backends"):
+        ignored = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, directory / package, ignore=ignored)
+    for name, changes in _CHANGES.items():
+        file = directory / name
+        text = file.read_text()
+        for old, new in changes:
+            if text.count(old) != 1:
+                raise ValueError(f"{name} is no longer as it was: {old!r}")
+            text = text.replace(old, new)
+        file.write_text(text)
+    return directory
+
+
+def command(*arguments: str) -> tuple[str, ...]:
+    """Return the command line of the version that is in the directory in which it is run."""
+    return (sys.executable, "-c", "from components.cli import main; main()", *arguments)
