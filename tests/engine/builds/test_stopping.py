@@ -14,7 +14,7 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import cancel_deployment, delete_deployment
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
-from components.engine.loop.background import MAX_PAUSE_SECONDS
+from components.engine.loop.pacing import MAX_PAUSE_SECONDS
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
