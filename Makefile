@@ -13,12 +13,15 @@ PYTEST_ARGS ?= -n 3 --dist worksteal
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 # What only `make test-cluster` can reach; `make coverage` counts it.
 IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
+# Where no API server is named, nor a whole cluster (KUBECONFIG), one is built.
+ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || \
+  KUBEBUILDER_ASSETS=$$($(BIN)/python -m tests.cluster.assets) || exit 1; export KUBEBUILDER_ASSETS
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test test-cluster chaos soak coverage lint format openapi chart image pictures lock clean
+.PHONY: help install run demo test cluster-assets test-cluster chaos soak coverage lint format openapi chart image pictures lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(STAMP) ## Make .venv with everything in it; nothing to do when up to date
 
@@ -44,15 +47,14 @@ test: install ## Run all tests that need nothing else, with coverage
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/cluster $(COVERAGE)
 	$(BIN)/coverage report --omit='$(IN_CLUSTER)'
 
-test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or KUBECONFIG)
-	@[ -x "$$KUBEBUILDER_ASSETS/kube-apiserver" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || { \
-	  echo "These tests need a Kubernetes API server: set KUBEBUILDER_ASSETS to a directory with" >&2; \
-	  echo "etcd and kube-apiserver (setup-envtest fetches them), or KUBECONFIG to a cluster of" >&2; \
-	  echo "its own and COMPONENTS_TEST_CLUSTER=1 to say that they may use it." >&2; exit 1; }
-	$(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
+cluster-assets: install ## Build etcd and Kubernetes for the tests, once, and print where they are
+	@$(BIN)/python -m tests.cluster.assets
 
-chaos: install ## Kill, pause, cut and lie while 50 tools deploy (KUBEBUILDER_ASSETS; CHAOS_ARGS)
-	$(BIN)/python -m tests.chaos $(CHAOS_ARGS)
+test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS), or a built one
+	@$(ASSETS); set -x; $(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
+
+chaos: install ## Kill, pause, cut and lie while 50 tools deploy, on the same (CHAOS_ARGS)
+	@$(ASSETS); set -x; $(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
 soak: install ## Deploy for an hour, and see that nothing grows (SOAK_ARGS)
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)

@@ -87,8 +87,9 @@ class KubeConnection:
         return self._login.client
 
     async def ready(self) -> None:
-        """Return if the API server says that it is ready, its etcd included. Raises `KubeError`.
+        """Return if the API server says that it is ready. Raises `KubeError`.
 
+        What it says of its etcd may be some seconds old: it does not ask that for each question.
         The connection is not used again: where there are several API servers, the next question
         may go to another one.
         """

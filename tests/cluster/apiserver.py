@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 READY_SECONDS = 90
+STAGES = Path(__file__).with_name("stages.yaml")
 ADMINISTRATOR, SERVICE = "administrator", "components-api"
 TOOL_USERS = ("tool-alpha", "tool-beta")
 USERS = (ADMINISTRATOR, SERVICE, *TOOL_USERS)
@@ -28,7 +29,7 @@ def free_port() -> int:
 
 @dataclass
 class ApiServer:
-    """The two programs, and what it takes to speak to them as one of `USERS`."""
+    """The programs, and what it takes to speak to them as one of `USERS`."""
 
     assets: Path
     directory: Path
@@ -72,7 +73,6 @@ class ApiServer:
             f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
             f"--secure-port={self.port}",
             "--bind-address=127.0.0.1",
-            "--insecure-port=0",
             f"--cert-dir={self.directory / 'certificates'}",
             "--authorization-mode=RBAC",
             f"--token-auth-file={self.directory / 'tokens.csv'}",
@@ -110,15 +110,45 @@ class ApiServer:
             process.wait()
 
     def stop(self) -> None:
-        """End both."""
+        """End all."""
         for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGCONT)
             process.kill()
             process.wait()
         self.stack.close()
 
-    def kubeconfig(self, user: str) -> Path:
-        """Return a file that lets a client speak as `user`."""
+    def has(self, program: str) -> bool:
+        """Return whether there is such a program beside the two that there always are."""
+        return (self.assets / program).exists()
+
+    def start_controllers(self) -> None:
+        """Start what acts on objects: each controller as an account of its own, as in a cluster."""
+        self._run(
+            "kube-controller-manager",
+            f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
+            f"--service-account-private-key-file={self.directory / 'service-account.key'}",
+            "--use-service-account-credentials",
+            "--leader-elect=false",
+            "--secure-port=0",
+        )
+
+    def start_kubelets(self) -> None:
+        """Start what says of every Pod on every Node that it runs, and runs none."""
+        self._run(
+            "kwok",
+            f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
+            f"--config={STAGES}",
+            "--manage-all-nodes",
+        )
+
+    def end(self, program: str) -> None:
+        """End one of the programs."""
+        process = self.processes.pop(program)
+        process.kill()
+        process.wait()
+
+    def kubeconfig(self, user: str, token: str = "") -> Path:
+        """Return a file that lets a client speak as `user`: one of `USERS`, or with a token."""
         path = self.directory / f"{user}.kubeconfig"
         cluster = {
             "server": self.url,
@@ -129,7 +159,7 @@ class ApiServer:
             "kind": "Config",
             "current-context": "test",
             "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": user, "user": {"token": f"{user}-token"}}],
+            "users": [{"name": user, "user": {"token": token or f"{user}-token"}}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": user}}],
         }
         path.write_text(json.dumps(content))

@@ -3,6 +3,7 @@
 The rights of the service are those that the chart gives it; tests act as its user.
 """
 
+import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,6 +22,7 @@ from backends.members.base import Members
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
+from tests.cluster.installation import Installation, installed
 from tests.cluster.proxy import Proxy
 from tests.kube.stand_in import write_kubeconfig
 
@@ -50,6 +52,23 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         yield Cluster(server.kubeconfig, server)
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster_server(cluster: Cluster) -> ApiServer:
+    """The API server, where it is one of our own."""
+    if cluster.server is None:
+        pytest.skip("the whole of a cluster is only ours where it is our own")
+    return cluster.server
+
+
+@pytest.fixture(scope="module")
+def installation(cluster_server: ApiServer) -> Iterator[Installation]:
+    """The chart, for the tests of one module."""
+    with asyncio.Runner() as runner:
+        context = installed(cluster_server)
+        yield runner.run(context.__aenter__())
+        runner.run(context.__aexit__(None, None, None))
 
 
 @pytest.fixture

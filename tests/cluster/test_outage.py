@@ -5,6 +5,7 @@ import signal
 from collections.abc import AsyncIterator
 
 import pytest
+from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient
 from pytest_aiohttp.plugin import AiohttpClient
 
@@ -82,14 +83,15 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
 async def test_it_is_not_ready_while_etcd_is_gone(
     server: ApiServer, aiohttp_client: AiohttpClient, open_store: OpenStore
 ) -> None:
-    store = await open_store()
-    clients: list[TestClient] = [  # type: ignore[type-arg]
-        await aiohttp_client(create_app(Settings(), store, ScriptedBuilder())) for _ in range(2)
-    ]
-    await answered(await clients[0].get("/readyz"))
+    async def readiness() -> ClientResponse:
+        """What an instance says that has asked nobody before."""
+        app = create_app(Settings(), await open_store(), ScriptedBuilder())
+        client: TestClient = await aiohttp_client(app)  # type: ignore[type-arg]
+        return await client.get("/readyz")
+
+    await answered(await readiness())
     server.processes["etcd"].send_signal(signal.SIGSTOP)
     try:
-        # Another one, since what was found out is what is answered for a second.
-        await refused(await clients[1].get("/readyz"), 503)
+        await refused(await readiness(), 503)
     finally:
         server.processes["etcd"].send_signal(signal.SIGCONT)

@@ -1,0 +1,109 @@
+"""The chart's objects on a real API server, and the service with the rights that they give."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from pytest_aiohttp.plugin import AiohttpClient
+
+from backends.builders.base import BuildStatus
+from backends.kube.connection import KubeConnection
+from backends.members.kubernetes import KubernetesMembers
+from backends.stores.kubernetes import KubernetesStore
+from components.http.app import create_app
+from components.settings import Settings
+from helm.check import NAMESPACE, VALUES, rendered
+from tests.builders.scripted import ScriptedBuilder
+from tests.cluster.apiserver import ApiServer
+from tests.cluster.conftest import PREFIX
+from tests.cluster.installation import Caller, Installation, applied, make_namespace
+from tests.factories import configuration
+from tests.http.conftest import HEADER, answered
+
+pytestmark = pytest.mark.timeout(60)
+
+REPLICAS = 2
+NOT_KUBERNETES = ("Certificate",)
+
+
+@pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem if path else "default")
+async def test_the_server_takes_every_object(
+    installation: Installation, values: Path | None
+) -> None:
+    for each in rendered(yaml.safe_load(values.read_text()) if values else {}):
+        if each["kind"] in NOT_KUBERNETES:
+            continue
+        if namespace := each["metadata"].get("namespace"):
+            await make_namespace(installation.admin, namespace)
+        status, answer = await applied(installation.admin, each, dryRun="All")
+        assert status in (200, 201), answer["message"]
+
+
+async def test_the_service_works_with_the_rights_of_its_account(
+    cluster_server: ApiServer, installation: Installation, aiohttp_client: AiohttpClient
+) -> None:
+    kubeconfig = str(cluster_server.kubeconfig("account", installation.account_token))
+    store = KubernetesStore(KubeConnection(kubeconfig), PREFIX)
+    members = KubernetesMembers(KubeConnection(kubeconfig), NAMESPACE)
+    builder = ScriptedBuilder()
+    await store.open()
+    await members.open()
+    tool = installation.tool
+    app = create_app(Settings(), store, builder, members)
+    client = await aiohttp_client(app, headers={HEADER: f"CN={tool},O=toolforge"})
+    base = f"/api/v1/tool/{tool}"
+    given = configuration("web", "api")
+    await answered(await client.get("/readyz"))
+    assert await answered(await client.post(f"{base}/config", json=given)) == given
+    created = await answered(await client.post(f"{base}/deploy"), 201)
+    builder.becomes(BuildStatus.FINISHED)
+    path = f"{base}/deploy/{created['deploy-id']}"
+    assert (await answered(await client.get(path)))["status"] == "FINISHED"
+    await answered(await client.delete(f"{base}/config"))
+    assert members.live() >= {members.own}
+    await members.close()
+    await store.close()
+
+
+@pytest.fixture
+def running(cluster_server: ApiServer) -> Iterator[None]:
+    """What makes Pods of a Deployment, and what says that they run."""
+    programs = ("kube-controller-manager", "kwok")
+    if not all(cluster_server.has(each) for each in programs):
+        pytest.skip("there are no controllers, or no kubelets, among these programs")
+    cluster_server.start_controllers()
+    cluster_server.start_kubelets()
+    yield
+    for each in programs:
+        cluster_server.end(each)
+
+
+@pytest.mark.usefixtures("running")
+async def test_its_pods_come_up_where_pods_are_restricted(installation: Installation) -> None:
+    admin = installation.admin
+    await admin.call("POST", "/api/v1/nodes", {"metadata": {"name": "one"}})
+    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
+    bound: set[str] = set()
+    for _ in range(REPLICAS):
+        event = await admin.until(
+            pods,
+            lambda event: event["object"]["metadata"]["name"] not in bound,
+            fieldSelector="spec.nodeName=",
+            labelSelector="app.kubernetes.io/name",
+        )
+        bound.add(event["object"]["metadata"]["name"])
+    for each in bound:
+        await bind(admin, f"{pods}/{each}/binding")
+    await admin.until(
+        f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
+        lambda event: event["object"]["status"].get("availableReplicas") == REPLICAS,
+    )
+
+
+async def bind(admin: Caller, path: str) -> None:
+    """Put a Pod on the one node, as a scheduler does."""
+    target = {"apiVersion": "v1", "kind": "Node", "name": "one"}
+    body = {"metadata": {"name": path.split("/")[-2]}, "target": target}
+    status, answer = await admin.call("POST", path, body)
+    assert status == 201, answer
