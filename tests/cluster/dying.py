@@ -22,7 +22,7 @@ from backends.stores.kubernetes import KubernetesStore
 from components.engine.context import Engine, Limits
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.finding import find
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from tests.cluster.conftest import PREFIX
 
 DIED = 9
@@ -87,7 +87,7 @@ async def main(kubeconfig: str, tool: str, url: str, step: int, when: str) -> No
         while not deployment.status.is_final:
             await asyncio.sleep(0.1)
             document = await find(engine, tool, deployment.id)
-            deployment = (await advance(engine, document)).value
+            deployment = (await reconcile(engine, document)).value
     finally:
         await builder.close()
         await store.close()

@@ -20,7 +20,7 @@ from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.reading import deployments_in
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore
@@ -71,7 +71,7 @@ async def finished(engine: Engine, tool: str) -> list[Deployment]:
             if not going_on:
                 return [each for _, each in found]
             for document in going_on:
-                await advance(engine, document)
+                await reconcile(engine, document)
             await asyncio.sleep(0.1)  # builds take a while
 
 

@@ -27,7 +27,7 @@ from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import Plan, plan
 from components.engine.deployments.pruning import prune, pruning, remove
 from components.engine.deployments.reading import deployment_of
-from components.engine.deployments.reconcile import carry_out
+from components.engine.deployments.reconcile import execute
 from components.engine.errors import Contended, NoDeployment, NoSuchTool
 from components.engine.instant import Instant
 from components.engine.queue.admission import end, supersede
@@ -193,7 +193,7 @@ async def _begin(
     elif ahead:
         info = (f"{document.name!r} {behind(ahead, engine.max_running)}", *info)
     try:
-        answer = await carry_out(engine, document, step, seconds=seconds)
+        answer = await execute(engine, document, step, seconds=seconds)
     except NotFound:
         raise NoDeployment(snapshot.tool, document.name) from None
     except (StoreError, Contended) as error:

@@ -35,7 +35,7 @@ LAST_WORDS_SECONDS = 2.0
 """How long what is broken off may take to say in the store what is known of it."""
 
 
-async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
+async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
     """Return the deployment in `document` as it is now, having stored what changed.
 
     One that waits is let in once it is its turn. The builder is asked first, and what it says is
@@ -63,7 +63,7 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
         start = answers.complete and engine.breaker.lets(deployment.tool)
         step = plan(known, at, engine.instance, engine.limits, start=start)
         if not is_news(deployment, step.deployment, engine.limits.heartbeat):
-            return await carry_out(engine, document, step, answers.warnings)
+            return await execute(engine, document, step, answers.warnings)
         try:
             document, stored = await write(engine, document, step.deployment)
         except (Conflict, Sealed):
@@ -74,18 +74,18 @@ async def advance(engine: Engine, document: Document) -> Answer[Deployment]:
             raise
         else:
             step = replace(step, deployment=stored)
-            return await carry_out(engine, document, step, answers.warnings)
+            return await execute(engine, document, step, answers.warnings)
     raise Contended(f"deployment {document.name!r}")
 
 
-async def carry_out(
+async def execute(
     engine: Engine,
     document: Document,
     step: Plan,
     warnings: tuple[str, ...] = (),
     seconds: float | None = None,
 ) -> Answer[Deployment]:
-    """Do what a plan says that `document` has, and store what came of it; see `advance`.
+    """Do what a plan says that `document` has, and store what came of it; see `reconcile`.
 
     What takes longer than `seconds` (`Engine.patience`) goes on, and what is stored is returned.
     """

@@ -13,7 +13,7 @@ from components.engine.context import Answer, Engine
 from components.engine.deployments.finding import find
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.reading import deployment_of
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from components.engine.errors import NoDeployment
 
 FRESH_SECONDS = 1.0
@@ -94,6 +94,6 @@ class Refresher:
 
     async def _look(self, document: Document) -> Answer[Deployment]:
         try:
-            return await advance(self._engine, document)
+            return await reconcile(self._engine, document)
         except NotFound:
             raise NoDeployment(document.tool, document.name) from None

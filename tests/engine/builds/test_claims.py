@@ -10,7 +10,7 @@ from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -59,10 +59,10 @@ async def test_what_an_instance_that_died_had_claimed_is_found_by_the_next(
     builder.gate.set()
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     other = replace(engine, instance="other")
-    assert (await advance(other, document)).value.builds["a"].build_id is None
+    assert (await reconcile(other, document)).value.builds["a"].build_id is None
     clock.turn(60)
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
-    assert (await advance(other, document)).value.builds["a"].build_id == "build-1"
+    assert (await reconcile(other, document)).value.builds["a"].build_id == "build-1"
     first, second = builder.requests
     assert (first.key, first.first_attempt) == (second.key, second.first_attempt)
     assert (first.repeated, second.repeated) == (False, True)
@@ -107,7 +107,7 @@ async def test_a_build_that_nobody_wants_any_more_once_it_is_started_is_cancelle
     clock.turn(4000)
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     other = replace(engine, instance="other", builder=ScriptedBuilder())
-    final = (await advance(other, document)).value
+    final = (await reconcile(other, document)).value
     assert final.builds["a"].status is BuildStatus.ERROR
     builder.gate.set()
     assert (await creating).value == final

@@ -18,7 +18,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import cancel_deployment
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from components.engine.errors import AlreadyFinal, NoDeployment
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
@@ -115,7 +115,7 @@ async def race(choices: list[int]) -> None:
     async def moving() -> None:
         for _ in range(4):
             for document in (await store.list(TOOL, DEPLOYMENT)).documents:
-                await advance(other, document)
+                await reconcile(other, document)
             await turns.turn()
 
     async def cancelling() -> Answer[Deployment]:
@@ -137,7 +137,7 @@ async def race(choices: list[int]) -> None:
     _, _, cancelled = await turns.until_done(create_deployment(one, TOOL), moving(), cancelling())
     for _ in range(5):
         (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
-        await turns.until_done(advance(one, document))
+        await turns.until_done(reconcile(one, document))
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     end = deployment_of(document)
     if isinstance(cancelled, AlreadyFinal):

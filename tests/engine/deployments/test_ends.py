@@ -11,7 +11,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.ends import NAMED, REASON_LENGTH
 from components.engine.deployments.operations import cancel_deployment
-from components.engine.deployments.reconcile import advance
+from components.engine.deployments.reconcile import reconcile
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed, show_deployment
@@ -70,7 +70,7 @@ async def test_of_several_who_see_the_end_one_tells(
     created = (await deployed(engine)).value
     builder.becomes(BuildStatus.FINISHED)
     document = await store.get(TOOL, DEPLOYMENT, created.id)
-    await asyncio.gather(*(advance(engine, document) for _ in range(5)))
+    await asyncio.gather(*(reconcile(engine, document) for _ in range(5)))
     assert len(ends(caplog)) == 1
 
 
