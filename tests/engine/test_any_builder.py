@@ -6,6 +6,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import looptime
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -180,4 +181,6 @@ class Deployments(RuleBasedStateMachine):
 
 
 Deployments.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-TestDeployments = Deployments.TestCase
+TestDeployments = pytest.mark.timeout(300)(
+    Deployments.TestCase
+)

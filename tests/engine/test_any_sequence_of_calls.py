@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, TypeVar
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -339,4 +340,4 @@ class Turns(RuleBasedStateMachine):
 
 
 Turns.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
-TestTurns = Turns.TestCase
+TestTurns = pytest.mark.timeout(300)(Turns.TestCase)

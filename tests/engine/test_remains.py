@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, TypeVar
 
 import looptime
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -296,4 +297,6 @@ class Remains(RuleBasedStateMachine):
 
 
 Remains.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
-TestRemains = Remains.TestCase
+TestRemains = pytest.mark.timeout(300)(
+    Remains.TestCase
+)

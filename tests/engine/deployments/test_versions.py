@@ -219,4 +219,4 @@ async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back
     await rewrite(store, deployment.id, **NEWER)
     await engine.work.close()
     (told,) = caplog.messages
-    assert "could not be given back" in told
+    assert "could not be stored" in told

@@ -19,10 +19,10 @@ from backends.stores.memory import MemoryStore
 from components.http.app import create_app
 from components.http.identity.access import OPEN_PATHS
 from components.settings import Settings
-from tests.conftest import unmeasured
+from tests.conftest import ROOT, unmeasured
 from tests.http.conftest import HEADER
 
-CONFIGURED = Path(__file__).parents[1] / "data/schemathesis.toml"
+CONFIGURED = ROOT / "tests/data/schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
