@@ -65,10 +65,13 @@ def cluster_server(cluster: Cluster) -> ApiServer:
 @pytest.fixture(scope="module")
 def installation(cluster_server: ApiServer) -> Iterator[Installation]:
     """The chart, for the tests of one module."""
-    with asyncio.Runner() as runner:
-        context = installed(cluster_server)
-        yield runner.run(context.__aenter__())
-        runner.run(context.__aexit__(None, None, None))
+    loop = asyncio.new_event_loop()  # none that pytest would take for its own
+    context = installed(cluster_server)
+    try:
+        yield loop.run_until_complete(context.__aenter__())
+        loop.run_until_complete(context.__aexit__(None, None, None))
+    finally:
+        loop.close()
 
 
 @pytest.fixture

@@ -165,7 +165,7 @@ async def installed(server: ApiServer) -> AsyncIterator[Installation]:
     try:
         for each in objects:
             status, answer = await applied(admin, each)
-            assert status == 201, answer
+            assert status in (200, 201), answer  # other tests leave the role behind
         account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/components-api/token"
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         _, answer = await admin.call("POST", account, request)
