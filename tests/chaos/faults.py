@@ -92,5 +92,7 @@ class Faults:
 
     async def _outage(self, random: Random) -> None:
         self.done[f"outages of the builds service, of more than {DEPLOYMENT_TIMEOUT} s"] += 1
-        async with stopped(self._world.builds):
-            await asyncio.sleep(random.uniform(*OUTAGE_SECONDS))
+        seconds = random.uniform(*OUTAGE_SECONDS)
+        # A process that is stopped would carry out what waits for it, later than may be.
+        await self._world.tell_builds("PUT", f"away/{seconds}")
+        await asyncio.sleep(seconds)

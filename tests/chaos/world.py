@@ -126,7 +126,7 @@ class World:
         return self.directory / f"way-{number}.kubeconfig"
 
     async def _builds(self) -> None:
-        self.builds = await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tests.builders.toolforge",
             f"--port={self.builds_port}", f"--seconds={BUILD_SECONDS}", "--endless=0.01",
             "--latency=0.1", "--hesitate=0.01", "--fail=0.02", "--cut=0.02", "--html=0.01",
@@ -134,7 +134,7 @@ class World:
             f"--seed={self.random.randrange(2**31)}",
             stdout=DEVNULL, stderr=DEVNULL,
         )  # fmt: skip
-        self.stack.push_async_callback(_stop, self.builds)
+        self.stack.push_async_callback(_stop, process)
 
     async def launch(self, number: int) -> None:
         """Start an instance; the clock of the last one is an hour ahead, where that can be done.
@@ -189,18 +189,18 @@ class World:
     async def mend(self) -> None:
         """Let nothing go wrong any more."""
         self.misbehave(bad=False)
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"http://127.0.0.1:{self.builds_port}/mend"),
-        ):
-            pass
+        await self.tell_builds("POST", "mend")
 
     async def state(self) -> dict[str, dict[str, Any]]:
         """Return every build that the builds service has ever started, by id, as it is now."""
-        url = f"http://127.0.0.1:{self.builds_port}/state"
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
-            builds: dict[str, dict[str, Any]] = await response.json()
+        builds: dict[str, dict[str, Any]] = await self.tell_builds("GET", "state")
         return builds
+
+    async def tell_builds(self, method: str, what: str) -> Any:
+        """Tell, or ask, the builds service something that only a stand-in knows."""
+        url = f"http://127.0.0.1:{self.builds_port}/{what}"
+        async with aiohttp.ClientSession() as session, session.request(method, url) as response:
+            return await response.json()
 
     async def documents(self, kind: str) -> list[dict[str, Any]]:
         """Return the Secrets of all documents of a kind, as the API server has them."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -207,3 +208,25 @@ async def test_of_those_who_have_gone_no_handler_is_left(
         await all_asked.wait()
         await visitors.leave()
         await in_flight.none.wait()
+
+
+async def test_whoever_goes_before_the_first_event_is_no_fault(
+    listening: tuple[InFlight, tuple[str, int]],
+    store: CountingStore,
+    builder: ScriptedBuilder,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await deployed(Engine(store, builder), "web")
+    in_flight, address = listening
+    builder.gate.clear()
+    visitors = Visitors(address)
+    async with asyncio.timeout(20), aiohttp.ClientSession() as session:
+        await visitors.ask(f"{DEPLOY}/latest/events", 1)
+        await builder.until_waiting(1)
+        await visitors.leave()
+        # After another answer, the service knows that they have gone.
+        async with session.get(f"http://{address[0]}:{address[1]}/healthz"):
+            pass
+        builder.gate.set()
+        await in_flight.none.wait()
+    assert "internal error" not in caplog.text

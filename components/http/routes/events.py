@@ -84,6 +84,9 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     if answer.value.status.is_final and known == answer.value.tag:
         # What makes an EventSource stop connecting again.
         return web.Response(status=HTTPStatus.NO_CONTENT)
+    if not is_there(request):
+        # Whoever asked did not wait for the first event; a stream begins with who reads it.
+        return web.Response()
     # `latest` is the same one to the end.
     show = partial(show_deployment, engine, refresher, tool, answer.value.id)
     patience = request.app[SETTINGS].request_timeout

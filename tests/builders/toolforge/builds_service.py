@@ -2,9 +2,9 @@
 
 Slots, retention, how long builds take, latency and faults can be set. It remembers what it carried
 out: `GET /started` answers, for each image of each tool, how many builds were started, and
-`GET /state` every build there ever was, how it goes, and whether it has been removed; `POST /mend`
-ends all faults. A start that has begun is carried out, whether or not anybody still waits for its
-answer.
+`GET /state` every build there ever was, how it goes, and whether it has been removed;
+`PUT /away/30` lets it do nothing for 30 s; `POST /mend` ends all faults. A start that has begun is
+carried out, whether or not anybody still waits for its answer.
 """
 
 import asyncio
@@ -109,6 +109,7 @@ class BuildsService(Misbehaving):
                 web.get("/builds/v1/healthz", self._health),
                 web.get("/started", self._counts),
                 web.get("/state", self._state),
+                web.put("/away/{seconds}", self._go_away),
                 web.post("/mend", self._mend),
             ]
         )
@@ -249,6 +250,10 @@ class BuildsService(Misbehaving):
                 for each in self.ever.values()
             }
         )
+
+    async def _go_away(self, request: web.Request) -> web.Response:
+        self.away_until = asyncio.get_running_loop().time() + float(request.match_info["seconds"])
+        return web.json_response({})
 
     async def _mend(self, request: web.Request) -> web.Response:
         self.latency, self.fault = lambda: 0, lambda: None

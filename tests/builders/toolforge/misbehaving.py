@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-OWN_PATHS = ("/started", "/state", "/mend")
+OWN_PATHS = ("/started", "/state", "/away", "/mend")
 """Of the stand-in itself, where nothing goes wrong."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -37,6 +37,7 @@ class Misbehaving:
         self.fault: Callable[[], Fault | None] = lambda: None
         self.retry_after: str | None = None
         self.latency: Callable[[], float] = lambda: 0
+        self.away_until = 0.0
         self.lateness: Callable[[], Awaitable[object]] = at_once
         self._carrying_out: set[asyncio.Task[web.StreamResponse]] = set()
 
@@ -44,11 +45,16 @@ class Misbehaving:
     async def misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Do the next fault, where the request can have one."""
         self.requests.append((request.method, request.path))
-        if request.path in OWN_PATHS:
+        if request.path.startswith(OWN_PATHS):
             return await handler(request)
         tool = request.match_info.get("toolname")
         if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:
             return refusal(401, "this is not your tool")
+        if (left := self.away_until - asyncio.get_running_loop().time()) > 0:
+            # Nothing is carried out, however long anybody waits.
+            await asyncio.sleep(left)
+            _cut(request)
+            return refusal(500, "cut")
         fault = self.faults.pop(0) if self.faults else self.fault()
         if delay := self.latency():
             await asyncio.sleep(delay)
