@@ -181,6 +181,4 @@ class Deployments(RuleBasedStateMachine):
 
 
 Deployments.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
-TestDeployments = pytest.mark.timeout(300)(
-    Deployments.TestCase
-)
+TestDeployments = pytest.mark.timeout(300)(Deployments.TestCase)

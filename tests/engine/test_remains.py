@@ -297,6 +297,4 @@ class Remains(RuleBasedStateMachine):
 
 
 Remains.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
-TestRemains = pytest.mark.timeout(300)(
-    Remains.TestCase
-)
+TestRemains = pytest.mark.timeout(300)(Remains.TestCase)
