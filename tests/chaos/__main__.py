@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.chaos.faults import Faults
 from tests.chaos.observer import Observer, Record
-from tests.chaos.verdict import LOST, MAY_RUN, TOO_LATE, problems, settle
+from tests.chaos.verdict import LOST, TOO_LATE, problems, settle
 from tests.chaos.workload import WILD, Tool
 from tests.chaos.world import FAKETIME, LIMITED, UNLIMITED, Limits, World, can_run
 
@@ -83,9 +83,6 @@ def _figures(
         "lost by the builds service, and built again": again,
         "lost for good": sum(each.startswith(LOST) for each in messages),
         "ended by the limit of a deployment": sum(each.startswith(TOO_LATE) for each in messages),
-        "given up before the builder had confirmed their end": sum(
-            MAY_RUN in each for each in messages
-        ),
         "removed there before anybody could find them": len(builds.keys() - known),
     }
 
