@@ -285,7 +285,7 @@ async def test_a_certificate_of_an_exec_plugin_is_renewed_too(
 
     def give(name: str) -> None:
         """Let the plugin print a certificate of this name."""
-        certificate = authority.issue_cert(common_name=name)
+        certificate = authority.issue_cert(f"{name}.example.org", common_name=name)
         said = {
             "clientCertificateData": certificate.cert_chain_pems[0].bytes().decode(),
             "clientKeyData": certificate.private_key_pem.bytes().decode(),
