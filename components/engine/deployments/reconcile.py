@@ -6,9 +6,11 @@ called at any time, any number of times, by any instance, and after any earlier 
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from typing import TypeVar
 
 from backends.stores.base import Conflict, Document, NotFound, Sealed, StoreError
 from components.engine.builds.asking import Answers, ask
@@ -27,6 +29,8 @@ from components.engine.instant import Instant
 from components.engine.queue.admission import admit
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GOES_ON = "the builder has not answered in time: what was asked of it goes on"
 LEFT_ALONE = "a newer version of the service looks after this deployment: not all of it is shown"
@@ -102,7 +106,9 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
     async with AsyncExitStack() as stack:
         try:
             launched, sought, stopped = await asyncio.gather(
-                launch(engine, step), seek_planned(engine, step, stack), stop_planned(engine, step)
+                launch(engine, step),
+                _or(seek_planned(engine, step, stack), {}),
+                _or(stop_planned(engine, step), Answers(complete=False)),
             )
         except asyncio.CancelledError:
             await _last_words(engine, document, Change(broken_off(engine, step)))
@@ -122,6 +128,18 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
         await cancel_builds(engine, document.tool, started - kept)
     waiting, rejected = launch_messages(launched)
     return Answer(stored, (*stopped.warnings, *waiting), rejected)
+
+
+async def _or(work: Awaitable[T], nothing: T) -> T:
+    """Return what work comes to, or nothing where the store does not answer: it is done again.
+
+    What is launched beside it has an outcome, which must be stored all the same.
+    """
+    try:
+        return await work
+    except StoreError as error:
+        logger.warning("looking for builds, or ending them, failed: %s", error)
+        return nothing
 
 
 async def _last_words(engine: Engine, document: Document, change: Change) -> None:

@@ -13,6 +13,7 @@ from backends.builders.base import (
     BuildStatus,
     NoFreeSlot,
 )
+from backends.stores.base import Unavailable
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.model import Build, Deployment
@@ -22,6 +23,7 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
+from tests.stores.counting import CountingStore
 
 SETTLING = 120
 AWAY = BuilderUnavailable("the answer was lost")
@@ -180,3 +182,19 @@ async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
     found = await shown(engine, first)
     assert found.build_id is None
     await engine.work.close(1)
+
+
+async def test_a_search_that_fails_loses_nothing_of_what_is_started_beside_it(
+    engine: Engine, store: CountingStore, builder: Keyless
+) -> None:
+    builder.refusals = {"a": AWAY, "b": NoFreeSlot("full")}
+    deployment = (await deployed(engine, "a", "b")).value
+    builder.refusals.clear()
+
+    async def fail() -> None:
+        raise Unavailable("connection reset")
+
+    store.before["list"] = fail  # what the search takes the others' builds from
+    shown_ = (await show_deployment(engine, TOOL, deployment.id)).value
+    assert shown_.builds["b"].build_id is not None
+    assert shown_.builds["a"].doubt is not None
