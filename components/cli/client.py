@@ -49,7 +49,7 @@ class Reply:
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
     date: datetime
-    tag: str = ""
+    etag: str = ""
 
 
 class ServiceError(Exception):
@@ -108,7 +108,7 @@ class Client:
 
         Raises `ServiceError`.
         """
-        query, headers = {"wait": f"{seconds:g}"}, {"If-None-Match": known.tag}
+        query, headers = {"wait": f"{seconds:g}"}, {"If-None-Match": known.etag}
         try:
             async with self.session.get(self._url(path), params=query, headers=headers) as response:
                 if response.status == HTTPStatus.NOT_MODIFIED:

@@ -37,8 +37,8 @@ _if_match = click.option(
 )
 
 
-def _condition(tag: str | None) -> dict[str, str]:
-    return {"If-Match": tag if tag == "*" else f'"{tag}"'} if tag else {}
+def _condition(etag: str | None) -> dict[str, str]:
+    return {"If-Match": etag if etag == "*" else f'"{etag}"'} if etag else {}
 
 
 async def store(client: Client, file: GivenFile, if_match: str | None = None) -> Reply:

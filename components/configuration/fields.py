@@ -114,9 +114,9 @@ class Mapping(_Given, fields.Dict):
 class OneOf(validate.OneOf):
     """One of a few strings; `told` are those that a message names, if they are not the same."""
 
-    def __init__(self, choices: Iterable[str], told: Iterable[str] = ()) -> None:
+    def __init__(self, choices: Iterable[str], accepted: Iterable[str] = ()) -> None:
         super().__init__(tuple(choices))
-        self._told = tuple(told) or self.choices
+        self._told = tuple(accepted) or self.choices
 
     def __call__(self, value: Any) -> Any:
         """Return `value`. Raises `ValidationError` with the choices."""

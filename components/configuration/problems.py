@@ -56,8 +56,8 @@ class InvalidConfiguration(Exception):
 
     def __init__(self, problems: tuple[Problem, ...], hints: tuple[Problem, ...] = ()) -> None:
         # Made here, and once: where it is raised there is time for it.
-        self.told, self.hinted = tuple(map(str, problems)), tuple(map(str, hints))
-        super().__init__("; ".join(self.told))
+        self.messages, self.hint_messages = tuple(map(str, problems)), tuple(map(str, hints))
+        super().__init__("; ".join(self.messages))
         self.problems = problems
         self.hints = hints
 

@@ -45,7 +45,7 @@ class ContinuousComponentSchema(ConfigurationPart):
     """A component that always runs."""
 
     component_type = Text(
-        validate=OneOf([ComponentType.CONTINUOUS], told=ComponentType),
+        validate=OneOf([ComponentType.CONTINUOUS], accepted=ComponentType),
         metadata={"description": "Left out: continuous, unless run has a schedule."},
     )
     build = Part(
@@ -58,7 +58,7 @@ class ScheduledComponentSchema(ConfigurationPart):
     """A component that runs when its schedule says."""
 
     component_type = Text(
-        validate=OneOf([ComponentType.SCHEDULED], told=ComponentType),
+        validate=OneOf([ComponentType.SCHEDULED], accepted=ComponentType),
         metadata={"description": "Left out: scheduled, if run has a schedule."},
     )
     build = Part(

@@ -24,7 +24,7 @@ LONGEST_PAUSE = timedelta(seconds=10)
 _READ_MOST, _READ_BYTES = 10_000, 8 * 1024 * 1024
 
 
-class Stamps:
+class UniqueTimes:
     """Times that differ: no two deployments of this process have been created at the same one."""
 
     def __init__(self) -> None:
@@ -77,9 +77,9 @@ class Limits:
 class Engine:
     """A store, a builder, and the few numbers that say how they are used.
 
-    `patience` is how long, in seconds, whoever asks waits for the builder; what it was asked to do
-    goes on after that. A question, and what is cancelled, has half as long.
-    `instance` is what this process signs its claims with.
+    `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself goes
+    on after that. Status queries and cancellations have half of it.
+    `instance` is the name that this process puts on its claims.
     Of one tool, `max_running` deployments run at a time (0: all of them) and `max_queued` wait.
     """
 
@@ -89,11 +89,11 @@ class Engine:
     configs_kept: int = 10
     max_running: int = 0
     max_queued: int = 5
-    patience: float = 15.0
+    builder_timeout: float = 15.0
     limits: Limits = Limits()
     instance: str = "single"
     random: Random = field(default_factory=SystemRandom)
-    stamps: Stamps = field(default_factory=Stamps)
+    unique_times: UniqueTimes = field(default_factory=UniqueTimes)
     read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
     work: Work = field(default_factory=Work)
     breaker: Breaker = field(default_factory=Breaker)

@@ -90,15 +90,15 @@ class NoComponent(EngineError):
 
 
 class ConfigurationChanged(EngineError):
-    """The stored configuration is not one that the write is meant for; `tag` is its own."""
+    """The stored configuration is not one that the write is meant for; `etag` is its own."""
 
-    def __init__(self, tag: str | None) -> None:
-        now = f'it is now "{tag}"' if tag else "there is none now"
+    def __init__(self, etag: str | None) -> None:
+        now = f'it is now "{etag}"' if etag else "there is none now"
         super().__init__(
             f"the configuration is not the one that this was meant for: {now}. Read it, and see "
             "what has changed"
         )
-        self.tag = tag
+        self.etag = etag
 
 
 class UnknownComponents(EngineError):
@@ -231,7 +231,7 @@ class MadeByNewer(EngineError):
         )
 
 
-class Contended(EngineError):
+class TooManyConflicts(EngineError):
     """Somebody else changed the same document at every attempt."""
 
     def __init__(self, what: str) -> None:

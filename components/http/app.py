@@ -123,7 +123,7 @@ def _engine(settings: Settings, store: Store, builder: Builder, members: Members
         max_running=settings.max_running,
         max_queued=settings.max_queued,
         # Half of a request's time: the rest is for the store, before and after.
-        patience=settings.request_timeout / 2,
+        builder_timeout=settings.request_timeout / 2,
         limits=Limits(
             launch=timedelta(seconds=launch),
             build=timedelta(seconds=settings.build_timeout),

@@ -39,7 +39,6 @@ from components.engine.errors import (
     AlreadyFinal,
     Busy,
     ConfigurationChanged,
-    Contended,
     ImagesGone,
     KeyReused,
     MadeByNewer,
@@ -53,10 +52,11 @@ from components.engine.errors import (
     NotFinal,
     NothingToRetry,
     QueueFull,
+    TooManyConflicts,
     TooManyUnfinished,
     UnknownComponents,
 )
-from components.http.responses.envelope import wrapped
+from components.http.responses.envelope import enveloped
 from components.http.server.tls import StaleConnection
 
 logger = logging.getLogger(__name__)
@@ -201,7 +201,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
     BuilderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
-    Contended: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooManyConflicts: HTTPStatus.SERVICE_UNAVAILABLE,
     MadeByNewer: HTTPStatus.SERVICE_UNAVAILABLE,
     Stopping: HTTPStatus.SERVICE_UNAVAILABLE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -225,12 +225,12 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("%s %s: %s", request.method, request.path, error)  # noqa: TRY400
         if isinstance(error, InvalidConfiguration):
-            return _answer(status, error.told, warnings=error.hinted)
+            return _answer(status, error.messages, warnings=error.hint_messages)
         answer = _answer(status, error.errors if isinstance(error, BadBody) else [str(error)])
         if isinstance(error, RequestError):
             answer.headers.update(error.headers)
-        if isinstance(error, ConfigurationChanged) and error.tag:
-            answer.etag = error.tag
+        if isinstance(error, ConfigurationChanged) and error.etag:
+            answer.etag = error.etag
         if isinstance(error, StaleConnection):
             answer.force_close()
         return answer
@@ -253,7 +253,7 @@ async def expect_continue(request: web.Request) -> None:
     expected = request.headers.get("Expect", "")
     if expected.lower() != "100-continue":
         error = f"the expectation {named(expected)} cannot be met: only 100-continue can"
-        refusal = wrapped(None, errors=[error])
+        refusal = enveloped(None, errors=[error])
         raise web.HTTPExpectationFailed(text=refusal.text, content_type=refusal.content_type)
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     # Not a part of the answer, whose size tells whether one was begun.
@@ -273,7 +273,7 @@ def _answer(
         headers["WWW-Authenticate"] = CHALLENGE
     if isinstance(cause, web.HTTPMethodNotAllowed):
         headers["Allow"] = ", ".join(sorted(cause.allowed_methods))
-    return wrapped(None, errors=errors, warnings=warnings, status=status, headers=headers)
+    return enveloped(None, errors=errors, warnings=warnings, status=status, headers=headers)
 
 
 def _of_aiohttp(request: web.Request, error: web.HTTPException) -> str:

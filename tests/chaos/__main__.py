@@ -69,7 +69,7 @@ def _figures(
     return {
         "requests": sum(tool.requests for tool in tools),
         "of which met an outage": sum(tool.failures for tool in tools),
-        "of which were refused, as the tool was busy": sum(tool.refused for tool in tools),
+        "of which were refused, as the tool was busy": sum(tool.errors_of for tool in tools),
         "readers that left in the middle": sum(tool.left for tool in tools),
         "configurations deleted": sum(tool.deleted for tool in tools),
         "deployments acknowledged": sum(len(tool.acknowledged) for tool in tools),

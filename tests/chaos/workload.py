@@ -59,7 +59,7 @@ class Tool:
     attempted: list[dict[str, Any] | None] = field(default_factory=list)
     requests: int = 0
     failures: int = 0
-    refused: int = 0
+    errors_of: int = 0
     left: int = 0
     deleted: int = 0
     wrong: list[str] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Tool:
             if data is not None:
                 break
             if status not in OUTAGE:
-                self.refused += 1
+                self.errors_of += 1
                 return None
         else:
             return None

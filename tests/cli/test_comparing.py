@@ -111,7 +111,9 @@ async def test_a_configuration_is_not_set_over_what_was_not_seen(run: Run) -> No
     result = await run("config", "set", "-", "--if-match", "0123456789abcdef", stdin=text)
     assert result.exit_code == 2
     assert "is not the one that this was meant for" in result.stderr
-    tag = json.loads((await run("config", "history", "--json")).stdout)["configurations"][0]["etag"]
-    assert (await run("config", "set", "-", "--if-match", tag, stdin=text)).exit_code == 0
-    assert (await run("config", "delete", "--if-match", tag)).exit_code == 2
+    etag = json.loads((await run("config", "history", "--json")).stdout)["configurations"][0][
+        "etag"
+    ]
+    assert (await run("config", "set", "-", "--if-match", etag, stdin=text)).exit_code == 0
+    assert (await run("config", "delete", "--if-match", etag)).exit_code == 2
     assert (await run("config", "delete", "--if-match", "*")).exit_code == 0

@@ -143,8 +143,8 @@ async def test_what_is_no_configuration_has_exit_code_1_whoever_finds_out(
 
 
 @pytest.mark.parametrize("tag", ["", "two words", 'a"b', "é", "a\nb"])
-async def test_a_tag_that_cannot_be_one_is_a_usage_error(run: Run, tag: str) -> None:
-    result = await run("config", "delete", "--if-match", tag)
+async def test_a_tag_that_cannot_be_one_is_a_usage_error(run: Run, etag: str) -> None:
+    result = await run("config", "delete", "--if-match", etag)
     assert result.exit_code == 2
     assert "visible ASCII characters" in result.stderr
 

@@ -17,7 +17,7 @@ from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.conftest import Idle, OpenStore, Requests
 from tests.factories import component, configuration, reusing
-from tests.http.conftest import HEADER, answered, refused
+from tests.http.conftest import HEADER, data_of, errors_of
 
 Client: TypeAlias = TestClient[web.Request, web.Application]
 Instance: TypeAlias = Callable[..., Awaitable[Client]]
@@ -57,16 +57,16 @@ async def test_what_one_instance_stores_the_other_answers(
 ) -> None:
     one, other = await instance(), await instance()
     given = configuration("web", nightly=reusing("web"))
-    assert await answered(await one.post(config, json=given)) == given
-    assert await answered(await other.get(config)) == given
-    created = await answered(await other.post(deploy), 201)
+    assert await data_of(await one.post(config, json=given)) == given
+    assert await data_of(await other.get(config)) == given
+    created = await data_of(await other.post(deploy), 201)
     builder.becomes(BuildStatus.FINISHED, image="i")
-    shown = await answered(await one.get(f"{deploy}/{created['deploy-id']}"))
+    shown = await data_of(await one.get(f"{deploy}/{created['deploy-id']}"))
     assert shown["status"] == "FINISHED"
-    assert await answered(await other.get(f"{deploy}/latest")) == shown
-    assert await answered(await one.get(deploy)) == {"deployments": [shown]}
-    assert await answered(await other.delete(config)) == given
-    await refused(await one.get(config), 404)
+    assert await data_of(await other.get(f"{deploy}/latest")) == shown
+    assert await data_of(await one.get(deploy)) == {"deployments": [shown]}
+    assert await data_of(await other.delete(config)) == given
+    await errors_of(await one.get(config), 404)
 
 
 async def test_an_example_configuration_comes_back_equal(
@@ -74,10 +74,10 @@ async def test_an_example_configuration_comes_back_equal(
 ) -> None:
     client = await instance()
     body = example_configuration.read_bytes()
-    await answered(
+    await data_of(
         await client.post(config, data=body, headers={"Content-Type": "application/yaml"})
     )
-    assert await answered(await client.get(config)) == yaml.safe_load(body)
+    assert await data_of(await client.get(config)) == yaml.safe_load(body)
 
 
 async def test_a_tool_without_a_namespace_is_told(
@@ -86,9 +86,9 @@ async def test_a_tool_without_a_namespace_is_told(
     app = create_app(Settings(), await open_store(), builder, Idle())
     client = await aiohttp_client(app, headers={HEADER: "CN=nobody,O=toolforge"})
     path = "/api/v1/tool/nobody/config"
-    (error,) = await refused(await client.get(path), 404)
+    (error,) = await errors_of(await client.get(path), 404)
     assert "no configuration, or there is no such tool" in error
-    (error,) = await refused(await client.post(path, json=configuration()), 404)
+    (error,) = await errors_of(await client.post(path, json=configuration()), 404)
     assert error == "there is no tool 'nobody' here"
 
 
@@ -100,7 +100,7 @@ async def test_simultaneous_writers_leave_one_whole_configuration(
     posts = [clients[n % 2].post(config, json=each) for n, each in enumerate(given)]
     for response in await asyncio.gather(*posts):
         assert response.status in (200, 503)
-    assert await answered(await clients[0].get(config)) in given
+    assert await data_of(await clients[0].get(config)) in given
 
 
 async def test_simultaneous_requests_for_a_deployment_all_get_it(
@@ -108,11 +108,11 @@ async def test_simultaneous_requests_for_a_deployment_all_get_it(
 ) -> None:
     clients = [await instance(), await instance()]
     await clients[0].post(config, json=configuration("a", "b", "c"))
-    created = await answered(await clients[0].post(deploy), 201)
+    created = await data_of(await clients[0].post(deploy), 201)
     builder.becomes(BuildStatus.FINISHED)
     path = f"{deploy}/{created['deploy-id']}"
     for response in await asyncio.gather(*(clients[n % 2].get(path) for n in range(20))):
-        assert (await answered(response))["status"] == "FINISHED"
+        assert (await data_of(response))["status"] == "FINISHED"
 
 
 @pytest.mark.parametrize("max_running", [0, 1])
@@ -136,38 +136,38 @@ async def test_every_request_keeps_to_its_budget_of_calls(
         for status in (BuildStatus.RUNNING, BuildStatus.FINISHED):
             builder.becomes(status)
             client = await fresh()
-            await answered(await client.get(path))
+            await data_of(await client.get(path))
             assert len(requests.since_of_tools()) <= 2, "a GET"
 
     client = await fresh()
     for n in range(4):
-        await answered(await client.post(config, json=configuration(f"c{n}")))
+        await data_of(await client.post(config, json=configuration(f"c{n}")))
         assert len(requests.since_of_tools()) <= 4, "POST config"
-    await answered(await client.get(config))
+    await data_of(await client.get(config))
     assert len(requests.since_of_tools()) == 1
-    await answered(await client.get(f"{config}/history"))
+    await data_of(await client.get(f"{config}/history"))
     assert len(requests.since_of_tools()) == 1
     builder.refusals["c3"] = NoFreeSlot("full")
-    created = await answered(await client.post(deploy), 201)
+    created = await data_of(await client.post(deploy), 201)
     assert len(requests.since_of_tools()) <= 4 + 2 * max_running, "POST deploy"
     path = f"{deploy}/{created['deploy-id']}"
     builder.refusals.clear()
     client = await fresh()
-    await answered(await client.get(path))
+    await data_of(await client.get(path))
     assert len(requests.since_of_tools()) <= 3, "a GET that launches"
     await ends(path)
     client = await fresh()
-    await answered(await client.get(path))
+    await data_of(await client.get(path))
     assert len(requests.since_of_tools()) == 1, "a GET of what is final"
-    await answered(await client.get(path))
+    await data_of(await client.get(path))
     assert len(requests.since_of_tools()) == 1, "and again: what is stored is always read"
     for _ in range(2):
-        await answered(await client.post(deploy), 201)
+        await data_of(await client.post(deploy), 201)
         await ends(f"{deploy}/latest")
     client = await fresh()
-    await answered(await client.post(deploy, headers={"Idempotency-Key": "one"}), 201)
+    await data_of(await client.post(deploy, headers={"Idempotency-Key": "one"}), 201)
     assert len(requests.since_of_tools()) <= 7, "POST deploy, one more than are kept"
-    await answered(await client.get(deploy))
+    await data_of(await client.get(deploy))
     assert len(requests.since_of_tools()) == 1, "the list"
 
 
@@ -176,20 +176,20 @@ async def test_a_deployment_that_waits_keeps_to_the_budget_when_it_is_let_in(
 ) -> None:
     client = await instance(max_running=1)
     await client.post(config, json=configuration())
-    first = await answered(await client.post(deploy), 201)
+    first = await data_of(await client.post(deploy), 201)
     requests.since_of_tools()
-    second = await answered(await client.post(deploy), 201)
+    second = await data_of(await client.post(deploy), 201)
     assert len(requests.since_of_tools()) <= 7, "POST deploy"
     builder.becomes(BuildStatus.FINISHED)
     for each in (first, second, second, second):
         client = await instance(max_running=1)
         await client.get(config)
         requests.since_of_tools()
-        data = await answered(await client.get(f"{deploy}/{each['deploy-id']}"))
+        data = await data_of(await client.get(f"{deploy}/{each['deploy-id']}"))
         assert len(requests.since_of_tools()) <= 3, "a GET that launches"
     assert data["status"] == "RUNNING"
 
 
 async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:
-    data = await answered(await (await instance()).get("/readyz"))
+    data = await data_of(await (await instance()).get("/readyz"))
     assert data["store"] == "answers"

@@ -19,7 +19,7 @@ from tests.cluster.apiserver import ApiServer
 from tests.cluster.conftest import PREFIX
 from tests.cluster.installation import Caller, Installation, applied, make_namespace
 from tests.factories import configuration
-from tests.http.conftest import HEADER, answered
+from tests.http.conftest import HEADER, data_of
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -54,13 +54,13 @@ async def test_the_service_works_with_the_rights_of_its_account(
     client = await aiohttp_client(app, headers={HEADER: f"CN={tool},O=toolforge"})
     base = f"/api/v1/tool/{tool}"
     given = configuration("web", "api")
-    await answered(await client.get("/readyz"))
-    assert await answered(await client.post(f"{base}/config", json=given)) == given
-    created = await answered(await client.post(f"{base}/deploy"), 201)
+    await data_of(await client.get("/readyz"))
+    assert await data_of(await client.post(f"{base}/config", json=given)) == given
+    created = await data_of(await client.post(f"{base}/deploy"), 201)
     builder.becomes(BuildStatus.FINISHED)
     path = f"{base}/deploy/{created['deploy-id']}"
-    assert (await answered(await client.get(path)))["status"] == "FINISHED"
-    await answered(await client.delete(f"{base}/config"))
+    assert (await data_of(await client.get(path)))["status"] == "FINISHED"
+    await data_of(await client.delete(f"{base}/config"))
     assert members.live() >= {members.own}
     await members.close()
     await store.close()

@@ -190,8 +190,8 @@ async def test_a_namespace_that_cannot_be_listed_is_told_and_passed_over(
         if f"/{PREFIX}{tools[0]}/" not in request.path:
             return await proxy.forward(request)
         message = 'User "x" cannot list resource "secrets" in API group ""'
-        refused: web.StreamResponse = await answer(403, message=message)(proxy, request)
-        return refused
+        errors_of: web.StreamResponse = await answer(403, message=message)(proxy, request)
+        return errors_of
 
     for _ in range(3):
         proxy.faults = [refuse_the_first] * 2

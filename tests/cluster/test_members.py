@@ -146,8 +146,8 @@ async def test_without_the_api_server_it_goes_on_and_is_itself_live(
 
 async def refuse(proxy: Proxy, request: web.Request) -> web.StreamResponse:
     """Leases are not to be had, and the server says so."""
-    refused: web.StreamResponse = await answer(403, message="no")(proxy, request)
-    return refused
+    errors_of: web.StreamResponse = await answer(403, message="no")(proxy, request)
+    return errors_of
 
 
 async def test_those_last_seen_live_stay_so_while_nobody_can_look(

@@ -15,7 +15,7 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.apiserver import ApiServer
 from tests.cluster.conftest import Cluster, OpenStore
 from tests.factories import configuration
-from tests.http.conftest import HEADER, answered, refused
+from tests.http.conftest import HEADER, data_of, errors_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -43,8 +43,8 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
     client: TestClient = await aiohttp_client(app, headers={HEADER: f"CN={tools[0]},O=toolforge"})  # type: ignore[type-arg]
     config, deploy = (f"/api/v1/tool/{tools[0]}/{each}" for each in ("config", "deploy"))
     given = configuration("web", "api")
-    await answered(await client.post(config, json=given))
-    acknowledged = [await answered(await client.post(deploy), 201) for _ in range(3)]
+    await data_of(await client.post(config, json=given))
+    acknowledged = [await data_of(await client.post(deploy), 201) for _ in range(3)]
 
     async def all_are_refused_in_time() -> None:
         began = asyncio.get_running_loop().time()
@@ -56,28 +56,28 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
             client.get(f"{deploy}/{acknowledged[0]['deploy-id']}"),
         )
         for response in await asyncio.gather(*requests):
-            (error,) = await refused(response, 503)
+            (error,) = await errors_of(response, 503)
             assert "Kubernetes API server does not answer" in error
             assert response.headers["Retry-After"]
         assert asyncio.get_running_loop().time() - began < WITHIN_SECONDS
 
     server.signal(signal.SIGSTOP)
     await all_are_refused_in_time()
-    await refused(await client.get("/readyz"), 503)
+    await errors_of(await client.get("/readyz"), 503)
     server.signal(signal.SIGKILL)
     await all_are_refused_in_time()
     await asyncio.to_thread(server.start_api_server)
 
     # Whatever was not acknowledged may have been stored, but only as a whole.
-    assert await answered(await client.get(config)) in (given, configuration("other"))
-    listed = await answered(await client.get(deploy))
+    assert await data_of(await client.get(config)) in (given, configuration("other"))
+    listed = await data_of(await client.get(deploy))
     assert (await (await client.get(deploy)).json())["messages"]["warning"] == []
     ids = [each["deploy-id"] for each in listed["deployments"]]
     assert {each["deploy-id"] for each in acknowledged} <= set(ids)
     for deploy_id in ids:
-        shown = await answered(await client.get(f"{deploy}/{deploy_id}"))
+        shown = await data_of(await client.get(f"{deploy}/{deploy_id}"))
         assert shown["builds"].keys() in ({"web", "api"}, {"other"})
-    await answered(await client.post(deploy), 201)
+    await data_of(await client.post(deploy), 201)
 
 
 async def test_it_is_not_ready_while_etcd_is_gone(
@@ -89,9 +89,9 @@ async def test_it_is_not_ready_while_etcd_is_gone(
         client: TestClient = await aiohttp_client(app)  # type: ignore[type-arg]
         return await client.get("/readyz")
 
-    await answered(await readiness())
+    await data_of(await readiness())
     server.processes["etcd"].send_signal(signal.SIGSTOP)
     try:
-        await refused(await readiness(), 503)
+        await errors_of(await readiness(), 503)
     finally:
         server.processes["etcd"].send_signal(signal.SIGCONT)

@@ -19,7 +19,7 @@ from tests.stores.counting import CountingStore
 
 @pytest.fixture
 def engine(store: CountingStore, builder: ScriptedBuilder) -> Engine:
-    return Engine(store, builder, deployments_kept=3, patience=15, random=Random(1))
+    return Engine(store, builder, deployments_kept=3, builder_timeout=15, random=Random(1))
 
 
 async def deployed(

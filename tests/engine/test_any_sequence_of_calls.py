@@ -24,7 +24,7 @@ from components.engine.configurations.operations import (
 )
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment, retry_deployment, roll_back
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import (
     cancel_deployment,
@@ -193,11 +193,11 @@ class Turns(RuleBasedStateMachine):
         # Somebody who has last seen `main`.
         condition = Condition(frozenset({self.tags.get("main", "none")})) if expected else None
         # What is stored already, as asked, is a success: its answer may have been lost.
-        refused = ConfigurationChanged if expected and current not in ("main", ref) else None
+        errors_of = ConfigurationChanged if expected and current not in ("main", ref) else None
         work = set_configuration(self.engines[by], TOOL, configured(ref), condition or Condition())
-        answer = self.attempt(work, refused)
+        answer = self.attempt(work, errors_of)
         if answer:
-            self.tags[ref] = answer.value.tag
+            self.tags[ref] = answer.value.etag
             if current != ref:
                 self.model.configurations = [ref, *self.model.configurations][:CONFIGS_KEPT]
             self.model.stored = True
@@ -206,8 +206,8 @@ class Turns(RuleBasedStateMachine):
     def remove_configuration(self, by: int, sure: int) -> None:
         if sure:
             return  # without one, nothing else can be seen
-        refused = None if self.model.stored else NoConfiguration
-        if self.attempt(delete_configuration(self.engines[by], TOOL), refused):
+        errors_of = None if self.model.stored else NoConfiguration
+        if self.attempt(delete_configuration(self.engines[by], TOOL), errors_of):
             self.model.stored = False
             self.model.cancelled |= set(self.model.line[1:])
             del self.model.line[1:]
@@ -220,21 +220,21 @@ class Turns(RuleBasedStateMachine):
     )
     def deploy(self, by: int, when_busy: WhenBusy, force: bool, key: str | None) -> None:
         self.clock.turn(1)
-        wish = Wish(force_build=force, when_busy=when_busy)
-        work = create_deployment(self.engines[by], TOOL, wish, key)
+        options = DeployRequest(force_build=force, when_busy=when_busy)
+        work = create_deployment(self.engines[by], TOOL, options, key)
         if key in self.model.keys:
             asked, deploy_id = self.model.keys[str(key)]
-            answer = self.attempt(work, None if asked == wish else KeyReused)
+            answer = self.attempt(work, None if asked == options else KeyReused)
             assert answer is None or answer.value.id == deploy_id
             return
-        refused = self.model.refusal(when_busy) if self.model.stored else NoConfiguration
-        answer = self.attempt(work, refused)
+        errors_of = self.model.refusal(when_busy) if self.model.stored else NoConfiguration
+        answer = self.attempt(work, errors_of)
         if answer:
             ref = self.model.configurations[0]
             built = self.model.is_built(ref) and not force
             self.model.join(answer.value.id, ref, when_busy, built=built)
             if key:
-                self.model.keys[key] = (wish, answer.value.id)
+                self.model.keys[key] = (options, answer.value.id)
             self.settle()
 
     @precondition(lambda self: self.model.refs)
@@ -245,14 +245,14 @@ class Turns(RuleBasedStateMachine):
         finished = not self.model.status(earlier).is_final or (
             self.model.status(earlier) is DeploymentStatus.FINISHED
         )
-        refused: type[EngineError] | None = self.model.refusal(when_busy)
+        errors_of: type[EngineError] | None = self.model.refusal(when_busy)
         if not self.model.status(earlier).is_final:
-            refused = NotFinal
+            errors_of = NotFinal
         elif finished != back:
-            refused = NotDeployable if back else NothingToRetry
+            errors_of = NotDeployable if back else NothingToRetry
         again = roll_back if back else retry_deployment
         answer = self.attempt(
-            again(self.engines[by], TOOL, earlier, Wish(when_busy=when_busy)), refused
+            again(self.engines[by], TOOL, earlier, DeployRequest(when_busy=when_busy)), errors_of
         )
         if answer:
             built = self.model.ended.get(earlier) is BuildStatus.FINISHED
@@ -264,7 +264,7 @@ class Turns(RuleBasedStateMachine):
     @rule(by=instance, which=which)
     def cancel(self, by: int, which: int) -> None:
         deploy_id = self.pick(which)
-        refused = None if deploy_id in self.model.line else AlreadyFinal
+        errors_of = None if deploy_id in self.model.line else AlreadyFinal
 
         async def cancelling() -> Deployment:
             refresher = Refresher(self.engines[by])
@@ -274,7 +274,7 @@ class Turns(RuleBasedStateMachine):
             finally:
                 await refresher.close()
 
-        if self.attempt(cancelling(), refused):
+        if self.attempt(cancelling(), errors_of):
             self.model.cancelled.add(deploy_id)
             if self.model.line[0] != deploy_id:
                 self.model.line.remove(deploy_id)

@@ -24,7 +24,7 @@ from backends.stores.base import Document, DocumentState
 from components.engine.configurations.operations import delete_configuration, set_configuration
 from components.engine.context import Engine, Limits
 from components.engine.creation.create import create_deployment
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.documents import DEPLOYMENT, FORM, deployment_of
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import cancel_deployment
@@ -137,7 +137,7 @@ class Remains(RuleBasedStateMachine):
         """Deploy; the maker may stand still just before it stores that, and the other make it."""
         self.clock.turn(1)
         self.instances[by].builder.how = how
-        wish = Wish(key or "", when_busy=when_busy)
+        options = DeployRequest(key or "", when_busy=when_busy)
 
         async def stalls() -> None:
             self.stalls += stall > 0
@@ -145,13 +145,13 @@ class Remains(RuleBasedStateMachine):
             if meanwhile:
                 other = self.instances[1 - by].engine
                 await asyncio.gather(
-                    create_deployment(other, TOOL, wish, key), return_exceptions=True
+                    create_deployment(other, TOOL, options, key), return_exceptions=True
                 )
 
         if stall:
             self.store.before["create"] = stalls
         earlier = {each.id for _, each in self.stored() if key and each.description == key}
-        answer = self.attempt(create_deployment(self.instances[by].engine, TOOL, wish, key))
+        answer = self.attempt(create_deployment(self.instances[by].engine, TOOL, options, key))
         self.store.before.clear()
         if answer and key and earlier and not stall:
             assert answer.value.id in earlier

@@ -77,7 +77,7 @@ def files(tmp_path: Path) -> Files:
     return Files(tmp_path)
 
 
-async def answered(response: ClientResponse, status: int = 200) -> Any:
+async def data_of(response: ClientResponse, status: int = 200) -> Any:
     """Return the data of a successful answer, having checked its envelope."""
     body = await response.json()
     assert response.status == status, body
@@ -86,7 +86,7 @@ async def answered(response: ClientResponse, status: int = 200) -> Any:
     return body["data"]
 
 
-async def refused(response: ClientResponse, status: int) -> list[str]:
+async def errors_of(response: ClientResponse, status: int) -> list[str]:
     """Return the error messages of an answer, having checked its envelope."""
     body = await response.json()
     assert response.status == status, body

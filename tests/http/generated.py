@@ -61,12 +61,12 @@ def _yaml(chance: Chance) -> Request:
 
 def _aliases(chance: Chance) -> Request:
     """Mappings and lists, refused or not, that refer to each other over some levels."""
-    width, tag = chance.count(3, 30, 900), chance.choice(("", "", *_TAGS))
-    text = f"a0: &a0 {tag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
+    width, etag = chance.count(3, 30, 900), chance.choice(("", "", *_TAGS))
+    text = f"a0: &a0 {etag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
     for level in range(1, chance.randint(2, 40)):
         others = ",".join([f"*a{level - 1}"] * width)
         shape = chance.choice((f"[{others}]", f"{{<<: [{others}]}}", f"{{? [{others}] : b}}"))
-        text += f"a{level}: &a{level} {chance.choice(('', '', tag))}{shape}\n"
+        text += f"a{level}: &a{level} {chance.choice(('', '', etag))}{shape}\n"
     return yaml(text)
 
 

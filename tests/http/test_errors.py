@@ -12,18 +12,18 @@ from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL, configuration
-from tests.http.conftest import CONFIG, DEPLOY, HEADER, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, HEADER, Client, Serve, data_of, errors_of
 from tests.stores.counting import CountingStore
 
 
 async def test_an_unknown_path_is_not_found(client: Client) -> None:
-    (error,) = await refused(await client.get("/nowhere"), 404)
+    (error,) = await errors_of(await client.get("/nowhere"), 404)
     assert "/openapi.json" in error
 
 
 async def test_a_wrong_method_is_told_with_those_that_are_right(client: Client) -> None:
     response = await client.put(CONFIG)
-    (error,) = await refused(response, 405)
+    (error,) = await errors_of(response, 405)
     assert response.headers["Allow"] == "DELETE, GET, HEAD, POST"
     assert error == "PUT is not for this path: it takes DELETE, GET, HEAD, POST"
 
@@ -32,7 +32,7 @@ async def test_a_wrong_method_is_told_with_those_that_are_right(client: Client) 
 async def test_a_query_parameter_that_the_route_does_not_have_is_told(
     client: Client, path: str
 ) -> None:
-    (error,) = await refused(await client.get(path, params={"force_build": "1"}), 400)
+    (error,) = await errors_of(await client.get(path, params={"force_build": "1"}), 400)
     assert error == "this path has no query parameter 'force_build': it takes none"
 
 
@@ -66,7 +66,7 @@ async def test_a_query_parameter_is_told_with_the_nearest_one_or_what_is_wrong(
     with_parameters: Client, query: str, message: str
 ) -> None:
     url = f"/api/v1/tool/{TOOL}/parameters?{query}"
-    (error,) = await refused(await with_parameters.get(url), 400)
+    (error,) = await errors_of(await with_parameters.get(url), 400)
     assert message in error
 
 
@@ -83,7 +83,7 @@ async def test_what_nobody_foresaw_is_a_number_for_the_client_and_the_rest_for_t
 
     store.before["get"] = fail
     response = await client.get(CONFIG)
-    (error,) = await refused(response, 500)
+    (error,) = await errors_of(response, 500)
     number = error.split()[2].rstrip(":")
     assert "hunter2" not in await response.text()
     assert number in caplog.text
@@ -95,7 +95,7 @@ async def test_a_document_that_cannot_be_understood_is_named(
 ) -> None:
     deploy_id = f"{TOOL}-deploy-20240404120000-1"
     await store.create(TOOL, DEPLOYMENT, deploy_id, {})
-    (error,) = await refused(await client.get(f"{DEPLOY}/{deploy_id}"), 500)
+    (error,) = await errors_of(await client.get(f"{DEPLOY}/{deploy_id}"), 500)
     assert deploy_id in error
     assert deploy_id in caplog.text
 
@@ -141,7 +141,7 @@ async def test_a_request_that_takes_too_long_is_ended(serve: Serve, store: Count
     store.before["get"] = forever.wait
     client = await serve(request_timeout=0.1)
     response = await client.get(CONFIG)
-    (error,) = await refused(response, 504)
+    (error,) = await errors_of(response, 504)
     assert "longer than 0.1 s" in error
     assert response.headers["Retry-After"]
 
@@ -153,7 +153,7 @@ async def test_a_time_out_that_is_not_the_requests_own_is_an_internal_error(
         raise TimeoutError
 
     store.before["get"] = fail
-    await refused(await client.get(CONFIG), 500)
+    await errors_of(await client.get(CONFIG), 500)
 
 
 async def test_a_builder_that_stalls_does_not_keep_a_deployment_from_being_answered(
@@ -162,7 +162,7 @@ async def test_a_builder_that_stalls_does_not_keep_a_deployment_from_being_answe
     client = await serve(request_timeout=0.4)
     await client.post(CONFIG, json=configuration())
     builder.gate.clear()
-    data = await answered(await client.post(DEPLOY), 201)
+    data = await data_of(await client.post(DEPLOY), 201)
     assert data["status"] == "PENDING"
 
 
@@ -193,9 +193,9 @@ async def test_no_answer_is_guessed_at_or_framed_by_a_browser(client: Client, pa
 
 async def test_an_expectation_that_cannot_be_met_is_told_in_the_envelope(client: Client) -> None:
     response = await client.post(CONFIG, data=b"{}", headers={"Expect": "the-impossible"})
-    (error,) = await refused(response, 417)
+    (error,) = await errors_of(response, 417)
     assert "only 100-continue can" in error
 
 
 async def test_a_body_may_be_announced_before_it_is_sent(client: Client) -> None:
-    await answered(await client.post(CONFIG, json=configuration(), expect100=True))
+    await data_of(await client.post(CONFIG, json=configuration(), expect100=True))

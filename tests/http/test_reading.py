@@ -12,7 +12,7 @@ from backends.builders.base import BuildStatus
 from backends.members.single import SingleMember
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.http.app import create_app
@@ -22,7 +22,7 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
-from tests.http.conftest import DEPLOY, HEADER, SUBJECT, Serve, answered
+from tests.http.conftest import DEPLOY, HEADER, SUBJECT, Serve, data_of
 from tests.http.ticking import ticking
 from tests.stores.counting import CountingStore
 
@@ -41,7 +41,7 @@ async def fill(store: CountingStore, builder: ScriptedBuilder, clock: HandClock)
     await show_deployment(engine, TOOL, "latest")
     for _ in range(9):
         clock.turn(1)
-        await create_deployment(engine, TOOL, Wish())
+        await create_deployment(engine, TOOL, DeployRequest())
 
 
 async def longest_gap(serve: Serve, path: str) -> float:
@@ -83,7 +83,7 @@ async def test_moving_ten_of_them_on_keeps_nobody_waiting(
     await deployed(engine, *NAMES)
     for _ in range(9):
         clock.turn(1)
-        await create_deployment(engine, TOOL, Wish(force_build=True))
+        await create_deployment(engine, TOOL, DeployRequest(force_build=True))
     gaps = []
     for number in range(ATTEMPTS):
         clock.turn(1)
@@ -133,7 +133,7 @@ async def test_whoever_waits_for_the_latest_asks_once_which_that_is(
     await deployed(Engine(store, builder))
     client = await serve()
     store.calls.clear()
-    await answered(await client.get(f"{DEPLOY}/latest?wait=1.5"))
+    await data_of(await client.get(f"{DEPLOY}/latest?wait=1.5"))
     assert store.calls["list"] == 1
 
 

@@ -14,7 +14,7 @@ from backends.stores.memory import MemoryStore
 from components.http.app import create_app
 from components.plugins import open_builder, open_store
 from components.settings import Settings, SettingsError, environment
-from tests.http.conftest import answered
+from tests.http.conftest import data_of
 
 
 async def test_our_own_are_found() -> None:
@@ -61,7 +61,7 @@ async def test_another_packages_backend_is_found_by_its_entry_point() -> None:
 
 async def test_the_application_opens_what_it_is_not_given(aiohttp_client: AiohttpClient) -> None:
     client = await aiohttp_client(create_app(Settings()))
-    assert (await answered(await client.get("/readyz")))["status"] == "ready"
+    assert (await data_of(await client.get("/readyz")))["status"] == "ready"
 
 
 async def test_the_application_does_not_start_with_a_name_that_nothing_provides() -> None:

@@ -15,7 +15,7 @@ from components.plugins import open_builder
 from components.settings import environment
 from tests.builders.contract import BuilderContract
 from tests.factories import TOOL, configuration
-from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
+from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, data_of
 from tests.service.test_process import COMPONENTS, service
 
 ROOT = Path(__file__).parents[2]
@@ -85,12 +85,12 @@ async def test_a_service_builds_with_it(package: Path, spool: Path) -> None:
         "COMPONENTS_SPOOL_DIR": str(spool),
     }
     async with service(**env) as (_, url), aiohttp.ClientSession(url, headers=SUBJECT) as client:
-        await answered(await client.post(CONFIG, json=configuration("web")))
-        created = await answered(await client.post(DEPLOY), 201)
+        await data_of(await client.post(CONFIG, json=configuration("web")))
+        created = await data_of(await client.post(DEPLOY), 201)
         (request,) = spool.glob("*.request")
         assert "https://git.example.org/mytool" in request.read_text()
         request.with_suffix(".result").write_text("i")
-        shown = await answered(await client.get(f"{DEPLOY}/{created['deploy-id']}"))
+        shown = await data_of(await client.get(f"{DEPLOY}/{created['deploy-id']}"))
         assert shown["builds"]["web"]["status"] == BuildStatus.FINISHED
         assert shown["builds"]["web"]["image"] == "i"
 

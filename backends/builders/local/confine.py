@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from backends.builders.local.engine import EngineName
 from backends.builders.local.memory import Memory, find_cgroups
-from backends.builders.local.process import answered, environment
+from backends.builders.local.process import environment, output_of
 
 GIT_BYTES = 512 * 1024 * 1024
 """How much memory a process of git may have."""
@@ -53,7 +53,7 @@ async def _namespace(engine: EngineName) -> tuple[str, ...]:
     # Without root's rights, it takes the user namespace that the engine would make for itself.
     for found in (_NAMESPACE, (engine, "unshare", "--", *_NAMESPACE)):
         try:
-            code, _ = await answered((*found, "true"), environment())
+            code, _ = await output_of((*found, "true"), environment())
         except OSError:
             continue
         if code == 0:

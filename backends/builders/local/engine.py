@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from backends.builders.local.log import BuildLog
-from backends.builders.local.process import answered, environment, run
+from backends.builders.local.process import environment, output_of, run
 
 
 class EngineName(StrEnum):
@@ -67,7 +67,7 @@ class Engine:
             )
         if await run(arguments, output=log.write, env=environment()):
             raise BuildFailed
-        code, digest = await answered((inspecting, *_DIGEST[inspecting], tag), environment())
+        code, digest = await output_of((inspecting, *_DIGEST[inspecting], tag), environment())
         if code or not digest:
             raise BuildFailed("the image was made and cannot be found again")
         return digest
@@ -75,7 +75,7 @@ class Engine:
     async def has(self, tag: str) -> bool:
         """Whether an image of this tag is there; also one that pack has left with docker."""
         for name in {self.name, *([EngineName.DOCKER] if shutil.which("pack") else [])}:
-            code, digest = await answered((name, *_DIGEST[name], tag), environment())
+            code, digest = await output_of((name, *_DIGEST[name], tag), environment())
             if not code and digest:
                 return True
         return False
@@ -102,5 +102,5 @@ async def answers(name: EngineName) -> bool:
     """Whether an engine is installed and does what it is asked."""
     if shutil.which(name) is None:
         return False
-    code, _ = await answered((name, "info"), environment())
+    code, _ = await output_of((name, "info"), environment())
     return code == 0

@@ -17,7 +17,7 @@ from backends.builders.base import BuilderUnavailable, BuildRejected, Source
 from backends.builders.local.checks import PROTOCOLS, is_commit
 from backends.builders.local.log import BuildLog
 from backends.builders.local.memory import Memory
-from backends.builders.local.process import PROXIES, answered, environment, run
+from backends.builders.local.process import PROXIES, environment, output_of, run
 from backends.builders.local.sizes import TreeSize, check_size, watch
 from backends.builders.local.supervisor import KILLED
 
@@ -156,7 +156,7 @@ async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:
     )
     await git.check_tree(max_bytes)
     await git.do("checkout", "--quiet", "--detach", "FETCH_HEAD")
-    code, commit = await answered((*git.command, "rev-parse", "HEAD"), git.env, git.memory)
+    code, commit = await output_of((*git.command, "rev-parse", "HEAD"), git.env, git.memory)
     if code or not is_commit(commit):
         raise FetchFailed
     return commit
@@ -174,7 +174,7 @@ async def resolve(source: Source, home: Path, memory: Memory) -> str:
     names = (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")
     wanted = (each for name in names for each in (name, f"{name}^{{}}"))
     arguments = ("git", *_OPTIONS, "ls-remote", "--quiet", "--", source.repository, *wanted)
-    code, printed = await answered(arguments, git_environment(home), memory)
+    code, printed = await output_of(arguments, git_environment(home), memory)
     if code:
         reason = printed.splitlines()[-1] if printed else "git does not say why"
         if _lacks_memory(code, reason):

@@ -98,7 +98,7 @@ async def run(
         await asyncio.shield(asyncio.create_task(_end(process, group_of_process)))
 
 
-async def answered(
+async def output_of(
     arguments: Sequence[str | Path], env: Mapping[str, str], memory: Memory = _ANY_MEMORY
 ) -> tuple[int, str]:
     """Return the exit code of a program and what it printed; one that prints too much is ended."""

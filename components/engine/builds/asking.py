@@ -22,7 +22,7 @@ class Answers:
     `complete` is whether it answered.
     """
 
-    news: Mapping[str, Build] = field(default_factory=dict)
+    updates: Mapping[str, Build] = field(default_factory=dict)
     complete: bool = True
     warnings: tuple[str, ...] = ()
 
@@ -50,7 +50,7 @@ async def ask(
     now = await engine.store.now()
     return Answers(
         {
-            ids[build_id]: _news(engine, builds[ids[build_id]], state, now)
+            ids[build_id]: _update(engine, builds[ids[build_id]], state, now)
             for build_id, state in states.items()
             if state is not None and build_id in ids
         }
@@ -65,7 +65,7 @@ def _unanswered(what: str) -> Answers:
     return Answers(complete=False, warnings=(f"the builder {what}",))
 
 
-def _news(engine: Engine, build: Build, state: BuildState, now: datetime) -> Build:
+def _update(engine: Engine, build: Build, state: BuildState, now: datetime) -> Build:
     if state.lost and build.stop is None and build.lost < MAX_LOST:
         # It may have run or ended well since it was last seen: only a new build tells.
         message = "the builder has lost this build: it is built anew"

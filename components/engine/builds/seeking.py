@@ -54,14 +54,14 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
         found = _unambiguous(plan, found, await _others(engine, plan.deployment))
     to_end = [state.id for name, state in found.items() if state and _build(plan, name).stop]
     await cancel_builds(engine, plan.deployment.tool, to_end)
-    news = {name: _news(plan, name, state) for name, state in found.items()}
-    return {name: build for name, build in news.items() if build}
+    updates = {name: _update(plan, name, state) for name, state in found.items()}
+    return {name: build for name, build in updates.items() if build}
 
 
 async def _find(
     engine: Engine, deployment: Deployment, component: str, taken: frozenset[str]
 ) -> BuildState | None:
-    async with engine.breaker.asking(deployment.tool, engine.patience):
+    async with engine.breaker.asking(deployment.tool, engine.builder_timeout):
         request = request_for(deployment, component, engine.limits, taken)
         return await engine.builder.find(request)
 
@@ -70,7 +70,7 @@ def _build(plan: Plan, name: str) -> Build:
     return plan.deployment.builds[name]
 
 
-def _news(plan: Plan, name: str, state: BuildState | None) -> Build | None:
+def _update(plan: Plan, name: str, state: BuildState | None) -> Build | None:
     build = _build(plan, name)
     if state is not None:
         return observed(build, state, plan.at.now)

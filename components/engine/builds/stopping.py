@@ -17,7 +17,7 @@ async def cancel_builds(engine: Engine, tool: str, ids: Iterable[str]) -> None:
     named = tuple(ids)
 
     async def cancel(build_id: str) -> None:
-        async with engine.breaker.asking(tool, engine.patience / 2):
+        async with engine.breaker.asking(tool, engine.builder_timeout / 2):
             await engine.builder.cancel(tool, build_id)
 
     outcomes = await asyncio.gather(*map(cancel, named), return_exceptions=True)
@@ -36,4 +36,4 @@ async def stop_planned(engine: Engine, plan: Plan) -> Answers:
     builds = [plan.deployment.builds[name] for name in plan.cancel]
     ids = [build.build_id for build in builds if build.build_id is not None]
     await cancel_builds(engine, plan.deployment.tool, ids)
-    return await ask(engine, plan.deployment, plan.cancel, engine.patience / 2)
+    return await ask(engine, plan.deployment, plan.cancel, engine.builder_timeout / 2)

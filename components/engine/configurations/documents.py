@@ -33,7 +33,7 @@ class Configuration:
     stored: datetime | None
 
     @cached_property
-    def tag(self) -> str:
+    def etag(self) -> str:
         """A short name of the value; equal for what is equal, order included."""
         text = json.dumps(self.value, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -42,7 +42,7 @@ class Configuration:
 def earlier_name(configuration: Configuration) -> str:
     """Return the name of a configuration's copy: in the order of time, and always the same."""
     stored = configuration.stored or _BEFORE_TIMES
-    return f"{stored:%Y%m%d%H%M%S%f}-{configuration.tag}"
+    return f"{stored:%Y%m%d%H%M%S%f}-{configuration.etag}"
 
 
 def configuration_data(configuration: Configuration) -> JsonObject:

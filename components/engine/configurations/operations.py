@@ -33,7 +33,12 @@ from components.engine.configurations.documents import (
 )
 from components.engine.context import Answer, Engine
 from components.engine.deployments.storing import MAX_ATTEMPTS
-from components.engine.errors import ConfigurationChanged, Contended, NoConfiguration, NoSuchTool
+from components.engine.errors import (
+    ConfigurationChanged,
+    NoConfiguration,
+    NoSuchTool,
+    TooManyConflicts,
+)
 from components.engine.queue.admission import cancel_waiting
 
 ANY = "*"
@@ -44,19 +49,19 @@ ANY = "*"
 class Condition:
     """What must be stored for a write to be carried out.
 
-    `tags` are those of which one must be that of the stored configuration, or `ANY`; `absent` asks
+    `etags` are those of which one must be that of the stored configuration, or `ANY`; `absent` asks
     that there be none. Without either, anything may be.
     """
 
-    tags: frozenset[str] | None = None
+    etags: frozenset[str] | None = None
     absent: bool = False
 
     def check(self, current: Configuration | None) -> None:
         """Raise `ConfigurationChanged` where `current` is not what is asked for."""
-        tag = current.tag if current else None
-        wanted = self.tags is None or (tag is not None and bool(self.tags & {tag, ANY}))
+        etag = current.etag if current else None
+        wanted = self.etags is None or (etag is not None and bool(self.etags & {etag, ANY}))
         if not wanted or (self.absent and current):
-            raise ConfigurationChanged(tag)
+            raise ConfigurationChanged(etag)
 
 
 ALWAYS = Condition()
@@ -68,7 +73,7 @@ class Kept:
 
     value: Any
     stored: datetime | None
-    tag: str
+    etag: str
     current: bool
 
 
@@ -105,9 +110,9 @@ def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
         else:
             # What was copied and then not replaced is there twice.
             earlier += [found] if found != current else []
-    kept = [Kept(each.value, each.stored, each.tag, current=False) for each in earlier]
+    kept = [Kept(each.value, each.stored, each.etag, current=False) for each in earlier]
     if current:
-        kept.insert(0, Kept(current.value, current.stored, current.tag, current=True))
+        kept.insert(0, Kept(current.value, current.stored, current.etag, current=True))
     return Answer(tuple(kept), tuple(warnings))
 
 
@@ -117,16 +122,17 @@ async def set_configuration(
     """Store a configuration in the place of the one before; return it, with what has no effect.
 
     To store what is stored already changes nothing. Raises `InvalidConfiguration`,
-    `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `Contended` and what the store raises.
+    `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `TooManyConflicts` and what the store
+    raises.
     """
-    told = await aside(_checked, value)
+    warnings = await aside(_checked, value)
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
         new = Configuration(value, _later_than(current, await engine.store.now()))
-        if current and current.tag == new.tag:
+        if current and current.etag == new.etag:
             # Also where it was stored by this same request, whose answer was lost.
-            return Answer(current, told)
+            return Answer(current, warnings)
         condition.check(current)
         try:
             await _put(engine, tool, stored.current, current, new)
@@ -137,8 +143,8 @@ async def set_configuration(
                 continue
             raise NoSuchTool(tool) from None
         newer = 2 if stored.current else 1
-        return Answer(new, (*told, *await _prune(engine, tool, stored, newer)))
-    raise Contended(f"the configuration of tool {tool!r}")
+        return Answer(new, (*warnings, *await _prune(engine, tool, stored, newer)))
+    raise TooManyConflicts(f"the configuration of tool {tool!r}")
 
 
 async def delete_configuration(
@@ -146,7 +152,7 @@ async def delete_configuration(
 ) -> Answer[Configuration]:
     """Remove a tool's configuration and return it. What waits to be deployed is cancelled.
 
-    Raises `NoConfiguration`, `ConfigurationChanged`, `Contended` and what the store raises.
+    Raises `NoConfiguration`, `ConfigurationChanged`, `TooManyConflicts` and what the store raises.
     """
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
@@ -166,7 +172,7 @@ async def delete_configuration(
             *await cancel_waiting(engine, tool),
         )
         return Answer(current, warnings)
-    raise Contended(f"the configuration of tool {tool!r}")
+    raise TooManyConflicts(f"the configuration of tool {tool!r}")
 
 
 def _checked(value: Any) -> tuple[str, ...]:

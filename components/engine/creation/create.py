@@ -10,9 +10,9 @@ from typing import Any
 from backends.stores.base import AlreadyExists, Document, NotFound, OverQuota, Rejected, StoreError
 from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import (
-    ORDINARY,
+    DEFAULTS,
+    DeployRequest,
     Draft,
-    Wish,
     draft_of_configuration,
     draft_of_retry,
     draft_of_rollback,
@@ -28,19 +28,19 @@ from components.engine.deployments.plan import Plan, plan
 from components.engine.deployments.pruning import prune, pruning, remove
 from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import execute
-from components.engine.errors import Contended, NoDeployment, NoSuchTool
+from components.engine.errors import NoDeployment, NoSuchTool, TooManyConflicts
 from components.engine.instant import Instant
 from components.engine.queue.admission import end, supersede
 from components.engine.queue.reservation import (
-    Place,
-    Repetition,
+    IdempotencyKey,
+    Reservation,
     Snapshot,
-    look,
+    earlier_reservation,
+    read_snapshot,
     release,
-    repeated_place,
     reserve,
 )
-from components.engine.queue.state import WhenBusy, behind
+from components.engine.queue.state import WhenBusy, position_message
 
 Drafting = Callable[[Engine, Snapshot], Awaitable[Draft]]
 
@@ -54,25 +54,29 @@ class Stored:
 
 
 async def create_deployment(
-    engine: Engine, tool: str, wish: Wish = ORDINARY, key: str | None = None
+    engine: Engine, tool: str, options: DeployRequest = DEFAULTS, key: str | None = None
 ) -> Answer[Deployment]:
     """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
 
     A `key` makes it repeatable: whoever gives the same one gets the same deployment. Raises
     `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
-    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `Contended` and what the store raises.
+    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
     """
     return await _create(
         engine,
         tool,
-        lambda engine, snapshot: draft_of_configuration(engine, snapshot, wish),
-        wish,
-        _repetition(key, "deploy", wish),
+        lambda engine, snapshot: draft_of_configuration(engine, snapshot, options),
+        options,
+        _idempotency_key(key, "deploy", options),
     )
 
 
 async def retry_deployment(
-    engine: Engine, tool: str, deploy_id: str, wish: Wish = ORDINARY, key: str | None = None
+    engine: Engine,
+    tool: str,
+    deploy_id: str,
+    options: DeployRequest = DEFAULTS,
+    key: str | None = None,
 ) -> Answer[Deployment]:
     """Deploy an earlier deployment's configuration and commits, building what did not finish.
 
@@ -82,13 +86,17 @@ async def retry_deployment(
         engine,
         tool,
         lambda engine, snapshot: draft_of_retry(engine, snapshot, deploy_id),
-        wish,
-        _repetition(key, f"retry {deploy_id}", wish),
+        options,
+        _idempotency_key(key, f"retry {deploy_id}", options),
     )
 
 
 async def roll_back(
-    engine: Engine, tool: str, deploy_id: str, wish: Wish = ORDINARY, key: str | None = None
+    engine: Engine,
+    tool: str,
+    deploy_id: str,
+    options: DeployRequest = DEFAULTS,
+    key: str | None = None,
 ) -> Answer[Deployment]:
     """Deploy the builds of an earlier deployment that finished; nothing is built.
 
@@ -99,62 +107,72 @@ async def roll_back(
         engine,
         tool,
         lambda engine, snapshot: draft_of_rollback(engine, snapshot, deploy_id),
-        wish,
-        _repetition(key, f"rollback {deploy_id}", wish),
+        options,
+        _idempotency_key(key, f"rollback {deploy_id}", options),
     )
 
 
 async def _create(
-    engine: Engine, tool: str, drafting: Drafting, wish: Wish, repetition: Repetition | None
+    engine: Engine,
+    tool: str,
+    drafting: Drafting,
+    options: DeployRequest,
+    idempotency_key: IdempotencyKey | None,
 ) -> Answer[Deployment]:
-    until = asyncio.get_running_loop().time() + engine.patience
-    snapshot = await look(engine, tool)
-    earlier = repeated_place(snapshot, repetition)
+    until = asyncio.get_running_loop().time() + engine.builder_timeout
+    snapshot = await read_snapshot(engine, tool)
+    earlier = earlier_reservation(snapshot, idempotency_key)
     if earlier and earlier.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[earlier.deploy_id])
     draft = await drafting(engine, snapshot)
-    place, snapshot = await reserve(engine, snapshot, wish.when_busy, repetition)
-    if place.repeated and place.deploy_id in snapshot.documents:
-        return _repeated(engine, snapshot.documents[place.deploy_id])
+    reservation, snapshot = await reserve(engine, snapshot, options.when_busy, idempotency_key)
+    if reservation.repeated and reservation.deploy_id in snapshot.documents:
+        return _repeated(engine, snapshot.documents[reservation.deploy_id])
     try:
-        new, document = await _store(engine, snapshot, place, draft, wish)
+        new, document = await _store(engine, snapshot, reservation, draft, options)
     except AlreadyExists:
-        if repetition is None:
-            raise Contended(f"the list of deployments of tool {tool!r}") from None
+        if idempotency_key is None:
+            raise TooManyConflicts(f"the list of deployments of tool {tool!r}") from None
         # Somebody repeats the request at this very moment.
-        return _repeated(engine, await engine.store.get(tool, DEPLOYMENT, place.deploy_id))
+        return _repeated(engine, await engine.store.get(tool, DEPLOYMENT, reservation.deploy_id))
     except NotFound:
         raise NoSuchTool(tool) from None
     except Rejected:
-        await release(engine, tool, {place.deploy_id})
+        await release(engine, tool, {reservation.deploy_id})
         raise
-    other = await _made_meanwhile(engine, place, repetition, document)
+    other = await _made_meanwhile(engine, reservation, idempotency_key, document)
     if other is not None:
         return _repeated(engine, other)
     left = until - asyncio.get_running_loop().time()
     # Whatever was waited for before, what starts at once is told of at once.
-    return await _begin(engine, snapshot, new, document, draft, max(left, engine.patience / 5))
+    return await _begin(
+        engine, snapshot, new, document, draft, max(left, engine.builder_timeout / 5)
+    )
 
 
 async def _store(
-    engine: Engine, snapshot: Snapshot, place: Place, draft: Draft, wish: Wish
+    engine: Engine,
+    snapshot: Snapshot,
+    reservation: Reservation,
+    draft: Draft,
+    options: DeployRequest,
 ) -> tuple[Stored, Document]:
     """Store a deployment in its place, with all its builds claimed if it may start."""
-    now = max(place.since, await engine.store.now())
-    if now >= place.since + engine.limits.launch / 2:
+    now = max(reservation.since, await engine.store.now())
+    if now >= reservation.since + engine.limits.launch / 2:
         # Its place, or its key, may be given to another before it is there.
-        raise Contended(f"the queue of tool {snapshot.tool!r}")
-    waits = engine.max_running and len(place.ahead) >= engine.max_running
-    ahead = place.ahead if waits else ()
+        raise TooManyConflicts(f"the queue of tool {snapshot.tool!r}")
+    waits = engine.max_running and len(reservation.ahead) >= engine.max_running
+    ahead = reservation.ahead if waits else ()
     new = Deployment(
         snapshot.tool,
-        place.deploy_id,
-        place.since,
+        reservation.deploy_id,
+        reservation.since,
         draft.configuration,
         draft.builds,
         queued=bool(ahead),
-        supersedes=bool(ahead) and wish.when_busy is WhenBusy.SUPERSEDE,
-        description=wish.description,
+        supersedes=bool(ahead) and options.when_busy is WhenBusy.SUPERSEDE,
+        description=options.description,
         configured=snapshot.configuration is not None,
     )
     step = plan(new, Instant(now), engine.instance, engine.limits)
@@ -187,16 +205,16 @@ async def _begin(
     )
     if step.deployment.supersedes:
         # It is stored, whatever happens here; and its own next step does the same again.
-        with suppress(StoreError, Contended):
+        with suppress(StoreError, TooManyConflicts):
             await supersede(engine, snapshot.documents_of(ahead), document.name)
         info = (f"{document.name!r} starts once what it supersedes has ended", *info)
     elif ahead:
-        info = (f"{document.name!r} {behind(ahead, engine.max_running)}", *info)
+        info = (f"{document.name!r} {position_message(ahead, engine.max_running)}", *info)
     try:
         answer = await execute(engine, document, step, seconds=seconds)
     except NotFound:
         raise NoDeployment(snapshot.tool, document.name) from None
-    except (StoreError, Contended) as error:
+    except (StoreError, TooManyConflicts) as error:
         # It is there, and whoever moves it on finds out what became of its builds.
         answer = Answer(step.deployment, (f"how its builds have begun is not known yet: {error}",))
     pruned = await _prune(engine, document)
@@ -205,16 +223,22 @@ async def _begin(
 
 
 async def _made_meanwhile(
-    engine: Engine, place: Place, repetition: Repetition | None, document: Document
+    engine: Engine,
+    reservation: Reservation,
+    idempotency_key: IdempotencyKey | None,
+    document: Document,
 ) -> Document | None:
     """Return the deployment of the same request, if another maker has taken its key meanwhile.
 
     That can only be where it took long to store this one, which is then ended.
     """
-    if repetition is None or await engine.store.now() < place.since + engine.limits.launch / 2:
+    if (
+        idempotency_key is None
+        or await engine.store.now() < reservation.since + engine.limits.launch / 2
+    ):
         return None
-    snapshot = await look(engine, document.tool)
-    taken = repeated_place(snapshot, repetition)
+    snapshot = await read_snapshot(engine, document.tool)
+    taken = earlier_reservation(snapshot, idempotency_key)
     if taken is None or taken.deploy_id == document.name:
         return None
     await end(engine, document, f"the same request has made {taken.deploy_id!r}")
@@ -224,7 +248,7 @@ async def _made_meanwhile(
 async def _make_room(engine: Engine, snapshot: Snapshot, newest: str) -> None:
     """Remove one deployment more than need be, of those that are settled."""
     kept = max(len(snapshot.documents) - 1, 0)
-    what = pruning(snapshot.scene.deployments.values(), kept, newest, ends=False)
+    what = pruning(snapshot.queue_state.deployments.values(), kept, newest, ends=False)
     gone = [each.id for each in what.remove]
     await remove(engine, snapshot.tool, snapshot.documents_of(gone), snapshot.queue)
 
@@ -233,7 +257,7 @@ async def _prune(engine: Engine, newest: Document) -> tuple[str, ...]:
     """Prune, and return warnings: the new deployment stands whether or not old ones can go."""
     try:
         await prune(engine, newest.tool, newest.name)
-    except (StoreError, Contended) as error:
+    except (StoreError, TooManyConflicts) as error:
         return (
             f"older deployments could not be removed, the next deployment tries again: {error}",
         )
@@ -241,17 +265,17 @@ async def _prune(engine: Engine, newest: Document) -> tuple[str, ...]:
 
 
 def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
-    told = "this request was made before: this is the deployment that it made then"
-    return Answer(deployment_of(engine, document), engine.notices, info=(told,))
+    messages = "this request was made before: this is the deployment that it made then"
+    return Answer(deployment_of(engine, document), engine.notices, info=(messages,))
 
 
-def _repetition(key: str | None, what: str, wish: Wish) -> Repetition | None:
+def _idempotency_key(key: str | None, what: str, options: DeployRequest) -> IdempotencyKey | None:
     if key is None:
         return None
     # Only what was asked: an option that a later version has does not make it another request.
-    ordinary = asdict(ORDINARY)
+    ordinary = asdict(DEFAULTS)
     asked: dict[str, Any] = {
         "what": what,
-        **{name: value for name, value in asdict(wish).items() if value != ordinary[name]},
+        **{name: value for name, value in asdict(options).items() if value != ordinary[name]},
     }
-    return Repetition.of(key, json.dumps(asked, sort_keys=True))
+    return IdempotencyKey.of(key, json.dumps(asked, sort_keys=True))

@@ -29,7 +29,7 @@ from components.engine.queue.state import WhenBusy
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DeployRequest:
     """What may be asked of a new deployment; if it names `components`, it has only those."""
 
     description: str = ""
@@ -38,7 +38,7 @@ class Wish:
     when_busy: WhenBusy = WhenBusy.QUEUE
 
 
-ORDINARY = Wish()
+DEFAULTS = DeployRequest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,9 @@ class Draft:
         return {name: each.build for name, each in self.decisions.items()}
 
 
-async def draft_of_configuration(engine: Engine, snapshot: Snapshot, wish: Wish) -> Draft:
+async def draft_of_configuration(
+    engine: Engine, snapshot: Snapshot, options: DeployRequest
+) -> Draft:
     """Return what to deploy of the stored configuration.
 
     Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `Corrupt`.
@@ -64,17 +66,17 @@ async def draft_of_configuration(engine: Engine, snapshot: Snapshot, wish: Wish)
     configuration = configuration_of(snapshot.configuration).value
     # An earlier version may have stored what this one would not take.
     await aside(validate, configuration)
-    if wish.components:
-        unknown = [each for each in wish.components if each not in configuration["components"]]
+    if options.components:
+        unknown = [each for each in options.components if each not in configuration["components"]]
         if unknown:
             raise UnknownComponents(unknown, configuration["components"])
-        configuration = selected(configuration, wish.components)
+        configuration = selected(configuration, options.components)
     decisions = await decide(
         engine,
         snapshot.tool,
         sources(configuration),
         snapshot.newest_first,
-        force=wish.force_build,
+        force=options.force_build,
     )
     return Draft(configuration, decisions)
 
@@ -127,7 +129,7 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:
-    deployments = snapshot.scene.deployments
+    deployments = snapshot.queue_state.deployments
     if deploy_id == LATEST:
         if not deployments:
             raise NoDeploymentYet(snapshot.tool)

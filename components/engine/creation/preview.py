@@ -7,11 +7,11 @@ from backends.builders.base import Source
 from components.configuration.problems import listed
 from components.configuration.sources import reuses, sources
 from components.engine.context import Answer, Engine
-from components.engine.creation.drafts import Wish, draft_of_configuration
+from components.engine.creation.drafts import DeployRequest, draft_of_configuration
 from components.engine.creation.reuse import Decision
 from components.engine.errors import Busy, QueueFull, TooManyUnfinished
-from components.engine.queue.reservation import look, place_in
-from components.engine.queue.state import WhenBusy, behind
+from components.engine.queue.reservation import find_ahead, read_snapshot
+from components.engine.queue.state import WhenBusy, position_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,25 +27,25 @@ class PlannedBuild:
 
 
 async def preview_deployment(
-    engine: Engine, tool: str, wish: Wish
+    engine: Engine, tool: str, options: DeployRequest
 ) -> Answer[Mapping[str, PlannedBuild]]:
     """Return what `create_deployment` would do now, by component; nothing is stored or started.
 
     Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`.
     """
-    snapshot = await look(engine, tool)
-    draft = await draft_of_configuration(engine, snapshot, wish)
+    snapshot = await read_snapshot(engine, tool)
+    draft = await draft_of_configuration(engine, snapshot, options)
     info = ["nothing was stored: this is what a deployment would do"]
     warnings = list(engine.notices)
     try:
-        ahead = place_in(engine, snapshot.scene, wish.when_busy)
+        ahead = find_ahead(engine, snapshot.queue_state, options.when_busy)
     except (Busy, QueueFull, TooManyUnfinished) as error:
         warnings.append(f"it would be refused now: {error}")
     else:
-        if ahead and wish.when_busy is WhenBusy.SUPERSEDE:
+        if ahead and options.when_busy is WhenBusy.SUPERSEDE:
             info.append(f"it supersedes {listed([repr(each) for each in ahead])}")
         elif ahead:
-            info.append(f"it {behind(ahead, engine.max_running)}")
+            info.append(f"it {position_message(ahead, engine.max_running)}")
     own, reused = sources(draft.configuration), reuses(draft.configuration)
     planned = {
         name: _planned(own[reused.get(name, name)], draft.decisions[reused.get(name, name)])

@@ -48,17 +48,19 @@ async def decide(
 
     The builder resolves each source's commit. One that it cannot resolve is built: whether that is
     an error, the build itself finds out. All its answers together are waited for as long as an
-    engine's `patience`, and commits for half of that.
+    engine's `builder_timeout`, and commits for half of that.
     """
     now = asyncio.get_running_loop().time()
     distinct = tuple(dict.fromkeys(wanted.values()))
     answers = await asyncio.gather(
-        *(_resolve(engine, tool, each, now + engine.patience / 2) for each in distinct)
+        *(_resolve(engine, tool, each, now + engine.builder_timeout / 2) for each in distinct)
     )
     commits = dict(zip(distinct, answers, strict=True))
     decided = await asyncio.gather(
         *(
-            _decide(engine, tool, source, *commits[source], earlier, force, now + engine.patience)
+            _decide(
+                engine, tool, source, *commits[source], earlier, force, now + engine.builder_timeout
+            )
             for source in wanted.values()
         )
     )
@@ -68,7 +70,7 @@ async def decide(
 async def gone_images(engine: Engine, tool: str, images: Iterable[str]) -> frozenset[str]:
     """Return those images of which the builder knows that they are gone."""
     named = tuple(set(images))
-    until = asyncio.get_running_loop().time() + engine.patience / 2
+    until = asyncio.get_running_loop().time() + engine.builder_timeout / 2
     answers = await asyncio.gather(*(_has_image(engine, tool, each, until) for each in named))
     return frozenset(each for each, there in zip(named, answers, strict=True) if there is False)
 

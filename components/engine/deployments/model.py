@@ -177,7 +177,7 @@ class Deployment:
         return "; ".join(parts)
 
     @cached_property
-    def tag(self) -> str:
+    def etag(self) -> str:
         """A short name of what people see of it: that is other where this is."""
         builds = tuple(
             (

@@ -36,7 +36,7 @@ async def show_deployment(
 ) -> Answer[Deployment]:
     """Return a deployment, brought up to date unless it is final. `LATEST` is the newest one.
 
-    Raises `NoDeployment`, `Corrupt`, `Contended`.
+    Raises `NoDeployment`, `Corrupt`, `TooManyConflicts`.
     """
     document = await find(engine, tool, deploy_id)
     return _with_warnings(engine, await refresher.refresh(document), ())
@@ -48,7 +48,7 @@ async def cancel_deployment(
     """Cancel a deployment: what was not started never is, what runs is told to end.
 
     Whoever advances it next goes on with that; this does so at once. To cancel again changes
-    nothing more. Raises `NoDeployment`, `AlreadyFinal`, `Contended`.
+    nothing more. Raises `NoDeployment`, `AlreadyFinal`, `TooManyConflicts`.
     """
     document = await find(engine, tool, deploy_id)
     found = deployment_of(engine, document)
@@ -96,5 +96,5 @@ async def _until_told(engine: Engine, deployment: Deployment) -> None:
 
 
 def _with_warnings(engine: Engine, answer: Answer[T], warnings: tuple[str, ...]) -> Answer[T]:
-    told = (*engine.notices, *answer.warnings, *warnings)
-    return replace(answer, warnings=told)
+    warnings = (*engine.notices, *answer.warnings, *warnings)
+    return replace(answer, warnings=warnings)

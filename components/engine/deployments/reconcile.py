@@ -23,8 +23,13 @@ from components.engine.deployments.merge import Change, merged
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import Plan, plan, to_ask
 from components.engine.deployments.reading import deployment_of
-from components.engine.deployments.storing import MAX_ATTEMPTS, is_news, store_change, write
-from components.engine.errors import Contended, EngineError
+from components.engine.deployments.storing import (
+    MAX_ATTEMPTS,
+    is_worth_writing,
+    store_change,
+    write,
+)
+from components.engine.errors import EngineError, TooManyConflicts
 from components.engine.instant import Instant
 from components.engine.queue.admission import admit
 
@@ -47,7 +52,7 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
     be done is stored before it is done. A settled deployment asks nothing and writes nothing.
 
     Raises `NotFound` where the deployment was removed meanwhile; what this call had started is then
-    cancelled. Raises `Contended`.
+    cancelled. Raises `TooManyConflicts`.
     """
     answers: Answers | None = None
     for _ in range(MAX_ATTEMPTS):
@@ -59,14 +64,14 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         if deployment.queued and not deployment.cancel_requested:
             return await admit(engine, document, deployment)
         if answers is None:
-            answers = await ask(engine, deployment, to_ask(deployment), engine.patience / 2)
+            answers = await ask(engine, deployment, to_ask(deployment), engine.builder_timeout / 2)
             await asyncio.sleep(0)  # to read and to judge 200 builds takes long: others are served
-        known = merged(deployment, Change(answers.news))
+        known = merged(deployment, Change(answers.updates))
         at = await Instant.of(engine.store)
         # What would not be asked of the builder anyway is not claimed.
         start = answers.complete and engine.breaker.lets(deployment.tool)
         step = plan(known, at, engine.instance, engine.limits, start=start)
-        if not is_news(deployment, step.deployment, engine.limits.heartbeat):
+        if not is_worth_writing(deployment, step.deployment, engine.limits.heartbeat):
             return await execute(engine, document, step, answers.warnings)
         try:
             document, stored = await write(engine, document, step.deployment)
@@ -79,7 +84,7 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         else:
             step = replace(step, deployment=stored)
             return await execute(engine, document, step, answers.warnings)
-    raise Contended(f"deployment {document.name!r}")
+    raise TooManyConflicts(f"deployment {document.name!r}")
 
 
 async def execute(
@@ -95,8 +100,8 @@ async def execute(
     """
     if not (step.launch or step.seek or step.cancel):
         return Answer(step.deployment, warnings)
-    patience = engine.patience if seconds is None else seconds
-    answer = await engine.work.result(_done(engine, document, step), patience)
+    builder_timeout = engine.builder_timeout if seconds is None else seconds
+    answer = await engine.work.result(_done(engine, document, step), builder_timeout)
     if answer is None:
         return Answer(step.deployment, (*warnings, GOES_ON))
     return Answer(answer.value, (*warnings, *answer.warnings), answer.errors)
@@ -113,15 +118,15 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
         except asyncio.CancelledError:
             await _last_words(engine, document, Change(broken_off(engine, step)))
             raise
-        news = {**stopped.news, **sought, **launched}
+        updates = {**stopped.updates, **sought, **launched}
         started = {build.build_id for build in launched.values() if build.build_id is not None}
         try:
-            stored = await store_change(engine, document, partial(merged, change=Change(news)))
+            stored = await store_change(engine, document, partial(merged, change=Change(updates)))
         except NotFound:
             await cancel_builds(engine, document.tool, started)
             raise
         except asyncio.CancelledError:
-            await _last_words(engine, document, Change(news))
+            await _last_words(engine, document, Change(updates))
             raise
         # What was decided while a build was being started may leave it with nobody to belong to.
         kept = {build.build_id for build in stored.builds.values()}

@@ -15,7 +15,7 @@ from components.engine.deployments.documents import (
 from components.engine.deployments.ends import log_end
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.reading import deployment_of
-from components.engine.errors import Contended, MadeByNewer
+from components.engine.errors import MadeByNewer, TooManyConflicts
 
 MAX_ATTEMPTS = 20
 """How often a write that met another one is tried again."""
@@ -40,7 +40,8 @@ async def store_change(
     """Apply `change` to the stored deployment, first as it was `read`; return what is stored then.
 
     Nothing is written that is not news. After a `Conflict` the deployment is read again and the
-    change applied to that. Raises `NotFound` where it was removed, `MadeByNewer`, `Contended`.
+    change applied to that. Raises `NotFound` where it was removed, `MadeByNewer`,
+    `TooManyConflicts`.
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
@@ -48,7 +49,7 @@ async def store_change(
         if stored.newer:
             raise MadeByNewer(stored.id)
         changed = change(stored)
-        if not is_news(stored, changed, engine.limits.heartbeat):
+        if not is_worth_writing(stored, changed, engine.limits.heartbeat):
             return stored
         try:
             _, written = await write(engine, document, changed)
@@ -56,7 +57,7 @@ async def store_change(
             document = await engine.store.get(read.tool, DEPLOYMENT, read.name)
         else:
             return written
-    raise Contended(f"deployment {read.name!r}")
+    raise TooManyConflicts(f"deployment {read.name!r}")
 
 
 async def write(
@@ -77,7 +78,7 @@ async def write(
     return document, deployment
 
 
-def is_news(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:
+def is_worth_writing(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:
     """Whether a change is worth a write: that nothing has changed is only once a `heartbeat`."""
     builds = {
         name: replace(build, seen=stored.builds[name].seen)

@@ -14,7 +14,7 @@ from components.engine.deployments.documents import DEPLOYMENT, is_cancelled
 from components.engine.deployments.finding import find
 from components.engine.deployments.reading import deployment_of
 from components.engine.errors import EngineError, NoDeployment
-from components.engine.loop.pacing import Key, Pace, Turns, next_pause
+from components.engine.loop.pacing import Key, Schedule, Turns, next_pause
 from components.engine.loop.refreshing import Refresher
 
 logger = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class Background:
         self._refresher = refresher
         self._members = members
         self._turns = Turns()
-        self._paces: dict[Key, Pace] = {}
+        self._schedules: dict[Key, Schedule] = {}
         self._of_tool: dict[str, list[Key]] = {}
         self._found: dict[Key, Document] = {}
         """What the last look has found, and was not used yet."""
@@ -102,19 +102,21 @@ class Background:
         self._found, self._of_tool = mine, {}
         for key in mine:
             self._of_tool.setdefault(key[0], []).append(key)
-        fresh = Pace(self._loop.time())
-        self._paces = {key: self._paces.get(key, fresh) for key in mine}
+        fresh = Schedule(self._loop.time())
+        self._schedules = {key: self._schedules.get(key, fresh) for key in mine}
         for key, document in mine.items():
-            pace = self._paces[key]
-            if is_cancelled(document) and not pace.cancelled:
-                self._paces[key] = Pace(min(pace.due, fresh.due), pace.pause)
+            schedule = self._schedules[key]
+            if is_cancelled(document) and not schedule.cancelled:
+                self._schedules[key] = Schedule(min(schedule.due, fresh.due), schedule.pause)
         self._completed = self._loop.time()
         await self._put_due()
 
     async def _put_due(self) -> None:
         """Let all wait for their turn that are due, the longest due first."""
         now = self._loop.time()
-        due = sorted((pace.due, key) for key, pace in self._paces.items() if pace.due <= now)
+        due = sorted(
+            (schedule.due, key) for key, schedule in self._schedules.items() if schedule.due <= now
+        )
         for since, key in due:
             self._turns.join(key, since)
         self._begin()
@@ -157,27 +159,27 @@ class Background:
                 # It has just been let in, and has done nothing else yet.
                 self._refresher.forget(*key)
                 answer = await self._refresher.refresh(await find(self._engine, *key))
-            changed = answer.value.tag != before.tag
+            changed = answer.value.etag != before.etag
             waiting = answer.value.queued
             if answer.value.status.is_final:
                 self._hurry(key[0])
         except NoDeployment:
-            self._paces.pop(key, None)
+            self._schedules.pop(key, None)
         except (StoreError, EngineError) as error:
             logger.warning("deployment %s could not be moved on: %s", key[1], error)
         finally:
-            if key in self._paces:
-                pause = next_pause(self._paces[key], changed=changed, waiting=waiting)
+            if key in self._schedules:
+                pause = next_pause(self._schedules[key], changed=changed, waiting=waiting)
                 due = self._loop.time() + self._jittered(pause)
-                self._paces[key] = Pace(due, pause, cancelled)
+                self._schedules[key] = Schedule(due, pause, cancelled)
 
     def _hurry(self, tool: str) -> None:
         """Look at a tool's other deployments at once: one of them may be next."""
         now = self._loop.time()
         for key in self._of_tool.get(tool, ()):
-            pace = self._paces.get(key)
-            if pace is not None and pace.due > now:
-                self._paces[key] = replace(pace, due=now)
+            schedule = self._schedules.get(key)
+            if schedule is not None and schedule.due > now:
+                self._schedules[key] = replace(schedule, due=now)
 
     def _pause_of_looks(self) -> float:
         return self._pause() if self._looked else 0.0

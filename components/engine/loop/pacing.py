@@ -28,7 +28,7 @@ WAITING_PAUSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Schedule:
     """When a deployment is due next, by the loop's clock, and how long it was left alone.
 
     `cancelled` is whether somebody had cancelled it by then.
@@ -39,12 +39,12 @@ class Pace:
     cancelled: bool = False
 
 
-def next_pause(pace: Pace, *, changed: bool, waiting: bool) -> float:
+def next_pause(schedule: Schedule, *, changed: bool, waiting: bool) -> float:
     """Return for how long one is left alone that was just moved on."""
     if changed:
         return FIRST_PAUSE_SECONDS
     longest = WAITING_PAUSE_SECONDS if waiting else MAX_PAUSE_SECONDS
-    return min(max(pace.pause * 1.5, FIRST_PAUSE_SECONDS), longest)
+    return min(max(schedule.pause * 1.5, FIRST_PAUSE_SECONDS), longest)
 
 
 class Turns:

@@ -39,19 +39,19 @@ class Refresher:
         """Return the deployment in a document that was just read as it is now.
 
         Within a second of the last look at the builder, that is what was found out then. Raises
-        `NoDeployment`, `Corrupt`, `Contended` and what the store raises.
+        `NoDeployment`, `Corrupt`, `TooManyConflicts` and what the store raises.
         """
         stored = deployment_of(self._engine, document)
         if stored.is_settled:
             return Answer(stored)
         look = self._looks.get((document.tool, document.name)) or self._begin(document, stored)
         if not look.task.done():
-            if look.began_with != stored.tag:
+            if look.began_with != stored.etag:
                 return Answer(stored)
             # Whoever asks may go; the others still want to know.
             return await asyncio.shield(look.task)
         answer = look.task.result()
-        if answer.value.tag == stored.tag:
+        if answer.value.etag == stored.etag:
             return answer
         # Something was stored before or after the look: what is stored now is no older than either.
         document = await find(self._engine, document.tool, document.name)
@@ -76,7 +76,7 @@ class Refresher:
     def _begin(self, document: Document, stored: Deployment) -> _Look:
         key = (document.tool, document.name)
         task = asyncio.create_task(self._look(document))
-        look = self._looks[key] = _Look(stored.tag, task)
+        look = self._looks[key] = _Look(stored.etag, task)
         task.add_done_callback(lambda _: self._keep(key, look))
         return look
 

@@ -10,7 +10,7 @@ FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 3.0
 
 
-async def until_changed(
+async def wait_for_change(
     refresh: Callable[[], Awaitable[Answer[Deployment]]],
     known: str,
     seconds: float,
@@ -26,7 +26,7 @@ async def until_changed(
     while True:
         answer = await refresh()
         left = until - loop.time()
-        if answer.value.tag != known or answer.value.status.is_final or left <= 0:
+        if answer.value.etag != known or answer.value.status.is_final or left <= 0:
             return answer
         try:
             async with asyncio.timeout(min(pause, left)):

@@ -12,29 +12,29 @@ from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import plan
 from components.engine.deployments.reading import deployments_in
 from components.engine.deployments.storing import store_change
-from components.engine.errors import Contended, MadeByNewer
+from components.engine.errors import MadeByNewer, TooManyConflicts
 from components.engine.instant import Instant
-from components.engine.queue.reservation import look
-from components.engine.queue.state import behind
+from components.engine.queue.reservation import read_snapshot
+from components.engine.queue.state import position_message
 
 
 async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
     """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
 
     Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
-    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `Contended`.
+    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `TooManyConflicts`.
     """
-    snapshot = await look(engine, document.tool)
+    snapshot = await read_snapshot(engine, document.tool)
     if deployment.configured and snapshot.configuration is None:
         return Answer(await end(engine, document, CONFIGURATION_DELETED))
-    ahead = snapshot.scene.ahead_of(deployment.id)
+    ahead = snapshot.queue_state.ahead_of(deployment.id)
     if not engine.max_running or len(ahead) < engine.max_running:
-        admitted = Change(admitted=snapshot.scene.now)
+        admitted = Change(admitted=snapshot.queue_state.now)
         return Answer(await store_change(engine, document, partial(merged, change=admitted)))
     if deployment.supersedes:
         await supersede(engine, snapshot.documents_of(ahead), deployment.id)
         return Answer(deployment, info=("it starts once what it supersedes has ended",))
-    return Answer(deployment, info=(f"it {behind(ahead, engine.max_running)}",))
+    return Answer(deployment, info=(f"it {position_message(ahead, engine.max_running)}",))
 
 
 CONFIGURATION_DELETED = "the configuration was deleted"
@@ -51,7 +51,7 @@ async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> N
 async def end(engine: Engine, document: Document, reason: str) -> Deployment:
     """Cancel a deployment for a reason; one that waits has thereby ended.
 
-    Raises `NotFound`, `Contended`.
+    Raises `NotFound`, `TooManyConflicts`.
     """
     at = await Instant.of(engine.store)
 
@@ -72,6 +72,6 @@ async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
             if deployment.queued and not deployment.status.is_final:
                 with suppress(NotFound):  # it is gone, and the others are not
                     await end(engine, document, CONFIGURATION_DELETED)
-    except (StoreError, Contended, MadeByNewer) as error:
+    except (StoreError, TooManyConflicts, MadeByNewer) as error:
         return (f"what waits to be deployed could not be cancelled: {error}",)
     return ()

@@ -7,7 +7,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
 from backends.stores.base import Corrupt, Document, JsonObject
 from components.engine.errors import MadeByNewer
-from components.engine.queue.state import Entry, Queue, Repeatable
+from components.engine.queue.state import Entry, KeyRecord, Queue
 
 QUEUE = "queue"
 """The kind, and the name, of a tool's one queue."""
@@ -36,8 +36,8 @@ class _StoredKey(_Stored):
     since = fields.AwareDateTime(required=True)
 
     @post_load
-    def _key(self, data: dict[str, Any], **_: Any) -> Repeatable:
-        return Repeatable(**data)
+    def _key(self, data: dict[str, Any], **_: Any) -> KeyRecord:
+        return KeyRecord(**data)
 
 
 class _StoredQueue(_Stored):

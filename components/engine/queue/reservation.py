@@ -21,15 +21,15 @@ from components.engine.deployments.reading import deployments_in
 from components.engine.deployments.storing import MAX_ATTEMPTS
 from components.engine.errors import (
     Busy,
-    Contended,
     KeyReused,
     MadeByNewer,
     NoSuchTool,
     QueueFull,
+    TooManyConflicts,
     TooManyUnfinished,
 )
 from components.engine.queue.documents import QUEUE, queue_data, queue_of
-from components.engine.queue.state import Entry, Queue, Repeatable, Scene, WhenBusy, without
+from components.engine.queue.state import Entry, KeyRecord, Queue, QueueState, WhenBusy, without
 
 _RANDOM_NUMBERS = 1_000_000
 
@@ -42,7 +42,7 @@ class Snapshot:
     configuration: Document | None
     queue: Document | None
     documents: Mapping[str, Document]
-    scene: Scene
+    queue_state: QueueState
 
     def documents_of(self, ids: Iterable[str]) -> tuple[Document, ...]:
         """Return the documents of deployments; of those that are not stored yet there is none."""
@@ -51,25 +51,25 @@ class Snapshot:
     @property
     def newest_first(self) -> tuple[Deployment, ...]:
         """The tool's deployments."""
-        found = self.scene.deployments.values()
+        found = self.queue_state.deployments.values()
         return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
-class Repetition:
+class IdempotencyKey:
     """What makes a request repeatable: its key, and what it asks, each as a hash."""
 
     key: str
     asked: str
 
     @classmethod
-    def of(cls, key: str, asked: str) -> "Repetition":
-        """Return the repetition of a request with a key and a text of all that it asks."""
+    def of(cls, key: str, asked: str) -> "IdempotencyKey":
+        """Return the key of a request, with its hash, and a text of all that it asks."""
         return cls(_hash(key), _hash(asked))
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Reservation:
     """The id of a new deployment, when it was accepted, and for what it waits: nothing, or others.
 
     It is `repeated` where an earlier request has taken the place.
@@ -81,7 +81,7 @@ class Place:
     repeated: bool = False
 
 
-async def look(engine: Engine, tool: str) -> Snapshot:
+async def read_snapshot(engine: Engine, tool: str) -> Snapshot:
     """Return what there is of a tool now. Raises `Corrupt` where its own documents are."""
     listing = await engine.store.list(tool, CONFIGURATION, QUEUE, DEPLOYMENT)
     for error in listing.corrupt:
@@ -95,7 +95,7 @@ async def look(engine: Engine, tool: str) -> Snapshot:
         of_kind.get(CONFIGURATION),
         queue,
         {deployment.id: document for document, deployment in found},
-        Scene(
+        QueueState(
             queue_of(queue) if queue else Queue(),
             {deployment.id: deployment for _, deployment in found},
             await engine.store.now(),
@@ -108,70 +108,77 @@ async def reserve(
     engine: Engine,
     snapshot: Snapshot,
     when_busy: WhenBusy = WhenBusy.QUEUE,
-    repetition: Repetition | None = None,
-) -> tuple[Place, Snapshot]:
+    idempotency_key: IdempotencyKey | None = None,
+) -> tuple[Reservation, Snapshot]:
     """Take a place for a new deployment; return it, and what there was when it was taken.
 
     Nothing is written where there is no limit and no key. Raises `Busy`, `QueueFull`, `KeyReused`,
-    `NoSuchTool`, `Contended`.
+    `NoSuchTool`, `TooManyConflicts`.
     """
     for _ in range(MAX_ATTEMPTS):
-        earlier = repeated_place(snapshot, repetition)
+        earlier = earlier_reservation(snapshot, idempotency_key)
         if earlier:
             return earlier, snapshot
-        ahead = place_in(engine, snapshot.scene, when_busy)
+        ahead = find_ahead(engine, snapshot.queue_state, when_busy)
         # What is to be built may have taken a while to find out.
-        since = engine.stamps.after(await engine.store.now())
-        place = Place(_new_id(engine, snapshot, since), since, ahead)
-        queue = _with_place(engine, snapshot.scene.tidied(), place, repetition)
-        if not (engine.max_running or repetition):
-            return place, snapshot
+        since = engine.unique_times.after(await engine.store.now())
+        reservation = Reservation(_new_id(engine, snapshot, since), since, ahead)
+        queue = _with_reservation(
+            engine, snapshot.queue_state.compacted(), reservation, idempotency_key
+        )
+        if not (engine.max_running or idempotency_key):
+            return reservation, snapshot
         try:
             await _write(engine, snapshot, queue)
         except (Conflict, AlreadyExists):
-            snapshot = await look(engine, snapshot.tool)
+            snapshot = await read_snapshot(engine, snapshot.tool)
             continue
         except NotFound:
             if snapshot.queue:
-                snapshot = await look(engine, snapshot.tool)
+                snapshot = await read_snapshot(engine, snapshot.tool)
                 continue
             raise NoSuchTool(snapshot.tool) from None
-        return place, snapshot
-    raise Contended(f"the queue of tool {snapshot.tool!r}")
+        return reservation, snapshot
+    raise TooManyConflicts(f"the queue of tool {snapshot.tool!r}")
 
 
-def repeated_place(snapshot: Snapshot, repetition: Repetition | None) -> Place | None:
+def earlier_reservation(
+    snapshot: Snapshot, idempotency_key: IdempotencyKey | None
+) -> Reservation | None:
     """Return the place that an earlier request with this key has taken. Raises `KeyReused`."""
-    if repetition is None:
+    if idempotency_key is None:
         return None
-    earlier = snapshot.scene.tidied().keys.get(repetition.key)
+    earlier = snapshot.queue_state.compacted().keys.get(idempotency_key.key)
     if earlier is None:
         return None
-    if earlier.asked != repetition.asked:
+    if earlier.asked != idempotency_key.asked:
         raise KeyReused(earlier.deploy_id)
-    ahead = snapshot.scene.ahead_of(earlier.deploy_id)
-    return Place(earlier.deploy_id, earlier.since, ahead, repeated=True)
+    ahead = snapshot.queue_state.ahead_of(earlier.deploy_id)
+    return Reservation(earlier.deploy_id, earlier.since, ahead, repeated=True)
 
 
-def place_in(engine: Engine, scene: Scene, when_busy: WhenBusy) -> tuple[str, ...]:
+def find_ahead(engine: Engine, queue_state: QueueState, when_busy: WhenBusy) -> tuple[str, ...]:
     """Return for what a new deployment would have to wait.
 
     Raises `Busy`, `QueueFull`, and where there is no limit `TooManyUnfinished`: what is pushed out
     stays until its builder has confirmed its end.
     """
-    line = scene.line()
+    order = queue_state.order()
     if not engine.max_running:
-        unfinished = sum(not each.is_settled for each in scene.deployments.values())
+        unfinished = sum(not each.is_settled for each in queue_state.deployments.values())
         if unfinished >= 2 * engine.deployments_kept:
             raise TooManyUnfinished(unfinished)
         return ()
-    if len(line) < engine.max_running:
+    if len(order) < engine.max_running:
         return ()
     if when_busy is WhenBusy.REJECT:
-        raise Busy(line[0])
-    if when_busy is WhenBusy.QUEUE and len(scene.waiting(engine.max_running)) >= engine.max_queued:
+        raise Busy(order[0])
+    if (
+        when_busy is WhenBusy.QUEUE
+        and len(queue_state.waiting(engine.max_running)) >= engine.max_queued
+    ):
         raise QueueFull(engine.max_queued)
-    return line
+    return order
 
 
 async def release(
@@ -199,13 +206,15 @@ async def release(
             return
 
 
-def _with_place(engine: Engine, queue: Queue, place: Place, repetition: Repetition | None) -> Queue:
+def _with_reservation(
+    engine: Engine, queue: Queue, reservation: Reservation, idempotency_key: IdempotencyKey | None
+) -> Queue:
     entries, keys = queue.entries, queue.keys
     if engine.max_running:
-        entries = (*entries, Entry(place.deploy_id, place.since))
-    if repetition:
-        own = Repeatable(place.deploy_id, repetition.asked, place.since)
-        keys = {**keys, repetition.key: own}
+        entries = (*entries, Entry(reservation.deploy_id, reservation.since))
+    if idempotency_key:
+        own = KeyRecord(reservation.deploy_id, idempotency_key.asked, reservation.since)
+        keys = {**keys, idempotency_key.key: own}
     return Queue(entries, keys)
 
 
@@ -218,7 +227,7 @@ async def _write(engine: Engine, snapshot: Snapshot, queue: Queue) -> None:
 
 
 def _new_id(engine: Engine, snapshot: Snapshot, since: datetime) -> str:
-    taken = {*snapshot.documents, *(each.deploy_id for each in snapshot.scene.queue.entries)}
+    taken = {*snapshot.documents, *(each.deploy_id for each in snapshot.queue_state.queue.entries)}
     while True:
         number = engine.random.randrange(_RANDOM_NUMBERS)
         deploy_id = f"{snapshot.tool}-deploy-{since:%Y%m%d%H%M%S}-{number}"

@@ -31,7 +31,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeatable:
+class KeyRecord:
     """The deployment of a request that may be repeated, and a hash of what the request asked."""
 
     deploy_id: str
@@ -44,11 +44,11 @@ class Queue:
     """A tool's queue: what was accepted, in order, and by the key of a request, hashed, its own."""
 
     entries: tuple[Entry, ...] = ()
-    keys: Mapping[str, Repeatable] = field(default_factory=dict)
+    keys: Mapping[str, KeyRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
+class QueueState:
     """What a decision is made from: a tool's queue and deployments, by id, at one moment.
 
     An accepted deployment that is not there yet will be, within `patience`; later it is not coming.
@@ -63,7 +63,7 @@ class Scene:
         """Whether a deployment that was accepted is about to be stored."""
         return deploy_id not in self.deployments and self.now < since + self.patience
 
-    def line(self) -> tuple[str, ...]:
+    def order(self) -> tuple[str, ...]:
         """Return the ids of those that run or wait, in order."""
         going_on = [each for each in self.deployments.values() if not each.status.is_final]
         accepted = [each.deploy_id for each in self.queue.entries]
@@ -84,23 +84,23 @@ class Scene:
 
     def ahead_of(self, deploy_id: str) -> tuple[str, ...]:
         """Return those that run or wait and were accepted before a deployment; all if it is not."""
-        line = self.line()
-        return line[: line.index(deploy_id)] if deploy_id in line else line
+        order = self.order()
+        return order[: order.index(deploy_id)] if deploy_id in order else order
 
     def waiting(self, max_running: int) -> tuple[str, ...]:
         """Return those that wait and will go on waiting: what is being cancelled does not count."""
         return tuple(
             each
-            for each in self.line()[max_running:]
+            for each in self.order()[max_running:]
             if each not in self.deployments or not self.deployments[each].cancel_requested
         )
 
-    def tidied(self) -> Queue:
+    def compacted(self) -> Queue:
         """Return the queue without what has ended and what will never come."""
-        line = self.line()
+        order = self.order()
         return replace(
             self.queue,
-            entries=tuple(each for each in self.queue.entries if each.deploy_id in line),
+            entries=tuple(each for each in self.queue.entries if each.deploy_id in order),
             keys={
                 key: each
                 for key, each in self.queue.keys.items()
@@ -117,8 +117,8 @@ def without(queue: Queue, ids: Collection[str]) -> Queue:
     )
 
 
-def behind(ahead: Collection[str], max_running: int) -> str:
+def position_message(ahead: Collection[str], max_running: int) -> str:
     """Return what people are told of a deployment that waits behind others."""
     last = tuple(ahead)[-1]
-    place = len(ahead) - max_running + 1
-    return f"waits behind {last!r}, at place {place} of the queue"
+    reservation = len(ahead) - max_running + 1
+    return f"waits behind {last!r}, at place {reservation} of the queue"

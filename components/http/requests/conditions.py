@@ -33,12 +33,12 @@ def condition_of(request: web.Request) -> Condition:
     )
 
 
-def is_known(request: web.Request, tag: str) -> bool:
+def is_known(request: web.Request, etag: str) -> bool:
     """Whether the client says that it has what this is the tag of (RFC 9110, 13.1.2).
 
     Raises `BadParameter` where `If-None-Match` holds something else than tags.
     """
-    return any(each.value in (tag, "*") for each in _tags(request, hdrs.IF_NONE_MATCH) or ())
+    return any(each.value in (etag, "*") for each in _tags(request, hdrs.IF_NONE_MATCH) or ())
 
 
 def _tags(request: web.Request, header: str) -> tuple[ETag, ...] | None:

@@ -21,7 +21,7 @@ from components.configuration.reading import Format, read
 from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
 from components.engine.aside import aside
 from components.engine.context import Answer
-from components.engine.creation.drafts import ORDINARY, Wish
+from components.engine.creation.drafts import DEFAULTS, DeployRequest
 from components.engine.queue.state import WhenBusy
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
 from components.http.requests.bodies import media_type
@@ -43,11 +43,11 @@ _SHORTENED = (
 class Asked:
     """What a body asks for, whether only in thought, and what its sender should be told."""
 
-    wish: Wish = ORDINARY
+    options: DeployRequest = DEFAULTS
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
 
-    def told(self, answer: Answer[T]) -> Answer[T]:
+    def with_warnings(self, answer: Answer[T]) -> Answer[T]:
         """Return an answer with what is to be told of the body besides."""
         return replace(answer, warnings=(*self.warnings, *answer.warnings))
 
@@ -103,7 +103,7 @@ class RepeatedDeploySchema(Schema):
         warnings = () if description == given.strip() else (_SHORTENED,)
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
-        return Asked(Wish(description, when_busy=when_busy, **data), dry_run, warnings)
+        return Asked(DeployRequest(description, when_busy=when_busy, **data), dry_run, warnings)
 
 
 class DeploySchema(RepeatedDeploySchema):
@@ -145,7 +145,7 @@ KEY_PARAMETER = {
 }
 
 
-async def read_wish(request: web.Request, schema: type[Schema]) -> Asked:
+async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Asked:
     """Return what the body asks for; without one, what is ordinary.
 
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.

@@ -22,7 +22,7 @@ _WRITTEN: Recent[tuple[str, str, str], str] = Recent(most=10_000, room=8 * 1024 
 
 def written(deployment: Deployment) -> str:
     """Return a deployment as JSON."""
-    key = (deployment.tool, deployment.id, deployment.tag)
+    key = (deployment.tool, deployment.id, deployment.etag)
     text = _WRITTEN.get(key)
     if text is None:
         text = json.dumps(_DEPLOYMENT.dump(deployment))
@@ -39,29 +39,29 @@ async def all_written(deployments: Iterable[Deployment]) -> str:
     return f'{{"deployments": [{", ".join(texts)}]}}'
 
 
-def enveloped(answer: Answer[Deployment]) -> str:
+def deployment_envelope(answer: Answer[Deployment]) -> str:
     """Return a deployment and its messages in the envelope."""
     return envelope(
         written(answer.value), info=answer.info, warnings=answer.warnings, errors=answer.errors
     )
 
 
-def answered(
+def deployment_response(
     answer: Answer[Deployment], status: HTTPStatus = HTTPStatus.OK, **headers: str
 ) -> web.Response:
     """Return a deployment as a response, with its tag."""
-    found = response(enveloped(answer), status, headers)
+    found = response(deployment_envelope(answer), status, headers)
     found.etag = etag(answer.value)
     return found
 
 
-def created(request: web.Request, answer: Answer[Deployment]) -> web.Response:
+def created_response(request: web.Request, answer: Answer[Deployment]) -> web.Response:
     """Return a new deployment as a response, with its location."""
     path = {"toolname": answer.value.tool, "deploy_id": answer.value.id}
     location = request.app.router["deployment"].url_for(**path)
-    return answered(answer, HTTPStatus.CREATED, Location=str(location))
+    return deployment_response(answer, HTTPStatus.CREATED, Location=str(location))
 
 
 def etag(deployment: Deployment) -> ETag:
     """Return a deployment's tag; it is weak, since messages beside it may differ."""
-    return ETag(deployment.tag, is_weak=True)
+    return ETag(deployment.etag, is_weak=True)

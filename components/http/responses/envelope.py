@@ -12,7 +12,7 @@ MAX_MESSAGES = MAX_PROBLEMS + 1
 """How many messages of one kind an answer has: all problems, and that there are more."""
 
 
-def wrapped(
+def enveloped(
     data: Any,
     *,
     info: Sequence[str] = (),

@@ -128,7 +128,7 @@ class PreviewSchema(Schema):
 class KeptConfigurationSchema(Schema):
     """A configuration that a tool has, or had."""
 
-    tag = fields.String(
+    etag = fields.String(
         data_key="etag", required=True, metadata={"description": "As in `ETag`, without quotes."}
     )
     stored = Time(

@@ -22,7 +22,7 @@ from components.http.documentation.document import ToolPath, operation
 from components.http.keys import ENGINE
 from components.http.requests.bodies import read_configuration
 from components.http.requests.conditions import TAGS_SCHEMA, condition_of, is_known, not_modified
-from components.http.responses.envelope import envelope, response, wrapped
+from components.http.responses.envelope import envelope, enveloped, response
 from components.http.responses.schemas import (
     ConfigurationResponseSchema,
     HistoryResponseSchema,
@@ -70,9 +70,9 @@ _CONDITIONS: list[dict[str, Any]] = [
 async def get_config(request: web.Request) -> web.Response:
     """Answer the stored configuration, with its tag."""
     found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
-    if is_known(request, found.tag):
-        return not_modified(ETag(found.tag))
-    return _answered(Answer(found))
+    if is_known(request, found.etag):
+        return not_modified(ETag(found.etag))
+    return _configuration_response(Answer(found))
 
 
 @operation(
@@ -112,7 +112,7 @@ def _written(kept: Iterable[Kept]) -> str:
 async def post_config(request: web.Request) -> web.Response:
     """Store the configuration in the body and answer it."""
     configuration = await read_configuration(request)
-    return _answered(
+    return _configuration_response(
         await set_configuration(
             request.app[ENGINE],
             request.match_info["toolname"],
@@ -135,12 +135,12 @@ async def post_config(request: web.Request) -> web.Response:
 async def delete_config(request: web.Request) -> web.Response:
     """Remove the configuration and answer what it was. What waits to be deployed is cancelled."""
     tool, condition = request.match_info["toolname"], condition_of(request)
-    return _answered(await delete_configuration(request.app[ENGINE], tool, condition))
+    return _configuration_response(await delete_configuration(request.app[ENGINE], tool, condition))
 
 
-def _answered(answer: Answer[Configuration]) -> web.Response:
-    found = wrapped(answer.value.value, info=answer.info, warnings=answer.warnings)
-    found.etag = answer.value.tag
+def _configuration_response(answer: Answer[Configuration]) -> web.Response:
+    found = enveloped(answer.value.value, info=answer.info, warnings=answer.warnings)
+    found.etag = answer.value.etag
     return found
 
 

@@ -20,7 +20,7 @@ from components.engine.deployments.operations import (
     show_deployment,
 )
 from components.engine.loop.refreshing import Refresher
-from components.engine.loop.waiting import until_changed
+from components.engine.loop.waiting import wait_for_change
 from components.http.documentation.document import DeploymentPath, ToolPath, operation
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.requests.conditions import is_known, not_modified
@@ -29,11 +29,17 @@ from components.http.requests.deploy_requests import (
     DeploySchema,
     body_of,
     key_of,
-    read_wish,
+    read_deploy_request,
 )
 from components.http.requests.queries import Seconds
-from components.http.responses.deployments import FOR_EVER, all_written, answered, created, etag
-from components.http.responses.envelope import envelope, response, wrapped
+from components.http.responses.deployments import (
+    FOR_EVER,
+    all_written,
+    created_response,
+    deployment_response,
+    etag,
+)
+from components.http.responses.envelope import envelope, enveloped, response
 from components.http.responses.schemas import (
     DeploymentResponseSchema,
     DeploymentsResponseSchema,
@@ -79,13 +85,13 @@ class WaitQuery(Schema):
 async def post_deploy(request: web.Request) -> web.Response:
     """Create a deployment and answer it, with its location; or what it would be."""
     tool, engine = request.match_info["toolname"], request.app[ENGINE]
-    asked = await read_wish(request, DeploySchema)
+    asked = await read_deploy_request(request, DeploySchema)
     if not asked.dry_run:
-        answer = await create_deployment(engine, tool, asked.wish, key_of(request))
-        return created(request, asked.told(answer))
-    preview = asked.told(await preview_deployment(engine, tool, asked.wish))
+        answer = await create_deployment(engine, tool, asked.options, key_of(request))
+        return created_response(request, asked.with_warnings(answer))
+    preview = asked.with_warnings(await preview_deployment(engine, tool, asked.options))
     data = _PREVIEW.dump({"builds": preview.value})
-    return wrapped(data, info=preview.info, warnings=preview.warnings)
+    return enveloped(data, info=preview.info, warnings=preview.warnings)
 
 
 @operation(
@@ -119,16 +125,16 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
     if seconds:
         loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
         request[DEADLINE].reschedule(loop.time() + seconds + patience)
-        if is_known(request, answer.value.tag) or not request.if_none_match:
+        if is_known(request, answer.value.etag) or not request.if_none_match:
             # `latest` is the same one to the end.
             show = partial(show_deployment, engine, refresher, tool, answer.value.id)
-            answer = await until_changed(
-                show, answer.value.tag, seconds, request.app[STOPPING], lambda: is_there(request)
+            answer = await wait_for_change(
+                show, answer.value.etag, seconds, request.app[STOPPING], lambda: is_there(request)
             )
-    if is_known(request, answer.value.tag):
+    if is_known(request, answer.value.etag):
         found = not_modified(etag(answer.value))
     else:
-        found = answered(answer)
+        found = deployment_response(answer)
     if answer.value.is_settled and deploy_id != LATEST:
         found.headers["Cache-Control"] = FOR_EVER
     return found
@@ -145,7 +151,7 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
 )
 async def put_cancel(request: web.Request) -> web.Response:
     """Cancel a deployment and answer it."""
-    return answered(await cancel_deployment(*_which(request)))
+    return deployment_response(await cancel_deployment(*_which(request)))
 
 
 @operation(
@@ -162,7 +168,7 @@ async def delete_route(request: web.Request) -> web.Response:
     loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
     # Beside its own time: who watches it is told of its end before.
     request[DEADLINE].reschedule(loop.time() + TOLD_SECONDS + patience)
-    return answered(await delete_deployment(*_which(request)))
+    return deployment_response(await delete_deployment(*_which(request)))
 
 
 def _which(request: web.Request) -> tuple[Engine, Refresher, str, str]:

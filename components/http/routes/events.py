@@ -17,10 +17,10 @@ from components.engine.context import Answer
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import show_deployment
 from components.engine.errors import EngineError
-from components.engine.loop.waiting import until_changed
+from components.engine.loop.waiting import wait_for_change
 from components.http.documentation.document import DeploymentPath, operation
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
-from components.http.responses.deployments import enveloped
+from components.http.responses.deployments import deployment_envelope
 from components.http.routes.presence import is_there
 
 logger = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     tool, deploy_id = request.match_info["toolname"], request.match_info["deploy_id"]
     answer = await show_deployment(engine, refresher, tool, deploy_id)
     known = request.headers.get("Last-Event-ID", "")
-    if answer.value.status.is_final and known == answer.value.tag:
+    if answer.value.status.is_final and known == answer.value.etag:
         # What makes an EventSource stop connecting again.
         return web.Response(status=HTTPStatus.NO_CONTENT)
     if not is_there(request):
@@ -99,13 +99,13 @@ async def get_events(request: web.Request) -> web.StreamResponse:
         stopping = request.app[STOPPING]
         try:
             while True:
-                if answer.value.tag != known:
-                    known = answer.value.tag
+                if answer.value.etag != known:
+                    known = answer.value.etag
                     await _send(response, answer, known)
                 gone = stopping.is_set() or not (response.is_connected() and is_there(request))
                 if answer.value.status.is_final or gone:
                     break
-                answer = await until_changed(
+                answer = await wait_for_change(
                     show, known, _PATIENCE_SECONDS, stopping, lambda: is_there(request)
                 )
         except (EngineError, StoreError, TimeoutError, ConnectionError) as error:
@@ -115,7 +115,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 
 async def _send(response: EventSourceResponse, answer: Answer[Deployment], known: str) -> None:
-    await response.send(enveloped(answer), id=known, retry=RETRY_MILLISECONDS)
+    await response.send(deployment_envelope(answer), id=known, retry=RETRY_MILLISECONDS)
 
 
 ROUTES = (

@@ -7,14 +7,14 @@ from aiohttp import web
 from components.http.documentation.document import operation
 from components.http.errors import Stopping
 from components.http.keys import BACKGROUND, HEALTH, STOPPING
-from components.http.responses.envelope import wrapped
+from components.http.responses.envelope import enveloped
 from components.http.responses.schemas import HealthResponseSchema, ReadinessResponseSchema
 
 
 @operation("getHealth", "Whether the service is alive", HealthResponseSchema, tags=["health"])
 async def healthz(request: web.Request) -> web.Response:
     """Answer that the service is alive."""
-    return wrapped({"status": "alive"})
+    return enveloped({"status": "alive"})
 
 
 @operation(
@@ -34,7 +34,7 @@ async def readyz(request: web.Request) -> web.Response:
     builder = await request.app[HEALTH].builder()
     background = request.app[BACKGROUND]
     age, lag = background.since_last_round, background.lag
-    return wrapped(
+    return enveloped(
         {
             "status": "ready",
             "store": "answers",

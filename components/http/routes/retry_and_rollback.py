@@ -8,7 +8,7 @@ from aiohttp import web
 
 from components.engine.context import Answer, Engine
 from components.engine.creation.create import retry_deployment, roll_back
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.model import Deployment
 from components.http.documentation.document import DeploymentPath, operation
 from components.http.keys import ENGINE
@@ -17,12 +17,14 @@ from components.http.requests.deploy_requests import (
     RepeatedDeploySchema,
     body_of,
     key_of,
-    read_wish,
+    read_deploy_request,
 )
-from components.http.responses.deployments import created
+from components.http.responses.deployments import created_response
 from components.http.responses.schemas import DeploymentResponseSchema
 
-Make: TypeAlias = Callable[[Engine, str, str, Wish, str | None], Awaitable[Answer[Deployment]]]
+Make: TypeAlias = Callable[
+    [Engine, str, str, DeployRequest, str | None], Awaitable[Answer[Deployment]]
+]
 
 _ERRORS = (
     HTTPStatus.NOT_FOUND,
@@ -66,12 +68,12 @@ async def post_rollback(request: web.Request) -> web.Response:
 
 
 async def _again(request: web.Request, make: Make) -> web.Response:
-    asked = await read_wish(request, RepeatedDeploySchema)
+    asked = await read_deploy_request(request, RepeatedDeploySchema)
     path = request.match_info
     answer = await make(
-        request.app[ENGINE], path["toolname"], path["deploy_id"], asked.wish, key_of(request)
+        request.app[ENGINE], path["toolname"], path["deploy_id"], asked.options, key_of(request)
     )
-    return created(request, asked.told(answer))
+    return created_response(request, asked.with_warnings(answer))
 
 
 ROUTES = (

@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from components.http.middlewares.headers import ALWAYS
-from components.http.responses.envelope import wrapped
+from components.http.responses.envelope import enveloped
 from components.seen import seen
 
 logger = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ class Connection(web.RequestHandler):
             response.headers.update(ALWAYS)
             return response
         reason = self._say_unreadable(message or "")
-        answer = wrapped(None, errors=[f"this is not HTTP: {reason}"], status=status)
+        answer = enveloped(None, errors=[f"this is not HTTP: {reason}"], status=status)
         answer.headers.update(ALWAYS)
         answer.force_close()
         return answer

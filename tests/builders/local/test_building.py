@@ -10,7 +10,7 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
 from backends.builders.local.builder import LocalBuilder
-from backends.builders.local.process import answered, environment
+from backends.builders.local.process import environment, output_of
 from tests.builders.local.building import built, log_of
 from tests.builders.local.conftest import ENDLESS, RECIPE, Make, Open, git
 from tests.builders.local.processes import that_name
@@ -21,7 +21,7 @@ async def content(image: str, path: str, tmp_path: Path) -> str:
     """What a file in an image has."""
     where = tmp_path / hashlib.sha256(image.encode()).hexdigest()[:8]
     script = f"buildah mount $(buildah from {image})"
-    code, mounted = await answered(("sh", "-c", script), environment())
+    code, mounted = await output_of(("sh", "-c", script), environment())
     assert code == 0, mounted
     copied = Path(mounted.splitlines()[-1]) / path
     shutil.copyfile(copied, where, follow_symlinks=False)

@@ -15,7 +15,7 @@ from tests.builders.toolforge.builds_service import BuildsService
 from tests.builders.toolforge.conftest import Serve
 from tests.conftest import ROOT
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, answered
+from tests.http.conftest import CONFIG, DEPLOY, SUBJECT, data_of
 
 EIGHT = ROOT / "examples/configurations/observatory.yaml"
 
@@ -33,8 +33,8 @@ async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes
     client = await aiohttp_client(app, headers=SUBJECT)
     body = EIGHT.read_bytes()
     yaml = {"Content-Type": "application/yaml"}
-    await answered(await client.post(CONFIG, data=body, headers=yaml))
-    shown = await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(CONFIG, data=body, headers=yaml))
+    shown = await data_of(await client.post(DEPLOY), 201)
     own = {b["build-id"] for b in shown["builds"].values() if b["build-id"]}
     assert len(own) == 4
     async with asyncio.timeout(30):
@@ -42,7 +42,7 @@ async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes
             for build in service.builds:
                 if not build.is_final:
                     build.end("BUILD_SUCCESS")
-            shown = await answered(await client.get(f"{DEPLOY}/latest"))
+            shown = await data_of(await client.get(f"{DEPLOY}/latest"))
     assert shown["status"] == "FINISHED"
     assert set(service.started.values()) == {1}
     assert len(service.started) == len({b["build-id"] for b in shown["builds"].values()})
@@ -75,19 +75,19 @@ async def test_six_components_on_four_slots_finish_though_what_has_succeeded_is_
     app = create_app(Settings(reads_per_minute=0), MemoryStore(), await serve(service))
     client = await aiohttp_client(app, headers=SUBJECT)
     names = [f"part-{n}" for n in range(6)]
-    await answered(await client.post(CONFIG, json=configuration(*names)))
-    shown = await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(CONFIG, json=configuration(*names)))
+    shown = await data_of(await client.post(DEPLOY), 201)
     assert len(service.builds) == 4
     for build in service.builds[:3]:
         build.end("BUILD_SUCCESS")
     async with asyncio.timeout(30):
         while len(service.ever) < len(names):
-            await answered(await client.get(f"{DEPLOY}/latest"))
+            await data_of(await client.get(f"{DEPLOY}/latest"))
         for build in service.ever.values():
             if not build.is_final:
                 build.end("BUILD_SUCCESS")
         while shown["status"] in ("PENDING", "RUNNING"):
-            shown = await answered(await client.get(f"{DEPLOY}/latest"))
+            shown = await data_of(await client.get(f"{DEPLOY}/latest"))
     assert {name: each["status"] for name, each in shown["builds"].items()} == dict.fromkeys(
         names, "FINISHED"
     )

@@ -40,7 +40,7 @@ class Keyless(ScriptedBuilder):
         found = [each for each in self.builds.values() if each.id not in request.taken]
         return found[0] if found else None
 
-    async def carry_out(self, request: BuildRequest) -> str:
+    async def execute(self, request: BuildRequest) -> str:
         """Do what a request asked whose answer was lost; return the id."""
         build_id = f"build-{len(self.builds) + 1}"
         self.builds[build_id] = BuildState(build_id, BuildStatus.RUNNING)
@@ -89,7 +89,7 @@ async def test_what_arrives_late_is_found_and_nothing_is_started_again(
     deployment = await lost(engine, builder)
     await shown(engine, deployment)
     clock.turn(60)
-    build_id = await builder.carry_out(builder.requests[0])
+    build_id = await builder.execute(builder.requests[0])
     clock.turn(SETTLING)
     assert (await shown(engine, deployment)).build_id == build_id
     assert len(builder.requests) == 1
@@ -104,7 +104,7 @@ async def test_a_search_that_finds_nothing_too_early_does_not_prove_that_nothing
     await refresher.close()
     assert not cancelled.status.is_final
     clock.turn(60)
-    build_id = await builder.carry_out(builder.requests[0])
+    build_id = await builder.execute(builder.requests[0])
     assert (await shown(engine, deployment)).build_id == build_id
     assert builder.cancelled[build_id]
 
@@ -161,7 +161,7 @@ async def test_of_two_whose_answers_were_lost_the_older_one_looks_first(
     builder.refusals["a"] = AWAY
     second = (await create_deployment(engine, TOOL)).value
     builder.refusals.clear()
-    build_id = await builder.carry_out(builder.requests[0])
+    build_id = await builder.execute(builder.requests[0])
     assert (await shown(engine, second)).build_id is None
     assert (await shown(engine, first)).build_id == build_id
     assert (await shown(engine, second)).build_id is None
@@ -172,11 +172,11 @@ async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
 ) -> None:
     first = await lost(engine, builder)
     builder.gate.clear()
-    impatient = replace(engine, patience=0.01)
+    impatient = replace(engine, builder_timeout=0.01)
     second = (await create_deployment(impatient, TOOL)).value
     await builder.until_waiting(1)
     assert second.builds["a"].claim
-    await builder.carry_out(builder.requests[-1])
+    await builder.execute(builder.requests[-1])
     builder.gate.set()
     # Its start has been carried out, and is not stored yet.
     found = await shown(engine, first)

@@ -193,7 +193,7 @@ async def test_a_builder_that_never_answers_is_waited_for_no_longer_than_patienc
 ) -> None:
     builder.gate.clear()
     answer = await deployed(engine, "a", "b")
-    assert asyncio.get_running_loop().time() == engine.patience
+    assert asyncio.get_running_loop().time() == engine.builder_timeout
     assert answer.value.status is DeploymentStatus.PENDING
     assert answer.warnings == (GOES_ON,)
     await engine.work.close(engine.limits.start.total_seconds())

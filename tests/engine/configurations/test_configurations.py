@@ -19,7 +19,7 @@ from components.engine.configurations.operations import (
     set_configuration,
 )
 from components.engine.context import Engine
-from components.engine.errors import ConfigurationChanged, Contended, NoConfiguration
+from components.engine.errors import ConfigurationChanged, NoConfiguration, TooManyConflicts
 from tests.conftest import HandClock
 from tests.factories import TOOL, component, configuration
 from tests.stores.counting import CountingStore
@@ -115,9 +115,9 @@ async def test_giving_up_on_a_document_that_others_keep_changing_is_told(
         store.before["delete"] = change
 
     store.before["replace"] = change
-    with pytest.raises(Contended, match="configuration of tool 'mytool'"):
+    with pytest.raises(TooManyConflicts, match="configuration of tool 'mytool'"):
         await set_configuration(engine, TOOL, configuration("other"))
-    with pytest.raises(Contended):
+    with pytest.raises(TooManyConflicts):
         await delete_configuration(engine, TOOL)
 
 
@@ -217,8 +217,8 @@ async def test_an_earlier_one_that_somebody_has_broken_is_told_and_hides_no_othe
 async def test_a_write_that_is_meant_for_another_one_is_refused(engine: Engine) -> None:
     first = (await set_configuration(engine, TOOL, configuration("first"))).value
     second = (await set_configuration(engine, TOOL, configuration("second"))).value
-    for_first, for_second = (Condition(frozenset({each.tag})) for each in (first, second))
-    with pytest.raises(ConfigurationChanged, match=second.tag):
+    for_first, for_second = (Condition(frozenset({each.etag})) for each in (first, second))
+    with pytest.raises(ConfigurationChanged, match=second.etag):
         await set_configuration(engine, TOOL, configuration("third"), for_first)
     with pytest.raises(ConfigurationChanged):
         await delete_configuration(engine, TOOL, for_first)
@@ -238,7 +238,7 @@ async def test_of_two_who_edit_the_same_one_the_second_is_told(
     engine: Engine, store: CountingStore
 ) -> None:
     read = (await set_configuration(engine, TOOL, configuration())).value
-    condition = Condition(frozenset({read.tag}))
+    condition = Condition(frozenset({read.etag}))
     store.before["replace"] = lambda: set_configuration(engine, TOOL, configuration("mine"))
     with pytest.raises(ConfigurationChanged):
         await set_configuration(engine, TOOL, configuration("yours"), condition)
@@ -248,7 +248,7 @@ async def test_of_two_who_edit_the_same_one_the_second_is_told(
 async def test_a_write_that_is_repeated_since_its_answer_was_lost_is_a_success(
     engine: Engine,
 ) -> None:
-    read = (await set_configuration(engine, TOOL, configuration("one"))).value.tag
+    read = (await set_configuration(engine, TOOL, configuration("one"))).value.etag
     edited = configuration("two")
     once = await set_configuration(engine, TOOL, edited, Condition(frozenset({read})))
     again = await set_configuration(engine, TOOL, edited, Condition(frozenset({read})))

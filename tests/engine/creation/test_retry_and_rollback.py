@@ -10,11 +10,10 @@ from backends.builders.base import BuildState, BuildStatus
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment, retry_deployment, roll_back
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import delete_deployment, list_deployments
 from components.engine.errors import (
-    Contended,
     ImagesGone,
     KeyReused,
     NoDeployment,
@@ -22,6 +21,7 @@ from components.engine.errors import (
     NotDeployable,
     NotFinal,
     NothingToRetry,
+    TooManyConflicts,
 )
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
@@ -83,7 +83,7 @@ async def test_a_rollback_has_all_builds_of_the_earlier_one_and_builds_nothing(
     clock.turn(1)
     await deployed(engine, "other")
     builder.requests.clear()
-    new = (await roll_back(engine, TOOL, earlier.id, Wish("back"))).value
+    new = (await roll_back(engine, TOOL, earlier.id, DeployRequest("back"))).value
     assert (new.status, new.description) == (DeploymentStatus.FINISHED, "back")
     assert new.builds["web"].image == earlier.builds["web"].image
     assert new.builds["web"].reused == earlier.id
@@ -139,7 +139,7 @@ async def test_the_same_key_for_something_else_is_refused(
     earlier = await ended(engine, builder, web=BuildStatus.ERROR)
     await create_deployment(engine, TOOL, key="one")
     with pytest.raises(KeyReused):
-        await create_deployment(engine, TOOL, Wish(force_build=True), key="one")
+        await create_deployment(engine, TOOL, DeployRequest(force_build=True), key="one")
     with pytest.raises(KeyReused):
         await retry_deployment(engine, TOOL, earlier.id, key="one")
 
@@ -179,7 +179,7 @@ async def test_a_key_ends_with_its_deployment(engine: Engine, builder: ScriptedB
     refresher = Refresher(engine)
     await delete_deployment(engine, refresher, TOOL, first.value.id)
     await refresher.close()
-    second = await create_deployment(engine, TOOL, Wish("another"), key="one")
+    second = await create_deployment(engine, TOOL, DeployRequest("another"), key="one")
     assert second.value.id != first.value.id
 
 
@@ -220,7 +220,7 @@ async def test_a_maker_that_stalls_before_it_has_stored_its_deployment_stores_no
 
     await set_configuration(engine, TOOL, configuration())
     store.before["create"] = stall  # of the queue
-    with pytest.raises(Contended):
+    with pytest.raises(TooManyConflicts):
         await create_deployment(engine, TOOL, key="k")
     assert (await list_deployments(engine, TOOL)).value == ()
 

@@ -7,7 +7,7 @@ import pytest
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
 from components.engine.context import Answer, Engine
 from components.engine.creation.create import create_deployment
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.creation.preview import preview_deployment
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.errors import UnknownComponents
@@ -28,8 +28,8 @@ async def finished(engine: Engine, builder: ScriptedBuilder) -> Deployment:
     return (await show_deployment(engine, TOOL, deployment.id)).value
 
 
-async def again(engine: Engine, **wish: Any) -> Answer[Deployment]:
-    return await create_deployment(engine, TOOL, Wish(**wish))
+async def again(engine: Engine, **options: Any) -> Answer[Deployment]:
+    return await create_deployment(engine, TOOL, DeployRequest(**options))
 
 
 async def test_the_same_commit_is_not_built_again_and_that_is_told(
@@ -129,7 +129,7 @@ async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
     await deployed(engine, "web", api=changed, nightly=reusing("web"))
     store.calls.clear()
     builder.requests.clear()
-    answer = await preview_deployment(engine, TOOL, Wish())
+    answer = await preview_deployment(engine, TOOL, DeployRequest())
     planned = {
         name: (each.action, each.commit, each.reused, each.reason)
         for name, each in answer.value.items()

@@ -255,7 +255,7 @@ async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_
     builder.gate.clear()
     began = asyncio.get_running_loop().time()
     answer = await create_deployment(engine, TOOL)
-    assert asyncio.get_running_loop().time() - began == engine.patience
+    assert asyncio.get_running_loop().time() - began == engine.builder_timeout
     assert answer.warnings == (GOES_ON,)
     assert first not in await kept(engine)
     builder.gate.set()

@@ -9,7 +9,7 @@ from backends.stores.base import DocumentState
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT, deployment_data, deployment_of
 from components.engine.deployments.model import DeploymentStatus
-from components.engine.errors import Contended, NoDeployment
+from components.engine.errors import NoDeployment, TooManyConflicts
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed, show_deployment
 from tests.factories import TOOL
@@ -129,7 +129,7 @@ async def test_a_question_that_is_never_answered_is_waited_for_half_as_long_as_p
     deployment = (await deployed(engine)).value
     builder.gate.clear()
     answer = await show_deployment(engine, TOOL, deployment.id)
-    assert asyncio.get_running_loop().time() == engine.patience / 2
+    assert asyncio.get_running_loop().time() == engine.builder_timeout / 2
     assert answer.value == deployment
     assert "no answer in time" in answer.warnings[0]
 
@@ -175,7 +175,7 @@ async def test_giving_up_on_a_deployment_that_others_keep_changing_is_told(
         store.before["replace"] = change
 
     store.before["replace"] = change
-    with pytest.raises(Contended, match=deployment.id):
+    with pytest.raises(TooManyConflicts, match=deployment.id):
         await show_deployment(engine, TOOL, deployment.id)
 
 

@@ -15,7 +15,7 @@ from components.engine.configurations.operations import (
 )
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.documents import DEPLOYMENT, FORM
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import (
@@ -203,7 +203,7 @@ async def test_only_what_was_asked_is_what_a_key_stands_for(
     await create_deployment(engine, TOOL, key="k")
     keys = (await store.get(TOOL, QUEUE, QUEUE)).data["keys"]
     (asked,) = {each["asked"] for each in keys.values()}
-    await create_deployment(engine, TOOL, Wish(description=""), key="other")
+    await create_deployment(engine, TOOL, DeployRequest(description=""), key="other")
     keys = (await store.get(TOOL, QUEUE, QUEUE)).data["keys"]
     assert {each["asked"] for each in keys.values()} == {asked}
 
@@ -215,7 +215,7 @@ async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     builder.gate.clear()
-    deployment = (await deployed(replace(engine, patience=0.01), "a")).value
+    deployment = (await deployed(replace(engine, builder_timeout=0.01), "a")).value
     await rewrite(store, deployment.id, **NEWER)
     await engine.work.close()
     (told,) = caplog.messages

@@ -18,7 +18,7 @@ from components.engine.deployments.finding import find
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
-from components.engine.loop.waiting import until_changed
+from components.engine.loop.waiting import wait_for_change
 from components.engine.queue.admission import end
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
@@ -215,14 +215,14 @@ async def test_waiting_ends_with_a_change_or_when_time_is_up(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
-    loop, known, stopping = asyncio.get_running_loop(), deployment.tag, asyncio.Event()
+    loop, known, stopping = asyncio.get_running_loop(), deployment.etag, asyncio.Event()
     refresher, refresh = refreshing(engine, deployment)
     began = loop.time()
-    answer = await until_changed(refresh, known, 30, stopping)  # type: ignore[arg-type]
+    answer = await wait_for_change(refresh, known, 30, stopping)  # type: ignore[arg-type]
     assert (loop.time() - began, answer.value) == (30, deployment)
     loop.call_later(5, builder.becomes, BuildStatus.RUNNING)
     began = loop.time()
-    answer = await until_changed(refresh, known, 30, stopping)  # type: ignore[arg-type]
+    answer = await wait_for_change(refresh, known, 30, stopping)  # type: ignore[arg-type]
     assert loop.time() - began < 9
     assert answer.value.builds["a"].status is BuildStatus.RUNNING
     await refresher.close()
@@ -234,7 +234,7 @@ async def test_waiting_ends_at_once_when_the_service_stops(engine: Engine) -> No
     refresher, refresh = refreshing(engine, deployment)
     loop.call_later(2, stopping.set)
     began = loop.time()
-    await until_changed(refresh, deployment.tag, 30, stopping)  # type: ignore[arg-type]
+    await wait_for_change(refresh, deployment.etag, 30, stopping)  # type: ignore[arg-type]
     assert loop.time() - began == 2
     await refresher.close()
 
@@ -243,6 +243,6 @@ async def test_waiting_for_another_than_this_one_ends_at_once(engine: Engine) ->
     deployment = (await deployed(engine, "a")).value
     refresher, refresh = refreshing(engine, deployment)
     began = asyncio.get_running_loop().time()
-    await until_changed(refresh, "another", 30, asyncio.Event())  # type: ignore[arg-type]
+    await wait_for_change(refresh, "another", 30, asyncio.Event())  # type: ignore[arg-type]
     assert asyncio.get_running_loop().time() == began
     await refresher.close()

@@ -151,7 +151,7 @@ async def test_while_it_answers_nobody_what_was_cancelled_ends_and_what_waits_is
         for each in first:
             await end(engine, await find(engine, each.tool, each.id), "cancelled")
         # It is noticed once what hangs now is given up, and so is the end of the limit.
-        noticing = 2 * (MAX_PAUSE_SECONDS + engine.patience)
+        noticing = 2 * (MAX_PAUSE_SECONDS + engine.builder_timeout)
         assert await until_final(store, first) <= engine.limits.launch.total_seconds() + noticing
         await asyncio.sleep(WAITING_PAUSE_SECONDS + 2)
         for each in waiting:

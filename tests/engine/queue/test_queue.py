@@ -11,7 +11,7 @@ from backends.stores.base import OverQuota, Rejected, Unavailable
 from components.engine.configurations.operations import delete_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment, retry_deployment
-from components.engine.creation.drafts import Wish
+from components.engine.creation.drafts import DeployRequest
 from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import (
@@ -21,7 +21,7 @@ from components.engine.deployments.operations import (
 )
 from components.engine.errors import Busy, QueueFull
 from components.engine.loop.refreshing import Refresher
-from components.engine.queue.reservation import look
+from components.engine.queue.reservation import read_snapshot
 from components.engine.queue.state import WhenBusy
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -46,7 +46,7 @@ async def refresher(engine: Engine) -> AsyncIterator[Refresher]:
 
 
 async def more(engine: Engine, when_busy: WhenBusy = WhenBusy.QUEUE) -> Deployment:
-    return (await create_deployment(engine, TOOL, Wish(when_busy=when_busy))).value
+    return (await create_deployment(engine, TOOL, DeployRequest(when_busy=when_busy))).value
 
 
 async def shown(engine: Engine, deployment: Deployment) -> Deployment:
@@ -258,7 +258,7 @@ async def test_a_place_whose_deployment_was_never_stored_is_free_after_a_while(
     clock.turn(engine.limits.launch.total_seconds() + 1)
     engine = replace(engine, max_running=2)
     assert not (await shown(engine, waits)).queued
-    assert first.id in (await look(engine, TOOL)).scene.line()
+    assert first.id in (await read_snapshot(engine, TOOL)).queue_state.order()
 
 
 async def test_a_place_is_given_back_where_the_store_rejects_the_deployment(
@@ -272,7 +272,7 @@ async def test_a_place_is_given_back_where_the_store_rejects_the_deployment(
     store.before["create"] = reject
     with pytest.raises(Rejected):
         await more(engine)
-    assert len((await look(engine, TOOL)).scene.queue.entries) == 1
+    assert len((await read_snapshot(engine, TOOL)).queue_state.queue.entries) == 1
 
 
 async def test_one_that_was_deleted_keeps_no_place(
@@ -307,8 +307,8 @@ async def test_of_many_at_once_one_runs_as_many_wait_as_may_and_the_rest_is_refu
         *(create_deployment((engine, other)[n % 2], TOOL) for n in range(40)),
         return_exceptions=True,
     )
-    refused = [each for each in outcomes if isinstance(each, QueueFull)]
-    assert len(refused) == 40 - engine.max_queued
+    errors_of = [each for each in outcomes if isinstance(each, QueueFull)]
+    assert len(errors_of) == 40 - engine.max_queued
     assert len(builder.requests) == 1
 
 

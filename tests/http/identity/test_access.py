@@ -9,7 +9,7 @@ from components.http.identity.access import OPEN_PATHS
 from components.http.identity.subject import Subject
 from components.settings import Settings
 from tests.factories import TOOL
-from tests.http.conftest import CONFIG, HEADER, Client, Serve, refused
+from tests.http.conftest import CONFIG, HEADER, Client, Serve, errors_of
 
 GUARDED = [
     (route.method, route.resource.canonical)
@@ -37,7 +37,7 @@ async def test_without_a_subject_no_guarded_route_answers(
     response = await nobody.request(method, url)
     assert response.status == 401
     if method != "HEAD":
-        (error,) = await refused(response, 401)
+        (error,) = await errors_of(response, 401)
         assert error == f"the header {HEADER} must be given exactly once"
 
 
@@ -74,14 +74,14 @@ async def test_whoever_is_nobody_is_told_how_to_be_somebody(nobody: Client) -> N
 
 async def test_a_hexadecimal_name_is_told_in_words(nobody: Client) -> None:
     headers = {HEADER: "CN=#6d79746f6f6c,O=toolforge"}
-    (error,) = await refused(await nobody.get(CONFIG, headers=headers), 401)
+    (error,) = await errors_of(await nobody.get(CONFIG, headers=headers), 401)
     assert "its CN and O must be text, and not hexadecimal" in error
 
 
 async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
     subject = f"CN={TOOL},O=toolforge"
     headers = CIMultiDict([(HEADER, subject), (HEADER, subject)])
-    await refused(await nobody.get(CONFIG, headers=headers), 401)
+    await errors_of(await nobody.get(CONFIG, headers=headers), 401)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
     ],
 )
 async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: str) -> None:
-    (error,) = await refused(await nobody.get(CONFIG, headers={HEADER: subject}), 401)
+    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 401)
     assert HEADER in error
 
 
@@ -134,7 +134,7 @@ async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: 
 async def test_the_tool_itself_may_however_its_subject_is_written(
     nobody: Client, subject: str
 ) -> None:
-    await refused(await nobody.get(CONFIG, headers={HEADER: subject}), 404)
+    await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 404)
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ async def test_the_tool_itself_may_however_its_subject_is_written(
     ],
 )
 async def test_anyone_else_may_not(nobody: Client, subject: str, message: str) -> None:
-    (error,) = await refused(await nobody.get(CONFIG, headers={HEADER: subject}), 403)
+    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 403)
     assert message in error
 
 
@@ -159,16 +159,16 @@ def test_escapes_are_undone() -> None:
 async def test_header_and_organization_are_settings(serve: Serve) -> None:
     headers = {"x-subject": "CN=mytool,O=cloud"}
     client = await serve(headers=headers, auth_header="x-subject", auth_organization="cloud")
-    await refused(await client.get(CONFIG), 404)
+    await errors_of(await client.get(CONFIG), 404)
 
 
 @pytest.mark.parametrize("name", ["My_Tool", "-a", "a-", "a" * 59, "a.b", "%20", "a%2Fb", "ø"])
 async def test_a_name_that_no_tool_can_have_is_a_bad_request(client: Client, name: str) -> None:
-    (error,) = await refused(await client.get(f"/api/v1/tool/{name}/config"), 400)
+    (error,) = await errors_of(await client.get(f"/api/v1/tool/{name}/config"), 400)
     assert "at most 58 characters" in error
 
 
 async def test_a_name_of_58_characters_is_a_tools(serve: Serve) -> None:
     name = "a" * 58
     client = await serve(headers={HEADER: f"CN={name},O=toolforge"})
-    await refused(await client.get(f"/api/v1/tool/{name}/config"), 404)
+    await errors_of(await client.get(f"/api/v1/tool/{name}/config"), 404)

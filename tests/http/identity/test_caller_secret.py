@@ -11,7 +11,7 @@ from components.http.identity.access import OPEN_PATHS
 from components.http.keys import CALLER_SECRET
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
-from tests.http.conftest import CONFIG, Serve, refused
+from tests.http.conftest import CONFIG, Serve, errors_of
 from tests.stores.counting import CountingStore
 
 
@@ -27,7 +27,7 @@ async def test_without_the_secret_nobody_is_believed(
     serve: Serve, headers: dict[str, str], trusting: bool
 ) -> None:
     client = await serve(using=BuildsHere(), trust_plaintext=trusting)
-    (error,) = await refused(await client.get(CONFIG, headers=headers), 401)
+    (error,) = await errors_of(await client.get(CONFIG, headers=headers), 401)
     assert error.startswith("the header components-secret must have this service's secret")
 
 

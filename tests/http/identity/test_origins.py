@@ -7,7 +7,7 @@ import pytest
 from yarl import URL
 
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Listen, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Listen, Serve, data_of, errors_of
 from tests.http.server.tls_files import Files
 
 STRANGE_HOSTS = [
@@ -30,7 +30,7 @@ OWN_HOSTS = ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:1", "[::1]:8
 async def test_a_name_that_was_bound_to_this_machine_is_not_served(
     client: Client, path: str
 ) -> None:
-    (error,) = await refused(await client.get(path, headers={"Host": "attacker.example"}), 421)
+    (error,) = await errors_of(await client.get(path, headers={"Host": "attacker.example"}), 421)
     assert error.startswith("this service is not called 'attacker.example'")
     assert "COMPONENTS_HOSTS" in error
 
@@ -43,8 +43,8 @@ async def test_no_other_name_is_served_to_this_machine(client: Client, host: str
 async def test_a_bound_name_configures_nothing(client: Client) -> None:
     host = f"attacker.example:{client.port}"
     headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
-    await refused(await client.post(CONFIG, json=configuration(), headers=headers), 421)
-    await refused(await client.get(CONFIG), 404)
+    await errors_of(await client.post(CONFIG, json=configuration(), headers=headers), 421)
+    await errors_of(await client.get(CONFIG), 404)
 
 
 @pytest.mark.parametrize("host", OWN_HOSTS)
@@ -56,7 +56,7 @@ async def test_a_setting_adds_names(serve: Serve) -> None:
     client = await serve(hosts=("components.example",))
     for host in ("components.example", "COMPONENTS.example:80", "localhost"):
         assert (await client.get("/healthz", headers={"Host": host})).status == 200
-    await refused(await client.get("/healthz", headers={"Host": "other.example"}), 421)
+    await errors_of(await client.get("/healthz", headers={"Host": "other.example"}), 421)
 
 
 @pytest.mark.parametrize(
@@ -116,13 +116,13 @@ async def test_another_page_changes_nothing(
     own = f"{client.host}:{client.port}"
     said = {name: value.format(own=own) for name, value in headers.items()}
     response = await client.request(method, path, json=configuration(), headers=said)
-    (error,) = await refused(response, 403)
+    (error,) = await errors_of(response, 403)
     assert "the page that asks is a stranger" in error
 
 
 async def test_a_stranger_is_told_before_it_is_asked_who_it_is(serve: Serve) -> None:
     client = await serve(headers={})
-    await refused(await client.post(CONFIG, headers={"Origin": "http://attacker.example"}), 403)
+    await errors_of(await client.post(CONFIG, headers={"Origin": "http://attacker.example"}), 403)
 
 
 @pytest.mark.parametrize(
@@ -140,19 +140,19 @@ async def test_our_own_page_and_what_is_no_page_may(
 ) -> None:
     own = f"{client.host}:{client.port}"
     said = {name: value.format(own=own) for name, value in headers.items()}
-    await answered(await client.post(CONFIG, json=configuration(), headers=said))
+    await data_of(await client.post(CONFIG, json=configuration(), headers=said))
 
 
 @pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:80"])
 async def test_the_port_that_a_scheme_has_may_be_left_out(client: Client, origin: str) -> None:
     headers = {"Host": "localhost", "Origin": origin}
-    await answered(await client.post(CONFIG, json=configuration(), headers=headers))
+    await data_of(await client.post(CONFIG, json=configuration(), headers=headers))
 
 
 async def test_a_page_at_the_name_that_a_gateway_has_for_us_is_our_own(serve: Serve) -> None:
     client = await serve(hosts=("components.example",))
     headers = {"Origin": "https://components.example"}
-    await answered(await client.post(CONFIG, json=configuration(), headers=headers))
+    await data_of(await client.post(CONFIG, json=configuration(), headers=headers))
 
 
 async def test_another_page_may_look_at_what_is_open(client: Client) -> None:

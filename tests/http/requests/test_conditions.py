@@ -6,84 +6,84 @@ from multidict import CIMultiDict
 from backends.builders.base import BuildStatus
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
 
 
 @pytest.fixture
-async def tag(client: Client) -> str:
+async def etag(client: Client) -> str:
     """The tag of the configuration that is stored."""
     return (await client.post(CONFIG, json=configuration())).headers["ETag"]
 
 
-async def test_the_tag_changes_with_the_configuration(client: Client, tag: str) -> None:
-    assert (await client.get(CONFIG)).headers["ETag"] == tag
+async def test_the_tag_changes_with_the_configuration(client: Client, etag: str) -> None:
+    assert (await client.get(CONFIG)).headers["ETag"] == etag
     other = await client.post(CONFIG, json=configuration("other"))
-    assert other.headers["ETag"] != tag
-    assert (await client.post(CONFIG, json=configuration())).headers["ETag"] == tag
+    assert other.headers["ETag"] != etag
+    assert (await client.post(CONFIG, json=configuration())).headers["ETag"] == etag
 
 
-async def test_a_configuration_that_is_known_is_not_sent_again(client: Client, tag: str) -> None:
-    response = await client.get(CONFIG, headers={"If-None-Match": f'"other", {tag}'})
-    assert (response.status, response.headers["ETag"], await response.read()) == (304, tag, b"")
-    await answered(await client.get(CONFIG, headers={"If-None-Match": '"other"'}))
+async def test_a_configuration_that_is_known_is_not_sent_again(client: Client, etag: str) -> None:
+    response = await client.get(CONFIG, headers={"If-None-Match": f'"other", {etag}'})
+    assert (response.status, response.headers["ETag"], await response.read()) == (304, etag, b"")
+    await data_of(await client.get(CONFIG, headers={"If-None-Match": '"other"'}))
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 @pytest.mark.parametrize("condition", ['"other"', 'W/"{tag}"'])
 async def test_a_write_that_is_meant_for_another_one_is_refused_with_the_current_tag(
-    client: Client, tag: str, method: str, condition: str
+    client: Client, etag: str, method: str, condition: str
 ) -> None:
-    headers = {"If-Match": condition.format(tag=tag.strip('"'))}
+    headers = {"If-Match": condition.format(etag=etag.strip('"'))}
     body = configuration("other") if method == "POST" else None
     response = await client.request(method, CONFIG, json=body, headers=headers)
-    (error,) = await refused(response, 412)
-    assert tag in error
-    assert response.headers["ETag"] == tag
-    assert await answered(await client.get(CONFIG)) == configuration()
+    (error,) = await errors_of(response, 412)
+    assert etag in error
+    assert response.headers["ETag"] == etag
+    assert await data_of(await client.get(CONFIG)) == configuration()
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 @pytest.mark.parametrize("header", ["If-Match", "If-None-Match"])
 @pytest.mark.parametrize("condition", ["", " ", "garbage", ",", '"a', '"a" garbage', '"a", *'])
 async def test_a_condition_that_is_none_is_told_and_not_taken_for_no_condition(
-    client: Client, tag: str, method: str, header: str, condition: str
+    client: Client, etag: str, method: str, header: str, condition: str
 ) -> None:
     response = await client.request(method, CONFIG, json={}, headers={header: condition})
-    (error,) = await refused(response, 400)
+    (error,) = await errors_of(response, 400)
     assert error.startswith(f"{header}: must be entity tags")
-    assert await answered(await client.get(CONFIG)) == configuration()
+    assert await data_of(await client.get(CONFIG)) == configuration()
 
 
 @pytest.mark.parametrize("path", [CONFIG, f"{DEPLOY}/latest"])
 async def test_a_reader_whose_tags_are_none_is_told_too(
-    client: Client, tag: str, path: str
+    client: Client, etag: str, path: str
 ) -> None:
     await client.post(DEPLOY)
-    await refused(await client.get(path, headers={"If-None-Match": "garbage"}), 400)
+    await errors_of(await client.get(path, headers={"If-None-Match": "garbage"}), 400)
 
 
-async def test_tags_may_be_in_several_headers(client: Client, tag: str) -> None:
-    headers = CIMultiDict([("If-Match", '"other"'), ("If-Match", f'W/"x" , {tag}')])
-    await answered(await client.delete(CONFIG, headers=headers))
+async def test_tags_may_be_in_several_headers(client: Client, etag: str) -> None:
+    headers = CIMultiDict([("If-Match", '"other"'), ("If-Match", f'W/"x" , {etag}')])
+    await data_of(await client.delete(CONFIG, headers=headers))
 
 
 @pytest.mark.parametrize("any_", [False, True])
 async def test_a_write_that_is_meant_for_it_is_carried_out(
-    client: Client, tag: str, any_: bool
+    client: Client, etag: str, any_: bool
 ) -> None:
-    headers = {"If-Match": "*" if any_ else f'"other", {tag}'}
-    await answered(await client.post(CONFIG, json=configuration("other"), headers=headers))
+    headers = {"If-Match": "*" if any_ else f'"other", {etag}'}
+    await data_of(await client.post(CONFIG, json=configuration("other"), headers=headers))
 
 
 async def test_a_first_configuration_can_be_asked_to_be_the_first(client: Client) -> None:
     headers = {"If-None-Match": "*"}
-    await answered(await client.post(CONFIG, json=configuration(), headers=headers))
-    await refused(await client.post(CONFIG, json=configuration("other"), headers=headers), 412)
+    await data_of(await client.post(CONFIG, json=configuration(), headers=headers))
+    await errors_of(await client.post(CONFIG, json=configuration("other"), headers=headers), 412)
 
 
 async def test_where_there_is_none_no_tag_fits(client: Client) -> None:
     response = await client.post(CONFIG, json=configuration(), headers={"If-Match": "*"})
-    (error,) = await refused(response, 412)
+    (error,) = await errors_of(response, 412)
     assert "there is none now" in error
     assert "ETag" not in response.headers
 
@@ -94,7 +94,7 @@ async def test_the_history_has_what_was_stored_newest_first(serve: Serve) -> Non
         (await client.post(CONFIG, json=configuration(name))).headers["ETag"].strip('"')
         for name in ("a", "b", "c")
     ]
-    data = await answered(await client.get(f"{CONFIG}/history"))
+    data = await data_of(await client.get(f"{CONFIG}/history"))
     assert [(each["etag"], each["current"]) for each in data["configurations"]] == [
         (tags[2], True),
         (tags[1], False),
@@ -104,7 +104,7 @@ async def test_the_history_has_what_was_stored_newest_first(serve: Serve) -> Non
 
 
 async def test_a_final_deployment_may_be_kept_for_ever_under_its_own_id(
-    client: Client, tag: str, builder: ScriptedBuilder
+    client: Client, etag: str, builder: ScriptedBuilder
 ) -> None:
     created = await client.post(DEPLOY)
     path = created.headers["Location"]
@@ -123,20 +123,20 @@ async def test_a_final_deployment_may_be_kept_for_ever_under_its_own_id(
 async def test_a_tool_may_write_so_often_and_is_told_when_to_come_back(serve: Serve) -> None:
     client = await serve(writes_per_minute=3)
     for _ in range(3):
-        await answered(await client.post(CONFIG, json=configuration()))
+        await data_of(await client.post(CONFIG, json=configuration()))
     response = await client.post(CONFIG, json=configuration())
-    (error,) = await refused(response, 429)
+    (error,) = await errors_of(response, 429)
     assert error.startswith("at most 3 requests that change something")
     assert response.headers["Retry-After"] == "20"
-    await refused(await client.delete(CONFIG), 429)
-    await answered(await client.get(CONFIG))
+    await errors_of(await client.delete(CONFIG), 429)
+    await data_of(await client.get(CONFIG))
 
 
 async def test_another_tool_writes_as_it_likes_meanwhile(serve: Serve) -> None:
     client = await serve(writes_per_minute=1)
     await client.post(CONFIG, json=configuration())
-    await refused(await client.post(CONFIG, json=configuration()), 429)
+    await errors_of(await client.post(CONFIG, json=configuration()), 429)
     other = {"ssl-client-subject-dn": "CN=other,O=toolforge"}
     path = CONFIG.replace("mytool", "other")
     response = await client.session.post(client.make_url(path), json=configuration(), headers=other)
-    await answered(response)
+    await data_of(response)

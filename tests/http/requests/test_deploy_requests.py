@@ -7,7 +7,7 @@ import pytest
 from backends.builders.base import BuildStatus
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused, warnings
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of, warnings
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
 async def test_what_a_body_has_wrong_is_told_by_its_path(
     configured: Client, body: Any, message: str
 ) -> None:
-    assert await refused(await configured.post(DEPLOY, json=body), 400) == [message]
+    assert await errors_of(await configured.post(DEPLOY, json=body), 400) == [message]
 
 
 @pytest.mark.parametrize(
@@ -75,25 +75,25 @@ async def test_a_body_that_is_no_json_is_told(
     configured: Client, data: bytes, status: int, message: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
-    (error,) = await refused(await configured.post(DEPLOY, data=data, headers=headers), status)
+    (error,) = await errors_of(await configured.post(DEPLOY, data=data, headers=headers), status)
     assert error.startswith(message)
 
 
 async def test_a_body_of_another_type_is_not_read(configured: Client) -> None:
     headers = {"Content-Type": "application/yaml"}
-    await refused(await configured.post(DEPLOY, data=b"dry-run: true", headers=headers), 415)
-    assert (await answered(await configured.get(DEPLOY)))["deployments"] == []
+    await errors_of(await configured.post(DEPLOY, data=b"dry-run: true", headers=headers), 415)
+    assert (await data_of(await configured.get(DEPLOY)))["deployments"] == []
 
 
 @pytest.mark.parametrize("path", [CONFIG, DEPLOY, f"{DEPLOY}/latest/rollback"])
 async def test_a_content_type_that_is_too_long_is_not_looked_at(client: Client, path: str) -> None:
     headers = {"Content-Type": "application/json" + ";a=b" * 50}
-    (error,) = await refused(await client.post(path, data=b"{}", headers=headers), 415)
+    (error,) = await errors_of(await client.post(path, data=b"{}", headers=headers), 415)
     assert error == "Content-Type: must have at most 200 characters, not 216"
 
 
 async def test_a_component_that_there_is_not_is_told_with_the_nearest(configured: Client) -> None:
-    (error,) = await refused(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
+    (error,) = await errors_of(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
     assert error == "components: the configuration has no component 'wbe': did you mean 'web'?"
 
 
@@ -102,7 +102,7 @@ async def test_of_many_components_that_there_are_not_a_few_are_told_with_the_nea
 ) -> None:
     await client.post(CONFIG, json=configuration(*(f"c{n}" for n in range(200))))
     asked = {"components": ["c0x", *(f"unlike-{n}" for n in range(100))]}
-    (error,) = await refused(await client.post(DEPLOY, json=asked), 422)
+    (error,) = await errors_of(await client.post(DEPLOY, json=asked), 422)
     assert error == (
         "components: the configuration has no component 'c0x': did you mean 'c0'?; "
         "components: the configuration has no component 'unlike-0': it has c0, c1, c2, c3, c4, "
@@ -130,9 +130,9 @@ async def test_a_description_is_one_line_and_who_gives_more_is_told(
     await configured.post(DEPLOY)
     builder.becomes(BuildStatus.ERROR, "build-1")
     builder.becomes(BuildStatus.FINISHED, "build-2", image="i:2")
-    await answered(await configured.get(f"{DEPLOY}/latest"))
+    await data_of(await configured.get(f"{DEPLOY}/latest"))
     response = await configured.post(path, json={"description": given})
-    assert (await answered(response, 201))["description"] == kept
+    assert (await data_of(response, 201))["description"] == kept
     assert (await warnings(response))[0] == (
         "description: only its first line is kept, up to 500 characters of it and without control "
         "characters"
@@ -150,13 +150,13 @@ async def test_a_description_of_one_line_is_kept_without_a_word(
     configured: Client, description: str
 ) -> None:
     response = await configured.post(DEPLOY, json={"description": description})
-    assert (await answered(response, 201))["description"] == description.strip()
+    assert (await data_of(response, 201))["description"] == description.strip()
     assert await warnings(response) == []
 
 
 async def test_some_components_can_be_deployed_with_a_description(configured: Client) -> None:
     body = {"components": ["api"], "description": "the fix"}
-    data = await answered(await configured.post(DEPLOY, json=body), 201)
+    data = await data_of(await configured.post(DEPLOY, json=body), 201)
     assert list(data["builds"]) == ["api"]
     assert data["description"] == "the fix"
 
@@ -165,7 +165,7 @@ async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
     builder.commits["main"] = "1" * 40
-    data = await answered(await configured.post(DEPLOY, json={"dry-run": True}))
+    data = await data_of(await configured.post(DEPLOY, json={"dry-run": True}))
     assert data["builds"]["web"] == {
         "action": "build",
         "repository": "https://git.example.org/mytool",
@@ -174,7 +174,7 @@ async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
         "reused-from": None,
         "reason": "no build of this commit is kept",
     }
-    assert (await answered(await configured.get(DEPLOY)))["deployments"] == []
+    assert (await data_of(await configured.get(DEPLOY)))["deployments"] == []
 
 
 async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
@@ -182,14 +182,14 @@ async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
 ) -> None:
     client = await serve(max_running=1, max_queued=1)
     await client.post(CONFIG, json=configuration())
-    first = await answered(await client.post(DEPLOY), 201)
+    first = await data_of(await client.post(DEPLOY), 201)
     (info,) = await infos(client, DEPLOY)
     assert f"waits behind {first['deploy-id']!r}, at place 1 of the queue" in info
-    waiting = await answered(await client.get(f"{DEPLOY}/latest"))
+    waiting = await data_of(await client.get(f"{DEPLOY}/latest"))
     assert (waiting["status"], waiting["message"]) == ("PENDING", "waits for its turn")
-    (error,) = await refused(await client.post(DEPLOY), 409)
+    (error,) = await errors_of(await client.post(DEPLOY), 409)
     assert "the queue is full" in error
-    (error,) = await refused(await client.post(DEPLOY, json={"when-busy": "reject"}), 409)
+    (error,) = await errors_of(await client.post(DEPLOY, json={"when-busy": "reject"}), 409)
     assert first["deploy-id"] in error
 
 
@@ -210,8 +210,8 @@ async def test_a_repeated_request_is_answered_the_same_deployment(configured: Cl
     headers = {"Idempotency-Key": "one"}
     first, second = [await configured.post(DEPLOY, headers=headers) for _ in range(2)]
     assert first.headers["Location"] == second.headers["Location"]
-    assert await answered(first, 201) == await answered(second, 201)
-    (error,) = await refused(
+    assert await data_of(first, 201) == await data_of(second, 201)
+    (error,) = await errors_of(
         await configured.post(DEPLOY, headers=headers, json={"force-build": True}), 422
     )
     assert "was used for another request" in error
@@ -219,33 +219,33 @@ async def test_a_repeated_request_is_answered_the_same_deployment(configured: Cl
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "with space", "\xf8"])
 async def test_a_key_that_cannot_be_one_is_told(configured: Client, key: str) -> None:
-    (error,) = await refused(await configured.post(DEPLOY, headers={"Idempotency-Key": key}), 400)
+    (error,) = await errors_of(await configured.post(DEPLOY, headers={"Idempotency-Key": key}), 400)
     assert error.startswith("Idempotency-Key: must be given once")
 
 
 async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
-    first = await answered(await configured.post(DEPLOY), 201)
+    first = await data_of(await configured.post(DEPLOY), 201)
     builder.becomes(BuildStatus.ERROR, "build-2")
     builder.becomes(BuildStatus.FINISHED, "build-1", image="i:1")
     failed = f"{DEPLOY}/{first['deploy-id']}"
-    assert (await answered(await configured.get(failed)))["status"] == "ERROR"
-    (error,) = await refused(await configured.post(f"{failed}/rollback"), 409)
+    assert (await data_of(await configured.get(failed)))["status"] == "ERROR"
+    (error,) = await errors_of(await configured.post(f"{failed}/rollback"), 409)
     assert "only to one that is FINISHED" in error
     response = await configured.post(f"{failed}/retry", json={"description": "again"})
-    second = await answered(response, 201)
+    second = await data_of(response, 201)
     assert second["builds"]["web"]["reused-from"] == first["deploy-id"]
     assert second["builds"]["api"]["status"] == "PENDING"
     assert response.headers["Location"] == f"{DEPLOY}/{second['deploy-id']}"
     builder.becomes(BuildStatus.FINISHED, "build-3", image="i:2")
     finished = f"{DEPLOY}/{second['deploy-id']}"
-    while (await answered(await configured.get(f"{finished}?wait=5")))["status"] != "FINISHED":
+    while (await data_of(await configured.get(f"{finished}?wait=5")))["status"] != "FINISHED":
         pass
-    third = await answered(await configured.post(f"{finished}/rollback"), 201)
+    third = await data_of(await configured.post(f"{finished}/rollback"), 201)
     assert third["status"] == "FINISHED"
     assert third["builds"]["api"]["image"] == "i:2"
-    (error,) = await refused(await configured.post(f"{finished}/retry"), 409)
+    (error,) = await errors_of(await configured.post(f"{finished}/retry"), 409)
     assert "nothing to retry" in error
 
 
@@ -253,6 +253,6 @@ async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
 async def test_only_some_things_may_be_asked_of_a_retry(configured: Client, what: str) -> None:
     await configured.post(DEPLOY)
     path = f"{DEPLOY}/latest/{what}"
-    (error,) = await refused(await configured.post(path, json={"force-build": True}), 400)
+    (error,) = await errors_of(await configured.post(path, json={"force-build": True}), 400)
     assert error.startswith("force-build: is not known")
-    await refused(await configured.post(f"{DEPLOY}/x/{what}"), 404)
+    await errors_of(await configured.post(f"{DEPLOY}/x/{what}"), 404)

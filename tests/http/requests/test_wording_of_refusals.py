@@ -14,7 +14,7 @@ from components.http.documentation.document import document_of
 from components.http.requests.deploy_requests import BODIES
 from components.settings import Settings
 from tests.factories import TOOL
-from tests.http.conftest import DEPLOY, Client, refused
+from tests.http.conftest import DEPLOY, Client, errors_of
 
 PATHS = {"Deploy": DEPLOY, "RepeatedDeploy": f"{DEPLOY}/latest/retry"}
 
@@ -44,7 +44,7 @@ def test_there_are_parameters_and_fields() -> None:
 async def test_a_query_parameter_says_what_it_must_be(
     client: Client, path: str, name: str, value: str
 ) -> None:
-    (error,) = await refused(await client.get(path, params={name: value}), 400)
+    (error,) = await errors_of(await client.get(path, params={name: value}), 400)
     assert re.match(rf"{name}: must be .+, not ", error)
     assert len(error) < 200
 
@@ -54,6 +54,6 @@ async def test_a_query_parameter_says_what_it_must_be(
 async def test_a_field_of_a_body_says_what_it_must_be(
     client: Client, path: str, name: str, value: Any
 ) -> None:
-    errors = await refused(await client.post(path, json={name: value}), 400)
+    errors = await errors_of(await client.post(path, json={name: value}), 400)
     for each in errors:
         assert re.match(rf"{name}(\[0\])?: must (be .+, not |not be null: )", each)

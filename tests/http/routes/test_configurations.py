@@ -8,7 +8,7 @@ import yaml
 
 from backends.stores.base import Rejected
 from tests.factories import component, configuration
-from tests.http.conftest import CONFIG, Client, answered, refused, warnings
+from tests.http.conftest import CONFIG, Client, data_of, errors_of, warnings
 from tests.stores.counting import CountingStore
 
 YAML = {"Content-Type": "application/yaml"}
@@ -21,9 +21,9 @@ async def test_an_example_configuration_is_accepted_and_comes_back_equal(
     body = example_configuration.read_bytes()
     posted = await client.post(CONFIG, data=body, headers=YAML)
     expected = json.dumps(yaml.safe_load(body))
-    assert json.dumps(await answered(posted)) == expected
+    assert json.dumps(await data_of(posted)) == expected
     assert await warnings(posted) == []
-    assert json.dumps(await answered(await client.get(CONFIG))) == expected
+    assert json.dumps(await data_of(await client.get(CONFIG))) == expected
 
 
 async def test_keys_order_values_and_unknown_fields_come_back_as_they_were_given(
@@ -35,25 +35,25 @@ async def test_keys_order_values_and_unknown_fields_come_back_as_they_were_given
         "z: is not known: kept, without effect",
         "b: is not known: kept, without effect",
     ]
-    assert json.dumps(await answered(await client.get(CONFIG))) == json.dumps(given)
+    assert json.dumps(await data_of(await client.get(CONFIG))) == json.dumps(given)
 
 
 async def test_there_is_none_at_first(client: Client) -> None:
-    (error,) = await refused(await client.get(CONFIG), 404)
+    (error,) = await errors_of(await client.get(CONFIG), 404)
     assert "has no configuration" in error
 
 
 async def test_a_later_one_takes_the_place_of_the_one_before(client: Client) -> None:
     await client.post(CONFIG, json=configuration("first"))
     await client.post(CONFIG, json=configuration("second"))
-    assert await answered(await client.get(CONFIG)) == configuration("second")
+    assert await data_of(await client.get(CONFIG)) == configuration("second")
 
 
 async def test_deleting_returns_it_and_then_there_is_none(client: Client) -> None:
     await client.post(CONFIG, json=configuration())
-    assert await answered(await client.delete(CONFIG)) == configuration()
-    await refused(await client.get(CONFIG), 404)
-    await refused(await client.delete(CONFIG), 404)
+    assert await data_of(await client.delete(CONFIG)) == configuration()
+    await errors_of(await client.get(CONFIG), 404)
+    await errors_of(await client.delete(CONFIG), 404)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ async def test_yaml_is_read_when_the_content_type_says_so(
 ) -> None:
     body = yaml.safe_dump(configuration())
     posted = await client.post(CONFIG, data=body, headers={"Content-Type": content_type})
-    assert await answered(posted) == configuration()
+    assert await data_of(posted) == configuration()
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ async def test_yaml_is_read_when_the_content_type_says_so(
 async def test_broken_text_is_a_bad_request_with_the_position(
     client: Client, body: bytes, headers: dict[str, str], position: str
 ) -> None:
-    (error,) = await refused(await client.post(CONFIG, data=body, headers=headers), 400)
+    (error,) = await errors_of(await client.post(CONFIG, data=body, headers=headers), 400)
     assert position in error
 
 
@@ -88,14 +88,14 @@ async def test_broken_text_is_a_bad_request_with_the_position(
 async def test_nesting_that_would_exhaust_the_parser_is_a_bad_request(
     client: Client, headers: dict[str, str]
 ) -> None:
-    (error,) = await refused(await client.post(CONFIG, data=b"[" * 200_000, headers=headers), 400)
+    (error,) = await errors_of(await client.post(CONFIG, data=b"[" * 200_000, headers=headers), 400)
     assert "nested" in error
 
 
 async def test_all_that_is_wrong_is_told_by_path_beside_what_has_no_effect(client: Client) -> None:
     given = {"components": {"web": {"build": {"repo": "x"}, "run": {"port": "80"}}}}
     response = await client.post(CONFIG, json=given)
-    errors = await refused(response, 422)
+    errors = await errors_of(response, 422)
     assert [each.partition(":")[0] for each in errors] == [
         "components.web.build",
         "components.web.run.command",
@@ -109,7 +109,7 @@ async def test_all_that_is_wrong_is_told_by_path_beside_what_has_no_effect(clien
 async def test_a_secret_in_a_repository_is_not_repeated(client: Client) -> None:
     web = {**component(), "build": {"repository": "https://me:hunter2@git.example.org/x"}}
     response = await client.post(CONFIG, json={"components": {"web": web}})
-    await refused(response, 422)
+    await errors_of(response, 422)
     assert "hunter2" not in await response.text()
 
 
@@ -126,7 +126,7 @@ async def test_a_secret_in_a_repository_is_not_repeated(client: Client) -> None:
 async def test_yaml_that_json_cannot_carry_is_told_by_path(
     client: Client, body: bytes, path: str
 ) -> None:
-    errors = await refused(await client.post(CONFIG, data=body, headers=YAML), 422)
+    errors = await errors_of(await client.post(CONFIG, data=body, headers=YAML), 422)
     assert errors[0].startswith(path)
 
 
@@ -137,7 +137,7 @@ async def test_another_content_type_is_not_supported(client: Client, content_typ
     headers = {"Content-Type": content_type} if content_type else {}
     skipped = None if content_type else ["Content-Type"]
     response = await client.post(CONFIG, data=b"{}", headers=headers, skip_auto_headers=skipped)
-    await refused(response, 415)
+    await errors_of(response, 415)
 
 
 def padded(size: int) -> bytes:
@@ -148,14 +148,14 @@ def padded(size: int) -> bytes:
 
 async def test_a_body_of_256_kibibytes_is_read(client: Client) -> None:
     response = await client.post(CONFIG, data=padded(256 * 1024), headers=JSON)
-    await answered(response)
+    await data_of(response)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_a_larger_body_is_too_large(client: Client, chunked: bool) -> None:
     body = padded(256 * 1024 + 1)
     response = await client.post(CONFIG, data=body, headers=JSON, chunked=chunked or None)
-    (error,) = await refused(response, 413)
+    (error,) = await errors_of(response, 413)
     assert "at most 262144 bytes" in error
 
 
@@ -167,11 +167,11 @@ async def test_a_configuration_that_the_store_rejects_is_a_conflict_in_the_store
 
     store.before["create"] = reject
     response = await client.post(CONFIG, json=configuration())
-    assert await refused(response, 409) == ["exceeded quota: secrets=100"]
+    assert await errors_of(response, 409) == ["exceeded quota: secrets=100"]
 
 
 async def test_many_problems_are_told_up_to_a_number(client: Client) -> None:
     given = {"components": {f"_{n}": component() for n in range(150)}}
-    errors = await refused(await client.post(CONFIG, json=given), 422)
+    errors = await errors_of(await client.post(CONFIG, json=given), 422)
     assert len(errors) == 101
     assert errors[-1] == "the configuration has more to be told: only the first 100 are"

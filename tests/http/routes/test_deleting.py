@@ -8,7 +8,7 @@ import pytest
 from backends.builders.base import BuildStatus
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
 from tests.http.routes.test_events import event
 
 
@@ -19,7 +19,7 @@ async def watched(request: pytest.FixtureRequest, serve: Serve) -> tuple[Client,
     one = await serve(request_timeout=1.0)
     other = one if request.param == "the same instance" else await serve(request_timeout=1.0)
     await one.post(CONFIG, json=configuration("web"))
-    data = await answered(await one.post(DEPLOY), 201)
+    data = await data_of(await one.post(DEPLOY), 201)
     return one, other, f"{DEPLOY}/{data['deploy-id']}"
 
 
@@ -36,7 +36,7 @@ async def test_its_event_stream_ends_with_its_end(
         told.append(json.loads(found["data"])["data"]["status"])
     assert told[-1] == "FINISHED"
     await removing
-    await refused(await one.get(path), 404)
+    await errors_of(await one.get(path), 404)
 
 
 async def test_whoever_waits_for_a_change_is_answered_its_end(
@@ -50,13 +50,13 @@ async def test_whoever_waits_for_a_change_is_answered_its_end(
     await asked.wait()
     builder.becomes(BuildStatus.FINISHED)
     removing = asyncio.create_task(remove(other, path))
-    assert (await answered(await waiting))["status"] == "FINISHED"
+    assert (await data_of(await waiting))["status"] == "FINISHED"
     await removing
-    await refused(await one.get(path), 404)
+    await errors_of(await one.get(path), 404)
 
 
 async def remove(client: Client, path: str) -> None:
     """Remove a deployment as soon as it has ended."""
-    shown = await answered(await client.get(f"{path}?wait=30"))
+    shown = await data_of(await client.get(f"{path}?wait=30"))
     assert shown["status"] == "FINISHED"
-    await answered(await client.delete(path))
+    await data_of(await client.delete(path))

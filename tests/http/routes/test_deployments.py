@@ -10,7 +10,7 @@ from backends.stores.base import Conflict, NotFound, Rejected, Unavailable
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.factories import TOOL, component, configuration, reusing
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused, warnings
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of, warnings
 from tests.stores.counting import CountingStore
 
 
@@ -22,13 +22,13 @@ async def configured(client: Client) -> Client:
 
 
 async def test_without_a_configuration_there_is_nothing_to_deploy(client: Client) -> None:
-    (error,) = await refused(await client.post(DEPLOY), 404)
+    (error,) = await errors_of(await client.post(DEPLOY), 404)
     assert "store a configuration first" in error
 
 
 async def test_a_deployment_is_created_with_its_location(configured: Client) -> None:
     response = await configured.post(DEPLOY)
-    data = await answered(response, 201)
+    data = await data_of(response, 201)
     assert re.fullmatch(rf"{TOOL}-deploy-20240404120000-\d+", data["deploy-id"])
     assert response.headers["Location"] == f"{DEPLOY}/{data['deploy-id']}"
     build = {
@@ -57,10 +57,10 @@ async def test_a_deployment_is_created_with_its_location(configured: Client) -> 
 async def test_a_deployment_is_brought_up_to_date_when_it_is_asked_for(
     configured: Client, builder: ScriptedBuilder, which: str
 ) -> None:
-    created = await answered(await configured.post(DEPLOY), 201)
+    created = await data_of(await configured.post(DEPLOY), 201)
     builder.becomes(BuildStatus.FINISHED, image="registry.example.org/web:1")
     path = f"{DEPLOY}/{created['deploy-id'] if which == 'its id' else which}"
-    data = await answered(await configured.get(path))
+    data = await data_of(await configured.get(path))
     assert data["status"] == "FINISHED"
     assert data["builds"]["nightly"]["image"] == "registry.example.org/web:1"
 
@@ -68,21 +68,21 @@ async def test_a_deployment_is_brought_up_to_date_when_it_is_asked_for(
 async def test_the_list_is_newest_first_and_as_stored(
     configured: Client, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
-    first = await answered(await configured.post(DEPLOY), 201)
+    first = await data_of(await configured.post(DEPLOY), 201)
     clock.turn(1)
-    second = await answered(await configured.post(DEPLOY), 201)
+    second = await data_of(await configured.post(DEPLOY), 201)
     builder.becomes(BuildStatus.FINISHED)
-    data = await answered(await configured.get(DEPLOY))
+    data = await data_of(await configured.get(DEPLOY))
     assert data == {"deployments": [second, first]}
 
 
 async def test_a_tool_without_deployments_has_an_empty_list(client: Client) -> None:
-    assert await answered(await client.get(DEPLOY)) == {"deployments": []}
+    assert await data_of(await client.get(DEPLOY)) == {"deployments": []}
 
 
 @pytest.mark.parametrize("deploy_id", ["latest", "mytool-deploy-20240404120000-1", "x", "a%2Fb"])
 async def test_an_unknown_deployment_is_not_found(client: Client, deploy_id: str) -> None:
-    await refused(await client.get(f"{DEPLOY}/{deploy_id}"), 404)
+    await errors_of(await client.get(f"{DEPLOY}/{deploy_id}"), 404)
 
 
 async def test_a_build_that_is_rejected_is_told_with_the_201(
@@ -90,7 +90,7 @@ async def test_a_build_that_is_rejected_is_told_with_the_201(
 ) -> None:
     builder.refusals["web"] = BuildRejected("the repository does not exist")
     response = await configured.post(DEPLOY)
-    data = await answered(response, 201)
+    data = await data_of(response, 201)
     assert data["status"] == "ERROR"
     assert data["builds"]["web"]["message"] == "the repository does not exist"
     body = await response.json()
@@ -103,7 +103,7 @@ async def test_a_build_that_waits_is_told_as_a_warning(
 ) -> None:
     builder.refusals["web"] = refusal
     response = await configured.post(DEPLOY)
-    assert (await answered(response, 201))["status"] == "PENDING"
+    assert (await data_of(response, 201))["status"] == "PENDING"
     (warning,) = await warnings(response)
     assert warning.startswith("web: waits for")
 
@@ -111,10 +111,10 @@ async def test_a_build_that_waits_is_told_as_a_warning(
 async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
-    created = await answered(await configured.post(DEPLOY), 201)
+    created = await data_of(await configured.post(DEPLOY), 201)
     builder.outage = BuilderUnavailable("connection refused")
     response = await configured.get(f"{DEPLOY}/latest")
-    assert await answered(response) == created
+    assert await data_of(response) == created
     assert "connection refused" in (await warnings(response))[0]
 
 
@@ -135,7 +135,7 @@ async def test_a_trial_shows_builds_that_are_cancelled(serve: Serve, clock: Hand
     client = await serve(using=SimulatedBuilder(2, clock))
     await client.post(CONFIG, json=configuration("web", "api"))
     await client.post(DEPLOY)
-    data = await answered(await client.put(f"{DEPLOY}/latest/cancel"))
+    data = await data_of(await client.put(f"{DEPLOY}/latest/cancel"))
     assert data["status"] == "CANCELLED"
     assert {each["status"] for each in data["builds"].values()} == {"CANCELLED"}
 
@@ -144,9 +144,9 @@ async def test_a_trial_shows_a_build_that_fails(serve: Serve, clock: HandClock) 
     client = await serve(using=SimulatedBuilder(2, clock))
     failing = {"build": {**component()["build"], "ref": FAILING_REF}, "run": {"command": "start"}}
     await client.post(CONFIG, json=configuration("web", api=failing))
-    created = await answered(await client.post(DEPLOY), 201)
+    created = await data_of(await client.post(DEPLOY), 201)
     clock.turn(2)
-    data = await answered(await client.get(f"{DEPLOY}/{created['deploy-id']}?wait=10"))
+    data = await data_of(await client.get(f"{DEPLOY}/{created['deploy-id']}?wait=10"))
     assert data["status"] == "ERROR"
     assert {name: each["status"] for name, each in data["builds"].items()} == {
         "web": "FINISHED",
@@ -163,8 +163,8 @@ async def test_no_more_than_the_settings_say_are_kept(
     ids = []
     for _ in range(4):
         clock.turn(1)
-        ids.append((await answered(await client.post(DEPLOY), 201))["deploy-id"])
-    data = await answered(await client.get(DEPLOY))
+        ids.append((await data_of(await client.post(DEPLOY), 201))["deploy-id"])
+    data = await data_of(await client.get(DEPLOY))
     assert [each["deploy-id"] for each in data["deployments"]] == ids[:1:-1]
 
 
@@ -184,7 +184,7 @@ async def test_what_the_store_refuses_is_told(
 
     store.before["create"] = fail
     response = await configured.post(DEPLOY)
-    assert message in (await refused(response, status))[0]
+    assert message in (await errors_of(response, status))[0]
     assert ("Retry-After" in response.headers) == (status == 503)
 
 
@@ -195,8 +195,8 @@ async def test_a_deployment_that_others_keep_changing_is_worth_another_try(
         store.before["replace"] = conflict
         raise Conflict(TOOL, "deployment", "x")
 
-    await answered(await configured.post(DEPLOY), 201)
+    await data_of(await configured.post(DEPLOY), 201)
     store.before["replace"] = conflict
     response = await configured.put(f"{DEPLOY}/latest/cancel")
-    assert "try again" in (await refused(response, 503))[0]
+    assert "try again" in (await errors_of(response, 503))[0]
     assert response.headers["Retry-After"]

@@ -12,7 +12,7 @@ from backends.stores.base import Unavailable
 from components.http.keys import STOPPING
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
 from tests.stores.counting import CountingStore
 
 EVENTS = f"{DEPLOY}/latest/events"
@@ -22,7 +22,7 @@ EVENTS = f"{DEPLOY}/latest/events"
 async def deployed(client: Client) -> Client:
     """The service with a deployment that runs."""
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(DEPLOY), 201)
     return client
 
 
@@ -83,7 +83,7 @@ async def test_whoever_comes_back_after_the_last_event_is_told_to_stop(
 
 
 async def test_there_are_no_events_of_what_is_not_there(client: Client) -> None:
-    await refused(await client.get(EVENTS), 404)
+    await errors_of(await client.get(EVENTS), 404)
 
 
 async def test_while_nothing_happens_there_are_comments(serve: Serve) -> None:

@@ -12,7 +12,7 @@ from components.http.keys import ENGINE
 from tests.builders.hanging import EVERYTHING, HangingBuilder
 from tests.conftest import HandClock
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of
 
 REQUEST_SECONDS = 2.0
 
@@ -34,10 +34,10 @@ async def deployed(serve: Serve, builder: HangingBuilder) -> AsyncIterator[Clien
     names = configuration("one", "two", "three")
     await client.post(CONFIG, json=names)
     for status in (BuildStatus.FINISHED, BuildStatus.ERROR):
-        made = await answered(await client.post(DEPLOY, json={"force-build": True}), 201)
+        made = await data_of(await client.post(DEPLOY, json={"force-build": True}), 201)
         ids = [each["build-id"] for each in made["builds"].values()]
         builder.becomes(status, *ids, image="an-image")
-        await answered(await client.get(f"{DEPLOY}/latest"))
+        await data_of(await client.get(f"{DEPLOY}/latest"))
     yield client
     await client.app[ENGINE].work.close()
 
@@ -47,13 +47,13 @@ def hang(builder: HangingBuilder, what: str) -> None:
 
 
 async def ids_of(client: Client) -> list[str]:
-    data = await answered(await client.get(DEPLOY))
+    data = await data_of(await client.get(DEPLOY))
     return [each["deploy-id"] for each in data["deployments"]]
 
 
 async def told(response: ClientResponse, status: int) -> dict[str, Any]:
     """Return what is answered of a deployment, in time."""
-    found: dict[str, Any] = await answered(response, status)
+    found: dict[str, Any] = await data_of(response, status)
     return found
 
 
@@ -111,5 +111,5 @@ async def test_images_that_are_each_gone_after_a_while_cost_no_more_than_one(
         made = await told(await deployed.post(DEPLOY, json={"force-build": True}), 201)
         ids = [each["build-id"] for each in made["builds"].values()]
         builder.becomes(BuildStatus.FINISHED, *ids, image=f"image-{number}")
-        await answered(await deployed.get(f"{DEPLOY}/latest"))
+        await data_of(await deployed.get(f"{DEPLOY}/latest"))
     await told(await deployed.post(DEPLOY), 201)

@@ -14,17 +14,17 @@ from components.http.keys import STOPPING
 from tests.builders.hanging import HangingBuilder
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
 from tests.stores.counting import CountingStore
 
 
 async def test_it_is_alive_without_asking_anyone(client: Client, store: CountingStore) -> None:
-    assert await answered(await client.get("/healthz")) == {"status": "alive"}
+    assert await data_of(await client.get("/healthz")) == {"status": "alive"}
     assert not store.calls
 
 
 async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
-    data = await answered(await client.get("/readyz"))
+    data = await data_of(await client.get("/readyz"))
     assert data == {
         "status": "ready",
         "store": "answers",
@@ -40,16 +40,16 @@ async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
     client = await serve(using=builder)
     await client.post(CONFIG, json=configuration())
     for _ in range(SHARE + 1):
-        await answered(await client.post(DEPLOY), 201)
+        await data_of(await client.post(DEPLOY), 201)
     builder.hanging.add("get")
     async with asyncio.timeout(20):
-        while not (await answered(await client.get("/readyz")))["background-lag-seconds"]:
+        while not (await data_of(await client.get("/readyz")))["background-lag-seconds"]:
             pass
 
 
 async def test_it_is_not_ready_once_it_is_told_to_stop(client: Client) -> None:
     client.app[STOPPING].set()
-    (error,) = await refused(await client.get("/readyz"), 503)
+    (error,) = await errors_of(await client.get("/readyz"), 503)
     assert "stopping" in error
 
 
@@ -60,14 +60,14 @@ async def test_it_is_not_ready_when_the_store_does_not_answer(
         raise Unavailable("connection refused")
 
     store.before["ping"] = fail
-    assert await refused(await client.get("/readyz"), 503) == ["connection refused"]
+    assert await errors_of(await client.get("/readyz"), 503) == ["connection refused"]
 
 
 async def test_it_is_ready_and_tells_when_the_builder_does_not_answer(
     client: Client, builder: ScriptedBuilder
 ) -> None:
     builder.outage = BuilderUnavailable("connection refused")
-    data = await answered(await client.get("/readyz"))
+    data = await data_of(await client.get("/readyz"))
     assert data["builder"] == "unavailable: connection refused"
 
 
@@ -93,7 +93,7 @@ async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
     client: Client, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.outage = RuntimeError("secret")  # type: ignore[assignment]
-    data = await answered(await client.get("/readyz"))
+    data = await data_of(await client.get("/readyz"))
     assert data["builder"] == "fails to answer"
     assert "secret" in caplog.text
 
@@ -105,7 +105,7 @@ async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
         raise RuntimeError("secret")
 
     store.before["ping"] = fail
-    assert await refused(await client.get("/readyz"), 503) == ["the store fails to answer"]
+    assert await errors_of(await client.get("/readyz"), 503) == ["the store fails to answer"]
     assert "secret" in caplog.text
 
 

@@ -9,7 +9,7 @@ from backends.builders.base import BuilderUnavailable, BuildRejected, NoFreeSlot
 from components.http.keys import STOPPING
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration, reusing
-from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, answered, refused
+from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
 
 LOG = f"{DEPLOY}/latest/builds/web/log"
 
@@ -19,7 +19,7 @@ async def deployed(client: Client, builder: ScriptedBuilder) -> Client:
     """The service with a deployment of two components, one reusing the other's build."""
     builder.logs["build-1"] = ["fetching", "compiling ✓"]
     await client.post(CONFIG, json=configuration("web", nightly=reusing("web")))
-    await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(DEPLOY), 201)
     return client
 
 
@@ -57,7 +57,7 @@ async def test_an_answer_begins_even_where_a_build_says_nothing(
     client = await serve(request_timeout=0.1)
     builder.logs["build-1"] = []
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(DEPLOY), 201)
     async with client.get(LOG, params={"follow": "true"}) as response:
         assert response.status == 200
         builder.ended.set()
@@ -70,7 +70,7 @@ async def test_a_followed_log_may_take_longer_than_a_request(
     client = await serve(request_timeout=0.1)
     builder.logs["build-1"] = ["fetching"]
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(DEPLOY), 201)
     async with client.get(LOG, params={"follow": "true"}) as response:
         assert await response.content.readline() == b"fetching\n"
         asyncio.get_running_loop().call_later(0.3, builder.ended.set)
@@ -86,7 +86,7 @@ async def test_a_followed_log_may_take_longer_than_a_request(
     ],
 )
 async def test_what_is_not_there_is_named(deployed: Client, path: str, message: str) -> None:
-    (error,) = await refused(await deployed.get(path), 404)
+    (error,) = await errors_of(await deployed.get(path), 404)
     assert message in error
 
 
@@ -94,7 +94,7 @@ async def test_a_log_that_the_builder_has_lost_is_not_found(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.logs.clear()
-    (error,) = await refused(await deployed.get(LOG), 404)
+    (error,) = await errors_of(await deployed.get(LOG), 404)
     assert error == "there is no log of build-1"
 
 
@@ -103,8 +103,8 @@ async def test_a_build_that_was_never_started_has_no_log(
 ) -> None:
     builder.refusals["web"] = BuildRejected("cannot find ref 'mian'")
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
-    (error,) = await refused(await client.get(LOG), 404)
+    await data_of(await client.post(DEPLOY), 201)
+    (error,) = await errors_of(await client.get(LOG), 404)
     assert error == (
         "the build of 'web' has no log, since it was not started: cannot find ref 'mian'"
     )
@@ -116,8 +116,8 @@ async def test_a_followed_log_of_a_build_that_waits_begins_once_it_is_started(
     builder.refusals["web"] = NoFreeSlot("full")
     builder.logs["build-1"] = ["fetching"]
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
-    await refused(await client.get(LOG), 404)
+    await data_of(await client.post(DEPLOY), 201)
+    await errors_of(await client.get(LOG), 404)
     asking = asyncio.create_task(client.session.get(client.make_url(f"{LOG}?follow=true")))
     builder.refusals.clear()
     builder.ended.set()
@@ -130,11 +130,11 @@ async def test_a_followed_log_of_a_build_that_is_never_started_is_told(
 ) -> None:
     builder.refusals["web"] = NoFreeSlot("full")
     await client.post(CONFIG, json=configuration("web"))
-    await answered(await client.post(DEPLOY), 201)
+    await data_of(await client.post(DEPLOY), 201)
     asking = asyncio.create_task(client.session.get(client.make_url(f"{LOG}?follow=true")))
-    await answered(await client.put(f"{DEPLOY}/latest/cancel"))
+    await data_of(await client.put(f"{DEPLOY}/latest/cancel"))
     async with asyncio.timeout(10):
-        (error,) = await refused(await asking, 404)
+        (error,) = await errors_of(await asking, 404)
     assert "cancelled before it was started" in error
 
 
@@ -142,7 +142,7 @@ async def test_a_builder_that_does_not_answer_is_told_in_the_envelope(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.logs["build-1"] = [BuilderUnavailable("connection refused")]
-    assert await refused(await deployed.get(LOG), 503) == ["connection refused"]
+    assert await errors_of(await deployed.get(LOG), 503) == ["connection refused"]
 
 
 async def test_a_log_that_breaks_off_is_not_taken_for_a_whole_one(
@@ -169,11 +169,11 @@ async def test_a_log_that_has_not_begun_when_the_service_stops_is_answered(
     asking = asyncio.create_task(deployed.session.get(deployed.make_url(LOG)))
     await builder.until_waiting(1)
     deployed.app[STOPPING].set()
-    assert await refused(await asking, 503) == [
+    assert await errors_of(await asking, 503) == [
         "this instance of the service is stopping: ask again"
     ]
 
 
 async def test_follow_is_a_boolean(deployed: Client) -> None:
-    (error,) = await refused(await deployed.get(LOG, params={"follow": "maybe"}), 400)
+    (error,) = await errors_of(await deployed.get(LOG, params={"follow": "maybe"}), 400)
     assert error == 'follow: must be true or false, not "maybe"'
