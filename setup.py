@@ -81,5 +81,9 @@ setup(
             "tekton = backends.builders.tekton.builder:TektonBuilder.from_env",
             "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
         ],
+        "components.runners": [
+            "none = backends.runners.none:NoRunner.from_env",
+            "simulated = backends.runners.simulated:SimulatedRunner.from_env",
+        ],
     },
 )
