@@ -23,15 +23,17 @@ async def bring(
 
     Raises `Superseded`, `KubeError`, and `RunRejected` for an object that is not this service's.
     """
+    is_fresh = False
     for _ in range(ATTEMPTS):
-        found = found or await _created(objects, kind, request, made)
+        if found is None:
+            found, is_fresh = await _created(objects, kind, request, made), True
         if found is None:
             continue
         _check(kind, found, request.tool, request.fence)
         try:
-            await _write(objects, kind, request, made, found)
+            await _write(objects, kind, request, made, found, is_fresh=is_fresh)
         except (KubeConflict, KubeNotFound):
-            found = await objects.read(kind, request.component)
+            found, is_fresh = await objects.read(kind, request.component), True
         else:
             return
     raise RunnerUnavailable(f"{kind} {request.component!r} changes all the time")
@@ -80,15 +82,18 @@ async def _created(objects: Objects, kind: Kind, request: RunRequest, made: Made
 
 
 async def _write(
-    objects: Objects, kind: Kind, request: RunRequest, made: Made, found: Json
+    objects: Objects, kind: Kind, request: RunRequest, made: Made, found: Json, *, is_fresh: bool
 ) -> None:
-    """Bring one version of an object to a wanted state. Raises `KubeConflict` for another one."""
+    """Bring one version of an object to a wanted state. Raises `KubeConflict` for another one.
+
+    What a list had may be gone by now, so it is written even if that has done all already.
+    """
     if patch := adoption(found):
         found = await _adopted(objects, kind, request.component, patch)
     now = record_of(found)
     record = record_for(request, made, now)
     applied = now is not None and (now.fence, now.hash) == (record.fence, record.hash)
-    if applied and not drift_of(kind.name, found, now):
+    if is_fresh and applied and not drift_of(kind.name, found, now):
         return
     if fields := claimed(found, now):
         found = await objects.patch(kind, request.component, _claim(found, fields))

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import datetime
 from typing import Self
 
@@ -75,16 +75,14 @@ class KubernetesRunner(Runner):
             for kind in sorted(contents, key=lambda kind: _order(kind, found)):
                 made = Made(request.wanted, contents[kind], now)
                 await bring(objects, kind, request, made, found.get(kind))
-            for kind in found.keys() - contents.keys():
-                await delete(objects, kind, request.tool, found[kind], request.fence)
+            await self._delete(objects, request.tool, found, contents, request.fence)
 
     async def remove(self, tool: str, running: Running, fence: Fence | None = None) -> None:
         """See `Runner.remove`. What leads to a component goes first."""
         found: Found = running.version
         objects = self._objects(tool)
         with runner_errors(objects.namespace):
-            for kind in sorted(found, key=WORKLOADS.__contains__):
-                await delete(objects, kind, tool, found[kind], fence)
+            await self._delete(objects, tool, found, (), fence)
 
     async def restart(self, tool: str, component: str) -> None:
         """See `Runner.restart`."""
@@ -114,6 +112,17 @@ class KubernetesRunner(Runner):
     async def close(self) -> None:
         """See `Runner.close`."""
         await self._kube.close()
+
+    async def _delete(
+        self,
+        objects: Objects,
+        tool: str,
+        found: Found,
+        kept: Collection[Kind],
+        fence: Fence | None,
+    ) -> None:
+        for kind in sorted(found.keys() - set(kept), key=WORKLOADS.__contains__):
+            await delete(objects, kind, tool, found[kind], fence)
 
     def _objects(self, tool: str) -> Objects:
         return Objects(self._kube, self._settings.namespace_of(tool))
