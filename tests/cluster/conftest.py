@@ -22,7 +22,9 @@ from backends.members.base import Members
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
+from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
+from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
 from tests.kube.stand_in import write_kubeconfig
 
@@ -62,6 +64,26 @@ def cluster_server(cluster: Cluster) -> ApiServer:
     return cluster.server
 
 
+def _started(server: ApiServer, program: str, start: Callable[[], None]) -> Iterator[None]:
+    if not server.has(program):
+        pytest.skip(f"there is no {program} among these programs")
+    start()
+    yield
+    server.end(program)
+
+
+@pytest.fixture(scope="module")
+def controllers(cluster_server: ApiServer) -> Iterator[None]:
+    """What acts on objects."""
+    yield from _started(cluster_server, "kube-controller-manager", cluster_server.start_controllers)
+
+
+@pytest.fixture(scope="module")
+def moving(cluster_server: ApiServer, controllers: None) -> Iterator[None]:
+    """What acts on objects, and what says of Pods how they do; `scheduling` gives them a Node."""
+    yield from _started(cluster_server, "kwok", cluster_server.start_kubelets)
+
+
 @pytest.fixture(scope="module")
 def installation(cluster_server: ApiServer) -> Iterator[Installation]:
     """The chart, for the tests of one module."""
@@ -75,6 +97,15 @@ def installation(cluster_server: ApiServer) -> Iterator[Installation]:
 
 
 @pytest.fixture
+async def world(
+    cluster_server: ApiServer, moving: None, admin: client.ApiClient
+) -> AsyncIterator[Ground]:
+    """Two tools whose objects really move."""
+    async with ground(cluster_server, admin) as made:
+        yield made
+
+
+@pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
     """A client of the administrator, with whom tests prepare what they need."""
     configuration = client.Configuration()
@@ -83,17 +114,6 @@ async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
     )
     async with client.ApiClient(configuration) as api:
         yield api
-
-
-async def apply(
-    admin: client.ApiClient, path: str, body: dict[str, Any], method: str = "POST"
-) -> None:
-    """Create an object, or leave the one that is there; with PUT, replace it."""
-    try:
-        await admin.call_api(path, method, body=body, auth_settings=["BearerToken"])
-    except client.ApiException as error:
-        if error.status != 409:
-            raise
 
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

@@ -19,7 +19,8 @@ from components.engine.deployments.documents import deployment_data
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import list_deployments
 from tests.builders.scripted import ScriptedBuilder
-from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
+from tests.cluster.conftest import PREFIX, OpenStore, Requests
+from tests.cluster.objects import apply
 from tests.conftest import NOON
 from tests.engine.conftest import show_deployment
 from tests.factories import configuration

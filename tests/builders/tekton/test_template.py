@@ -6,7 +6,8 @@ import pytest
 from environs import Env, EnvError
 
 from backends.builders.tekton.builder import TektonBuilder
-from backends.builders.tekton.template import SHIPPED, BadTemplate, parse_template, read_template
+from backends.builders.tekton.template import SHIPPED, parse_template, read_template
+from backends.templates import BadTemplate
 from tests.factories import TOOL, build_request
 
 MINIMAL = """\
