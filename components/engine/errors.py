@@ -18,6 +18,8 @@
     ├── QueueFull              as many wait as may
     ├── KeyReused              the key of a repeatable request was used for another request
     ├── TooManyUnfinished      too many have not ended, or may still run
+    ├── RolloutUnderWay        the run phase of a deployment is under way
+    ├── NotRunning             no such component runs
     ├── NoDigest               what the deployment has built may not be what its image is by now
     ├── MadeByNewer            a newer version of the service has made it, and looks after it
     └── Contended              others kept changing the same document; worth another try
@@ -219,6 +221,23 @@ class NoDigest(EngineError):
             f"no digest of the images of {listed(components)}, so a later build may have taken "
             "their names. Deploy its commits anew"
         )
+
+
+class RolloutUnderWay(EngineError):
+    """What runs is being changed by a deployment."""
+
+    def __init__(self, deploy_id: str) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} is changing what runs: wait for its end, or cancel it"
+        )
+
+
+class NotRunning(EngineError):
+    """No such component runs."""
+
+    def __init__(self, tool: str, component: str, running: Collection[str]) -> None:
+        hint = _hint(component, running) if running else "nothing of it runs"
+        super().__init__(f"tool {tool!r} runs no component {named(component)}: {hint}")
 
 
 class MadeByNewer(EngineError):

@@ -46,6 +46,7 @@ from components.http.routes import events as event_routes
 from components.http.routes import health as health_routes
 from components.http.routes import logs as log_routes
 from components.http.routes import retry_and_rollback as again_routes
+from components.http.routes import running as running_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_runner, open_store
@@ -115,6 +116,7 @@ def create_app(
     _add_routes(app, again_routes.ROUTES)
     _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
+    _add_routes(app, running_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
     setup_documentation(app, settings.auth_header)

@@ -229,7 +229,7 @@ async def _begin(
         # It is there, and whoever moves it on finds out what became of its builds.
         answer = Answer(step.deployment, (f"how its builds have begun is not known yet: {error}",))
     pruned = await _prune(engine, document)
-    warnings = (*engine.notices, *answer.warnings, *pruned)
+    warnings = (*engine.notices, *draft.warnings, *answer.warnings, *pruned)
     return Answer(answer.value, warnings, answer.errors, info)
 
 

@@ -11,6 +11,7 @@ from components.engine.aside import aside
 from components.engine.builds.model import Build
 from components.engine.configurations.documents import configuration_of
 from components.engine.context import Engine
+from components.engine.creation.checks import check_runs
 from components.engine.creation.reuse import Decision, decide, gone_images, is_lasting, reusing
 from components.engine.deployments.finding import LATEST
 from components.engine.deployments.model import Deployment, DeploymentStatus, OnFailure
@@ -51,6 +52,7 @@ class Draft:
     configuration: Mapping[str, Any]
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     selected: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def builds(self) -> Mapping[str, Build]:
@@ -75,6 +77,7 @@ async def draft_of_configuration(
         if unknown:
             raise UnknownComponents(unknown, configuration["components"])
         configuration = selected(configuration, options.components)
+    warnings = await aside(check_runs, engine.runner, snapshot.tool, configuration)
     decisions = await decide(
         engine,
         snapshot.tool,
@@ -82,7 +85,7 @@ async def draft_of_configuration(
         snapshot.newest_first,
         force=options.force_build,
     )
-    return Draft(configuration, decisions, selected=bool(options.components))
+    return Draft(configuration, decisions, bool(options.components), warnings)
 
 
 async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
@@ -108,7 +111,8 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
             decisions[name] = _anew(build, "a later build may have taken its image")
         else:
             decisions[name] = _reused(build, earlier)
-    return Draft(earlier.configuration, decisions, earlier.selected)
+    warnings = await aside(check_runs, engine.runner, snapshot.tool, earlier.configuration)
+    return Draft(earlier.configuration, decisions, earlier.selected, warnings)
 
 
 async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
@@ -127,7 +131,8 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
     if gone:
         raise ImagesGone(earlier.id, [name for name, image in images.items() if image in gone])
     decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
-    return Draft(earlier.configuration, decisions, earlier.selected)
+    warnings = await aside(check_runs, engine.runner, snapshot.tool, earlier.configuration)
+    return Draft(earlier.configuration, decisions, earlier.selected, warnings)
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:

@@ -22,6 +22,7 @@ from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
 from components.engine.aside import aside
 from components.engine.context import Answer
 from components.engine.creation.drafts import DEFAULTS, DeployRequest
+from components.engine.deployments.model import OnFailure
 from components.engine.queue.state import WhenBusy
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
 from components.http.requests.bodies import media_type
@@ -96,6 +97,20 @@ class RepeatedDeploySchema(Schema):
         },
     )
 
+    force_run = Flag(
+        data_key="force-run",
+        metadata={"default": False, "description": "Start again also what runs already."},
+    )
+    on_failure = Text(
+        data_key="on-failure",
+        validate=OneOf(each.value for each in OnFailure),
+        metadata={
+            "default": OnFailure.PUT_BACK.value,
+            "description": "What to do where a run fails: put back what ran before (`put-back`), "
+            "or leave things as they are (`keep`).",
+        },
+    )
+
     @post_load
     def _asked(self, data: dict[str, Any], **_: Any) -> Asked:
         given = data.pop("description", "")
@@ -103,7 +118,9 @@ class RepeatedDeploySchema(Schema):
         warnings = () if description == given.strip() else (_SHORTENED,)
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
-        return Asked(DeployRequest(description, when_busy=when_busy, **data), dry_run, warnings)
+        on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
+        options = DeployRequest(description, when_busy=when_busy, on_failure=on_failure, **data)
+        return Asked(options, dry_run, warnings)
 
 
 class DeploySchema(RepeatedDeploySchema):

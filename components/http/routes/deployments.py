@@ -90,7 +90,7 @@ async def post_deploy(request: web.Request) -> web.Response:
         answer = await create_deployment(engine, tool, asked.options, key_of(request))
         return created_response(request, asked.with_warnings(answer))
     preview = asked.with_warnings(await preview_deployment(engine, tool, asked.options))
-    data = _PREVIEW.dump({"builds": preview.value})
+    data = _PREVIEW.dump(preview.value)
     return enveloped(data, info=preview.info, warnings=preview.warnings)
 
 

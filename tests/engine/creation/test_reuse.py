@@ -132,7 +132,7 @@ async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
     answer = await preview_deployment(engine, TOOL, DeployRequest())
     planned = {
         name: (each.action, each.commit, each.reused, each.reason)
-        for name, each in answer.value.items()
+        for name, each in answer.value.builds.items()
     }
     assert planned == {
         "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} has built this commit"),
