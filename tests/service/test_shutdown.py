@@ -192,7 +192,7 @@ async def test_a_keep_alive_connection_is_closed_after_one_more_response() -> No
 async def test_the_shutdown_stays_within_its_time_limit(
     store: CountingStore, builder: ScriptedBuilder, instance: Instance
 ) -> None:
-    """A launch, a request and a connection, none of which ends."""
+    """Neither the launch nor the request nor the connection ends."""
     port = int(instance.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
