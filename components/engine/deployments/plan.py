@@ -197,13 +197,8 @@ def _run_stops(
     for name, run in runs.items():
         if run.status.is_final or name in stops:
             continue
-        if run.action is RunAction.REMOVE:
-            message = f"not removed, since {failed[0]!r} is not healthy"
-        elif puts_back:
-            message = f"put back, since {failed[0]!r} failed"
-        else:
-            continue
-        stops[name] = Stop(StopReason.OTHER_FAILED, at.now, message)
+        if puts_back or run.action is RunAction.REMOVE:
+            stops[name] = Stop(StopReason.OTHER_FAILED, at.now, f"{failed[0]!r} failed")
     return stops
 
 
