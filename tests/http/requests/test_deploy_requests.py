@@ -30,7 +30,8 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
         ({"force_build": True}, "force_build: is not known: did you mean 'force-build'?"),
         (
             {"xyz": 1},
-            "xyz: is not known: there are components, description, dry-run, force-build, force-run, on-failure, when-busy",
+            "xyz: is not known: there are components, description, dry-run, force-build, "
+            "force-run, on-failure, when-busy",
         ),
         (
             {"when-busy": "wait"},
