@@ -89,9 +89,10 @@ async def running_log(
 
 
 async def _list(engine: Engine, tool: str) -> Mapping[str, Running]:
+    """Return what runs, by name in alphabetical order."""
     try:
         async with engine.runner_breaker.asking(tool, engine.builder_timeout):
-            return await engine.runner.list(tool)
+            return dict(sorted((await engine.runner.list(tool)).items()))
     except TimeoutError:
         raise RunnerUnavailable("the runner has not answered in time") from None
 
