@@ -26,7 +26,7 @@ from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
 from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
-from tests.kube.stand_in import write_kubeconfig
+from tests.kube.fake_api_server import write_kubeconfig
 
 PREFIX = "tool-"
 OpenStore: TypeAlias = Callable[..., Awaitable[KubernetesStore]]
@@ -60,7 +60,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def cluster_server(cluster: Cluster) -> ApiServer:
     """The API server, where it is one of our own."""
     if cluster.server is None:
-        pytest.skip("the whole of a cluster is only ours where it is our own")
+        pytest.skip("this needs a cluster that the tests start themselves")
     return cluster.server
 
 

@@ -19,14 +19,14 @@ from backends.builders.base import BuildRequest
 from backends.templates import BadTemplate, filled, loaded, template_text
 
 SHIPPED = ("toolforge-buildpacks", "git-clone-buildah")
-"""The names of the templates that this package brings."""
+"""The names of the templates in this package."""
 
 PLACEHOLDERS = ("repository", "ref", "tool", "component", "image")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that was read and checked."""
+    """A parsed and validated template."""
 
     image: str
     pipeline_run: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Template:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def image_of(self, request: BuildRequest) -> str:
-        """Return the name of the image that a request's build makes."""
+        """Return the image name of a request's build."""
         values = {**self._values(request), "image": ""}
         return str(filled(self.image, values, "image"))
 
@@ -83,7 +83,7 @@ class _TemplateSchema(Schema):
 
 
 def read_template(name: str) -> Template:
-    """Return the template of a file, or of that name if it is one of `SHIPPED`.
+    """Return the template from a file, or one of `SHIPPED` by its name.
 
     Raises `BadTemplate`.
     """

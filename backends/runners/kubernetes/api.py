@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from backends.kube.answers import a_list, an_object, anything
-from backends.kube.connection import CALL, QUESTION, KubeConnection, Patience
+from backends.kube.responses import any_object, object_list, stored_object
+from backends.kube.connection import CALL, PROBE, CallTimeouts, KubeConnection
 from backends.kube.errors import KubeNotFound
 from backends.runners.kubernetes.kinds import MANAGER, Json, Kind
 
@@ -28,7 +28,7 @@ class Objects:
         following: list[tuple[str, Any]] = []
         while True:
             path = kind.path(self.namespace)
-            found = await self._call(path, "GET", query + following, reading=a_list)
+            found = await self._call(path, "GET", query + following, parse=object_list)
             items += found["items"]
             token = found["metadata"].get("continue")
             if not token:
@@ -70,7 +70,7 @@ class Objects:
         preconditions = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
         options = {"propagationPolicy": "Background", "preconditions": preconditions}
         path = kind.path(self.namespace, metadata["name"])
-        await self._call(path, "DELETE", body=options, reading=anything)
+        await self._call(path, "DELETE", body=options, parse=any_object)
 
     async def log_tail(
         self, pod: str, container: str, lines: int, size: int, *, previous: bool
@@ -83,8 +83,8 @@ class Objects:
             f"/api/v1/namespaces/{self.namespace}/pods/{pod}/log",
             "GET",
             query,
-            reading=lambda body: body.decode("utf-8", "replace"),
-            patience=QUESTION,
+            parse=lambda body: body.decode("utf-8", "replace"),
+            timeouts=PROBE,
         )
         return text
 
@@ -96,8 +96,8 @@ class Objects:
         body: Any = None,
         content_type: str = "application/json",
         *,
-        reading: Any = an_object,
-        patience: Patience = CALL,
+        parse: Any = stored_object,
+        timeouts: CallTimeouts = CALL,
     ) -> Any:
         answer = await self._kube.call(
             self._kube.client.call_api,
@@ -107,7 +107,7 @@ class Objects:
             header_params={"Content-Type": content_type, "Accept": "*/*"},
             body=body,
             auth_settings=["BearerToken"],
-            reading=reading,
-            patience=patience,
+            parse=parse,
+            timeouts=timeouts,
         )
         return answer.body
