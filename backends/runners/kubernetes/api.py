@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from backends.kube.responses import any_object, object_list, stored_object
 from backends.kube.connection import CALL, PROBE, CallTimeouts, KubeConnection
 from backends.kube.errors import KubeNotFound
+from backends.kube.responses import any_object, object_list, stored_object
 from backends.runners.kubernetes.kinds import MANAGER, Json, Kind
 
 PAGE = 500
