@@ -88,6 +88,7 @@ setup(
         "components.runners": [
             "none = backends.runners.none:NoRunner.from_env",
             "kubernetes = backends.runners.kubernetes.runner:KubernetesRunner.from_env",
+            "simulated = backends.runners.simulated:SimulatedRunner.from_env",
         ],
     },
 )

@@ -13,8 +13,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cluster.stages import stages
+
 READY_SECONDS = 90
-STAGES = Path(__file__).with_name("stages.yaml")
 ADMINISTRATOR, SERVICE = "administrator", "components-api"
 TOOL_USERS = ("tool-alpha", "tool-beta")
 USERS = (ADMINISTRATOR, SERVICE, *TOOL_USERS)
@@ -130,14 +131,18 @@ class ApiServer:
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--secure-port=0",
+            "--kube-api-qps=300",  # fifty components are made at once, and tests wait for them
+            "--kube-api-burst=600",
         )
 
     def start_kubelets(self) -> None:
-        """Start what says of every Pod on every Node that it runs, and runs none."""
+        """Start what says of every Pod on every Node how it does (`stages`), and runs none."""
+        configuration = self.directory / "stages.yaml"
+        configuration.write_text(stages())
         self._run(
             "kwok",
             f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
-            f"--config={STAGES}",
+            f"--config={configuration}",
             "--manage-all-nodes",
         )
 

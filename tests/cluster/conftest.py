@@ -62,6 +62,26 @@ def cluster_server(cluster: Cluster) -> ApiServer:
     return cluster.server
 
 
+def _started(server: ApiServer, program: str, start: Callable[[], None]) -> Iterator[None]:
+    if not server.has(program):
+        pytest.skip(f"there is no {program} among these programs")
+    start()
+    yield
+    server.end(program)
+
+
+@pytest.fixture(scope="module")
+def controllers(cluster_server: ApiServer) -> Iterator[None]:
+    """What acts on objects."""
+    yield from _started(cluster_server, "kube-controller-manager", cluster_server.start_controllers)
+
+
+@pytest.fixture(scope="module")
+def moving(cluster_server: ApiServer, controllers: None) -> Iterator[None]:
+    """What acts on objects, and what says of Pods how they do; `scheduling` gives them a Node."""
+    yield from _started(cluster_server, "kwok", cluster_server.start_kubelets)
+
+
 @pytest.fixture(scope="module")
 def installation(cluster_server: ApiServer) -> Iterator[Installation]:
     """The chart, for the tests of one module."""

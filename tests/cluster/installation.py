@@ -3,8 +3,8 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -53,15 +53,31 @@ class Caller:
         ):
             return response.status, await response.json()
 
-    async def until(self, path: str, seen: Callable[[Json], bool], **query: str) -> Json:
-        """Watch objects, also those that are there; return the event that something is seen in."""
+    async def text(self, path: str) -> str:
+        """Return the text of an answer."""
+        async with (
+            aiohttp.ClientSession() as session,
+            self._request(session, "GET", path, None, "application/json", {}) as response,
+        ):
+            text: str = await response.text()
+            return text
+
+    async def watch(self, path: str, **query: str) -> AsyncGenerator[Json, None]:
+        """Yield the events of objects; each that is there already is said to be added."""
         watching = {"watch": "1", **query}
         async with (
-            aiohttp.ClientSession(read_bufsize=LINE_BYTES) as session,
+            aiohttp.ClientSession(
+                read_bufsize=LINE_BYTES, timeout=aiohttp.ClientTimeout(total=None)
+            ) as session,
             self._request(session, "GET", path, None, "application/json", watching) as response,
         ):
             async for line in response.content:
-                event: Json = json.loads(line)
+                yield json.loads(line)
+
+    async def until(self, path: str, seen: Callable[[Json], bool], **query: str) -> Json:
+        """Watch objects, also those that are there; return the event that something is seen in."""
+        async with aclosing(self.watch(path, **query)) as events:
+            async for event in events:
                 if seen(event):
                     return event
         raise AssertionError(f"the watch of {path} has ended")

@@ -94,6 +94,9 @@ class Kubelet:
 
     node: str = field(default_factory=lambda: f"node-{uuid4().hex[:8]}")
     lines: dict[str, list[str]] = field(default_factory=dict)
+    otherwise: list[str] = field(default_factory=list)
+    """The lines of every container that has none of its own."""
+
     more: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -122,7 +125,7 @@ class Kubelet:
         await response.prepare(request)
         told = 0
         while True:
-            for line in self.lines.get(container, [])[told:]:
+            for line in self.lines.get(container, self.otherwise)[told:]:
                 told += 1
                 await response.write(line.encode() + b"\n")
             self.asked.set()

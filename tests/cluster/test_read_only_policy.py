@@ -1,6 +1,5 @@
 """What a tool may do to the service's Secrets with all rights on those of its namespace."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -135,15 +134,6 @@ async def test_a_tool_does_as_it_likes_with_its_own(
     )
     assert status == 200
     assert (await installation.user.call("GET", path))[0] == 404
-
-
-@pytest.fixture(scope="module")
-def controllers(cluster_server: ApiServer) -> Iterator[None]:
-    if not cluster_server.has("kube-controller-manager"):
-        pytest.skip("there are no controllers among these programs")
-    cluster_server.start_controllers()
-    yield
-    cluster_server.end("kube-controller-manager")
 
 
 @pytest.mark.usefixtures("controllers")

@@ -1,20 +1,13 @@
-"""Schedules as Kubernetes reads them, and when they are due next. All are in UTC."""
+"""Schedules as a CronJob takes them, and when they are due next. All are in UTC."""
 
 from datetime import datetime
 
-from cronsim import CronSim, CronSimError
+from cronsim import CronSimError
+
+from backends.runners import schedules
 
 TIME_ZONE = "Etc/UTC"
 
-_WORDS = {
-    "@hourly": "0 * * * *",
-    "@daily": "0 0 * * *",
-    "@midnight": "0 0 * * *",
-    "@weekly": "0 0 * * 0",
-    "@monthly": "0 0 1 * *",
-    "@yearly": "0 0 1 1 *",
-    "@annually": "0 0 1 1 *",
-}
 _SUNDAY = "7"
 
 
@@ -27,10 +20,13 @@ def kubernetes_schedule(schedule: str) -> str:
 
 
 def next_run(schedule: str, after: datetime) -> datetime | None:
-    """Return when a schedule is due next; None for one that is never due, or is none."""
+    """Return when a CronJob is due next; None for never, and where somebody's words are not known.
+
+    `schedule` is as a CronJob has it.
+    """
     try:
-        return next(CronSim(_WORDS.get(schedule, schedule), after))
-    except (CronSimError, StopIteration):
+        return schedules.next_run(schedule, after)
+    except CronSimError:
         return None
 
 
