@@ -1,8 +1,8 @@
-"""When a scheduled component runs next, for runners whose platform does not say it."""
+"""When a scheduled component runs next: no platform says it."""
 
 from datetime import UTC, datetime
 
-from cronsim import CronSim
+from cronsim import CronSim, CronSimError
 
 _FIELDS = {
     "@hourly": "0 * * * *",
@@ -16,8 +16,11 @@ _FIELDS = {
 
 
 def next_run(schedule: str, after: datetime) -> datetime | None:
-    """Return the first time of a schedule, in UTC, that is later than `after`; None for never.
+    """Return the first time of a schedule, in UTC, that is later than `after`.
 
-    `schedule` is five cron fields, or one of cron's words. Raises `CronSimError` for another one.
+    `schedule` is five cron fields or one of cron's words; None for one that is never due, or none.
     """
-    return next(CronSim(_FIELDS.get(schedule, schedule), after.astimezone(UTC)), None)
+    try:
+        return next(CronSim(_FIELDS.get(schedule, schedule), after.astimezone(UTC)), None)
+    except CronSimError:
+        return None

@@ -21,8 +21,9 @@ from kubernetes_asyncio import client, config
 from helm.check import rendered
 from tests.chaos.ways import Way
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer, free_port
-from tests.cluster.conftest import PREFIX, RBAC, apply
+from tests.cluster.conftest import PREFIX, RBAC
 from tests.cluster.newer import command, make_newer
+from tests.cluster.objects import apply
 
 INSTANCES = 3
 NAMESPACE = "components"

@@ -22,7 +22,9 @@ from backends.members.base import Members
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
+from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
+from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
 from tests.kube.stand_in import write_kubeconfig
 
@@ -95,6 +97,15 @@ def installation(cluster_server: ApiServer) -> Iterator[Installation]:
 
 
 @pytest.fixture
+async def world(
+    cluster_server: ApiServer, moving: None, admin: client.ApiClient
+) -> AsyncIterator[Ground]:
+    """Two tools whose objects really move."""
+    async with ground(cluster_server, admin) as made:
+        yield made
+
+
+@pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
     """A client of the administrator, with whom tests prepare what they need."""
     configuration = client.Configuration()
@@ -103,17 +114,6 @@ async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
     )
     async with client.ApiClient(configuration) as api:
         yield api
-
-
-async def apply(
-    admin: client.ApiClient, path: str, body: dict[str, Any], method: str = "POST"
-) -> None:
-    """Create an object, or leave the one that is there; with PUT, replace it."""
-    try:
-        await admin.call_api(path, method, body=body, auth_settings=["BearerToken"])
-    except client.ApiException as error:
-        if error.status != 409:
-            raise
 
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

@@ -10,7 +10,7 @@ import trustme
 from aiohttp import web
 from kubernetes_asyncio import client
 
-from tests.cluster.conftest import apply
+from tests.cluster.objects import apply
 
 RUNS = "/apis/tekton.dev/v1"
 DEFINITION: dict[str, Any] = {

@@ -1,24 +1,14 @@
 """What the tests of runners stand on: Pods do as the names of their images ask."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from kubernetes_asyncio import client
 
-from tests.cluster.apiserver import ApiServer
-from tests.cluster.ground import APPS, BATCH, LAST_LINES, Ground, ground
+from tests.cluster.ground import APPS, BATCH, LAST_LINES, Ground
 from tests.cluster.installation import Json
 from tests.cluster.scheduler import CPUS, TOO_LARGE
 from tests.cluster.stages import Fate, image
-
-
-@pytest.fixture
-async def world(
-    cluster_server: ApiServer, moving: None, admin: client.ApiClient
-) -> AsyncIterator[Ground]:
-    async with ground(cluster_server, admin) as made:
-        yield made
 
 
 def template(fate: Fate, **more: Any) -> Json:

@@ -17,7 +17,8 @@ from backends.members.base import Members
 from backends.members.kubernetes import KubernetesMembers
 from helm.check import rendered
 from tests.cluster.apiserver import SERVICE
-from tests.cluster.conftest import RBAC, Cluster, apply
+from tests.cluster.conftest import RBAC, Cluster
+from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy, answer, html
 from tests.members.contract import MembersContract
 

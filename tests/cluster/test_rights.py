@@ -5,7 +5,8 @@ from kubernetes_asyncio import client
 
 from backends.stores.base import Store, Unavailable
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
-from tests.cluster.conftest import PREFIX, RBAC, OpenStore, apply
+from tests.cluster.conftest import PREFIX, RBAC, OpenStore
+from tests.cluster.objects import apply
 from tests.stores.contract import DATA, KIND
 
 VERBS = [

@@ -10,7 +10,8 @@ from kubernetes_asyncio import client
 from backends.stores.base import Corrupt, DocumentState, NotFound, OverQuota, Sealed, Store
 from backends.stores.kubernetes import KubernetesStore
 from tests.cluster.apiserver import ADMINISTRATOR, TOOL_USERS
-from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
+from tests.cluster.conftest import PREFIX, OpenStore, Requests
+from tests.cluster.objects import apply
 from tests.stores.contract import DATA, KIND, StoreContract
 
 

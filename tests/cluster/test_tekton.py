@@ -25,7 +25,8 @@ from backends.kube.connection import KubeConnection
 from helm.check import rendered
 from tests.builders.contract import BackedBuilderContract
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
-from tests.cluster.conftest import PREFIX, RBAC, Cluster, Requests, apply
+from tests.cluster.conftest import PREFIX, RBAC, Cluster, Requests
+from tests.cluster.objects import apply
 from tests.cluster.tekton import RUNS, Controller, Kubelet, install
 from tests.factories import build_request
 

@@ -12,7 +12,7 @@ OURS = {
     "operation": "Apply",
     "fieldsV1": {"f:spec": {"f:replicas": {}}},
 }
-RESTARTED = {
+RESTARTED: Json = {
     "f:template": {"f:metadata": {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}}
 }
 
@@ -43,7 +43,7 @@ def test_nothing_has_changed_of_what_only_we_and_the_controllers_set() -> None:
 
 
 def test_what_another_has_set_is_told_by_path_and_by_whom() -> None:
-    container = {"f:env": {'k:{"name":"X"}': {".": {}, "f:name": {}, "f:value": {}}}}
+    container: Json = {"f:env": {'k:{"name":"X"}': {".": {}, "f:name": {}, "f:value": {}}}}
     pod = {"f:containers": {'k:{"name":"web"}': {**container, "f:image": {}}}}
     found = found_with(
         entry("kubectl-edit", {"f:spec": {"f:replicas": {}, "f:template": {"f:spec": pod}}})
@@ -75,7 +75,7 @@ def test_what_another_has_taken_away_is_told() -> None:
 
 
 def test_only_our_own_annotations_are_looked_at() -> None:
-    theirs = {"f:components-api/url": {}, "f:theirs": {}}
+    theirs: Json = {"f:components-api/url": {}, "f:theirs": {}}
     changed = entry("kubectl-edit", {"f:metadata": {"f:annotations": theirs}})
     found = found_with(changed, kind=INGRESS)
     assert drift(found, INGRESS) == (
@@ -90,14 +90,17 @@ def test_a_record_that_somebody_has_changed_is_told() -> None:
 
 
 def test_only_so_much_is_told() -> None:
-    many = {f"f:field{n}": {} for n in range(1000)}
+    many: Json = {f"f:field{n}": {} for n in range(1000)}
     told = drift(found_with(entry("kubectl-edit", {"f:spec": many})))
     assert len(told) == 10
     assert told[-1] == "deployment web: 991 more"
 
 
 def test_what_another_has_set_is_claimed_and_the_rest_is_left() -> None:
-    theirs = {"f:spec": {"f:paused": {}, **RESTARTED}, "f:metadata": {"f:labels": {"f:a": {}}}}
+    theirs: Json = {
+        "f:spec": {"f:paused": {}, **RESTARTED},
+        "f:metadata": {"f:labels": {"f:a": {}}},
+    }
     found = found_with(entry("kubectl-edit", theirs))
     assert claimed(found, record_of(found)) == [
         {**OURS, "fieldsV1": {"f:spec": {"f:replicas": {}, "f:paused": {}}}},

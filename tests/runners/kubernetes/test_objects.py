@@ -13,6 +13,7 @@ from backends.runners.kubernetes.kinds import (
     INGRESS,
     SERVICE,
     Json,
+    Kind,
 )
 from backends.runners.kubernetes.objects import URL, object_of
 from tests.factories import TOOL
@@ -68,7 +69,7 @@ def container_of(state: Wanted, template: str = "{}") -> Json:
         (wanted(schedule="@hourly"), [CRON_JOB]),
     ],
 )
-def test_a_component_has_the_objects_that_it_needs(state: Wanted, kinds: list[str]) -> None:
+def test_a_component_has_the_objects_that_it_needs(state: Wanted, kinds: list[Kind]) -> None:
     assert list(contents(state)) == kinds
 
 
