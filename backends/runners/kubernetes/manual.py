@@ -79,7 +79,6 @@ def job_of(tool: str, cron_job: Json, jobs: list[Json]) -> Json:
         "name": metadata["name"],
         "uid": metadata["uid"],
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {
         "apiVersion": JOB.api_version,
