@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from backends.builders.base import BuilderError, BuilderUnavailable
+from backends.errors import BackendError, BackendUnavailable
 
 IN_A_ROW = 3
 """After how many questions without an answer there is only one at a time."""
@@ -24,7 +24,7 @@ MOST_TOOLS = 10_000
 """Of how many tools it is remembered that they get no answer."""
 
 
-class NotAsked(BuilderUnavailable):
+class NotAsked(BackendUnavailable):
     """The builder has not answered lately, and somebody else is asking it already."""
 
     def __init__(self) -> None:
@@ -63,11 +63,11 @@ class Breaker:
         except TimeoutError:
             self._count(tool)
             raise
-        except BuilderUnavailable:
+        except BackendUnavailable:
             if loop.time() - began >= LONG_SECONDS:
                 self._count(tool)
             raise
-        except BuilderError:
+        except BackendError:
             self._unanswered.pop(tool, None)
             raise
         else:

@@ -6,6 +6,8 @@ from random import Random, SystemRandom
 from typing import Generic, TypeVar
 
 from backends.builders.base import Builder
+from backends.runners.base import Runner
+from backends.runners.none import NoRunner
 from backends.stores.base import Store
 from components.engine.breaker import Breaker
 from components.engine.deployments.model import Deployment
@@ -46,6 +48,7 @@ class Limits:
 
     launch: timedelta = timedelta(minutes=1)
     build: timedelta = timedelta(minutes=30)
+    run: timedelta = timedelta(minutes=10)
     deployment: timedelta = timedelta(hours=1)
     settling: timedelta = timedelta()
     knows_keys: bool = True
@@ -75,7 +78,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A store, a builder, and the few numbers that say how they are used.
+    """A store, a builder, a runner, and the few numbers that say how they are used.
 
     `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself goes
     on after that. Status queries and cancellations have half of it.
@@ -97,11 +100,13 @@ class Engine:
     read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
     work: Work = field(default_factory=Work)
     breaker: Breaker = field(default_factory=Breaker)
+    runner: Runner = field(default_factory=NoRunner)
+    runner_breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What every answer about a deployment warns of."""
-        return (self.builder.notice,) if self.builder.notice else ()
+        return tuple(filter(None, (self.builder.notice, self.runner.notice)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.builders.base import BuildRejected, BuildState, BuildStatus, clip
+from backends.builders.base import BuildRejected, BuildState, BuildStatus
+from backends.errors import clip
 
 
 @given(st.text(max_size=5000))

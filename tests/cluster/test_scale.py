@@ -11,11 +11,12 @@ from kubernetes_asyncio import client
 from backends.builders.base import BuildRejected, BuildStatus
 from backends.stores.base import DocumentState
 from backends.stores.kubernetes import KubernetesStore
+from components.engine.builds.model import Build
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import deployment_data
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import list_deployments
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.conftest import PREFIX, OpenStore, Requests

@@ -18,11 +18,12 @@ from backends.builders.base import (
     NoFreeSlot,
 )
 from backends.stores.base import DocumentState
+from components.engine.builds.model import Build
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.errors import NoDeployment, TooManyUnfinished
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -171,11 +172,11 @@ class Deployments(RuleBasedStateMachine):
                 self.final[deployment.id] = deployment
             for name, build in deployment.builds.items():
                 before = self.known.get((deployment.id, name), Build())
-                assert before.build_id in (None, build.build_id)
+                assert before.id in (None, build.id)
                 assert not before.is_settled or build == before
                 assert not before.status.is_final or build.status is before.status
                 self.known[deployment.id, name] = build
-        keys = [build.build_id for _, each in stored for build in each.builds.values()]
+        keys = [build.id for _, each in stored for build in each.builds.values()]
         launched = [key for key in keys if key is not None]
         assert len(launched) == len(set(launched)), "one build belongs to two components"
 

@@ -232,8 +232,8 @@ class Remains(RuleBasedStateMachine):
                 self.sealed[deployment.id] = deployment
             for component, build in deployment.builds.items():
                 known = self.ids[deployment.id, component]
-                if build.build_id not in (None, *known[-1:]):
-                    known.append(str(build.build_id))
+                if build.id not in (None, *known[-1:]):
+                    known.append(str(build.id))
         there = {each.name: each for each, _ in stored}
         assert {name: there.get(name) for name in self.held} == self.held
         running = [each for _, each in stored if not (each.status.is_final or each.queued)]
@@ -280,8 +280,8 @@ class Remains(RuleBasedStateMachine):
             for each in unsettled:
                 self.attempt(show_deployment(self.instances[n % 2].engine, TOOL, each.id))
                 for build in each.builds.values():
-                    if build.build_id and not build.stop:
-                        self.backend.becomes(build.build_id, BuildStatus.FINISHED)
+                    if build.id and not build.stop:
+                        self.backend.becomes(build.id, BuildStatus.FINISHED)
             self.run(self.instances[n % 2].engine.work.close(60))
             self.the_rules_hold()
             self.clock.turn(20)

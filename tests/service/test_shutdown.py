@@ -11,9 +11,9 @@ from aiohttp import web
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from backends.stores.base import Document, DocumentState, JsonObject
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
-from components.engine.deployments.model import Build
 from components.http.app import create_app
 from components.http.keys import BACKGROUND
 from components.http.server.listener import Listener
@@ -78,7 +78,7 @@ async def test_a_launch_that_is_under_way_is_finished(
     asyncio.get_running_loop().call_later(0.2, builder.gate.set)
     await instance.stop(10)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == ("build-1", None)
+    assert (build.id, build.claim) == ("build-1", None)
 
 
 async def test_a_launch_that_does_not_end_is_given_back_and_another_instance_goes_on_at_once(
@@ -86,7 +86,7 @@ async def test_a_launch_that_does_not_end_is_given_back_and_another_instance_goe
 ) -> None:
     await instance.stop(0)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == (None, None)
+    assert (build.id, build.claim) == (None, None)
     builder.gate.set()
     async with running(Engine(store, builder, instance="another")), asyncio.timeout(5):
         await until_started(store)
@@ -94,7 +94,7 @@ async def test_a_launch_that_does_not_end_is_given_back_and_another_instance_goe
 
 
 async def until_started(store: CountingStore) -> None:
-    while (await build_of(store)).build_id is None:
+    while (await build_of(store)).id is None:
         stored = asyncio.Event()
 
         async def note(stored: asyncio.Event = stored) -> None:
@@ -136,7 +136,7 @@ async def test_a_claim_that_was_stored_without_an_answer_is_given_back(
     assert (await build_of(store)).claim
     await instance.stop(0)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == (None, None)
+    assert (build.id, build.claim) == (None, None)
 
 
 async def test_no_deployment_is_moved_on_any_more(

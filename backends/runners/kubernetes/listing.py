@@ -27,7 +27,7 @@ from backends.runners.kubernetes.kinds import (
 from backends.runners.kubernetes.objects import URL
 from backends.runners.kubernetes.pods import Trouble, restarts, worst
 from backends.runners.kubernetes.record import fence_of, record_of
-from backends.runners.schedules import next_run
+from backends.runners.kubernetes.schedules import next_run
 
 Found = Mapping[Kind, Json]
 """The objects of a component, by kind."""

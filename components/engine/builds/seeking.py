@@ -11,16 +11,18 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from backends.builders.base import BuilderError, BuildState, BuildStatus
-from components.engine.builds.asking import observed
-from components.engine.builds.launching import request_for
-from components.engine.builds.stopping import cancel_builds
+from backends.builders.base import BuildState
+from backends.errors import BackendError
+from backends.status import Status
+from components.engine.builds.driver import cancel_builds, observed, request_for
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.merge import final
-from components.engine.deployments.model import Build, Deployment
-from components.engine.deployments.plan import Plan, never_started
+from components.engine.deployments.model import Deployment, Kind
+from components.engine.deployments.plan import Plan
 from components.engine.deployments.reading import deployments_in
+from components.engine.steps.merge import final
+from components.engine.steps.plan import never_started
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
     What is found is told to end if it is to. What is not found was never started, once the search
     proves that; before, nothing is known. `stack` holds a lock until the outcome is stored.
     """
-    if not plan.seek:
+    if plan.kind is not Kind.BUILD or not plan.seek:
         return {}
     taken: frozenset[str] = frozenset()
     if not engine.limits.knows_keys:
@@ -43,7 +45,7 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
     )
     found = {}
     for name, outcome in zip(plan.seek, outcomes, strict=True):
-        if isinstance(outcome, BuilderError | TimeoutError):
+        if isinstance(outcome, BackendError | TimeoutError):
             why = str(outcome) or "no answer in time"
             logger.warning("seeking %s of %s failed: %s", name, plan.deployment.id, why)
         elif isinstance(outcome, BaseException):
@@ -78,9 +80,7 @@ def _update(plan: Plan, name: str, state: BuildState | None) -> Build | None:
         return None
     if build.stop is None:
         return replace(build, doubt=None, message="waits to be started")
-    ended = Build(
-        BuildStatus.CANCELLED, commit=build.commit, attempt=build.attempt, lost=build.lost
-    )
+    ended = Build(Status.CANCELLED, commit=build.commit, attempt=build.attempt, lost=build.lost)
     return final(replace(ended, message=never_started(build.stop)), build.stop)
 
 
@@ -90,7 +90,7 @@ async def _others(engine: Engine, deployment: Deployment) -> list[Deployment]:
 
 
 def _ids(deployments: list[Deployment]) -> frozenset[str]:
-    ids = (build.build_id for each in deployments for build in each.builds.values())
+    ids = (build.id for each in deployments for build in each.builds.values())
     return frozenset(build_id for build_id in ids if build_id is not None)
 
 
@@ -106,7 +106,7 @@ def _unambiguous(
         waits = any(
             rival.claim or (rival.doubt and own and rival.doubt.since < own.since)
             for rival in rivals
-            if rival.build_id is None
+            if rival.id is None
         )
         if state is None or (state.id not in taken and not waits):
             kept[name] = state

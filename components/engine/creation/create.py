@@ -41,6 +41,7 @@ from components.engine.queue.reservation import (
     reserve,
 )
 from components.engine.queue.state import WhenBusy, position_message
+from components.engine.runs.model import Run
 
 Drafting = Callable[[Engine, Snapshot], Awaitable[Draft]]
 
@@ -174,6 +175,10 @@ async def _store(
         supersedes=bool(ahead) and options.when_busy is WhenBusy.SUPERSEDE,
         description=options.description,
         configured=snapshot.configuration is not None,
+        runs=_pending_runs(engine, draft),
+        selected=draft.selected,
+        force_run=options.force_run,
+        on_failure=options.on_failure,
     )
     step = plan(new, Instant(now), engine.instance, engine.limits)
     if step.deployment.status.is_final:
@@ -188,6 +193,12 @@ async def _store(
     if step.deployment.ended:
         log_end(step.deployment)
     return Stored(step, ahead), document
+
+
+def _pending_runs(engine: Engine, draft: Draft) -> dict[str, Run]:
+    if not engine.runner.runs:
+        return {}
+    return dict.fromkeys(draft.configuration["components"], Run(message="waits for the builds"))
 
 
 async def _begin(

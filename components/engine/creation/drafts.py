@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.builders.base import BuildStatus
+from backends.status import Status
 from components.configuration.sources import selected, sources
 from components.configuration.validation import validate
 from components.engine.aside import aside
+from components.engine.builds.model import Build
 from components.engine.configurations.documents import configuration_of
 from components.engine.context import Engine
 from components.engine.creation.reuse import Decision, decide, gone_images, is_lasting, reusing
 from components.engine.deployments.finding import LATEST
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from components.engine.deployments.model import Deployment, DeploymentStatus, OnFailure
 from components.engine.errors import (
     ImagesGone,
     NoConfiguration,
@@ -35,6 +36,8 @@ class DeployRequest:
     description: str = ""
     components: Sequence[str] = ()
     force_build: bool = False
+    force_run: bool = False
+    on_failure: OnFailure = OnFailure.PUT_BACK
     when_busy: WhenBusy = WhenBusy.QUEUE
 
 
@@ -47,6 +50,7 @@ class Draft:
 
     configuration: Mapping[str, Any]
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    selected: bool = False
 
     @property
     def builds(self) -> Mapping[str, Build]:
@@ -78,7 +82,7 @@ async def draft_of_configuration(
         snapshot.newest_first,
         force=options.force_build,
     )
-    return Draft(configuration, decisions)
+    return Draft(configuration, decisions, selected=bool(options.components))
 
 
 async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
@@ -90,9 +94,7 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
     if earlier.status is DeploymentStatus.FINISHED:
         raise NothingToRetry(earlier.id)
     finished = {
-        name: build
-        for name, build in earlier.builds.items()
-        if build.status is BuildStatus.FINISHED
+        name: build for name, build in earlier.builds.items() if build.status is Status.FINISHED
     }
     images = [build.image for build in finished.values() if build.image]
     gone = await gone_images(engine, snapshot.tool, images)
@@ -106,7 +108,7 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
             decisions[name] = _anew(build, "a later build may have taken its image")
         else:
             decisions[name] = _reused(build, earlier)
-    return Draft(earlier.configuration, decisions)
+    return Draft(earlier.configuration, decisions, earlier.selected)
 
 
 async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
@@ -125,7 +127,7 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
     if gone:
         raise ImagesGone(earlier.id, [name for name, image in images.items() if image in gone])
     decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
-    return Draft(earlier.configuration, decisions)
+    return Draft(earlier.configuration, decisions, earlier.selected)
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:

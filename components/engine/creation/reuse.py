@@ -5,9 +5,11 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from backends.builders.base import BuilderError, BuildStatus, Source
+from backends.builders.base import BuilderError, Source
+from backends.status import Status
+from components.engine.builds.model import Build
 from components.engine.context import Engine
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,7 @@ def _built(
         for name, each in deployment.sources.items():
             build = deployment.builds[name]
             same = replace(each, ref=None) == replace(source, ref=None) and build.commit == commit
-            if same and build.status is BuildStatus.FINISHED and build.image:
+            if same and build.status is Status.FINISHED and build.image:
                 yield build, deployment.id
 
 

@@ -2,13 +2,14 @@
 
 import logging
 
-from backends.builders.base import BuildStatus
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from backends.status import Status
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.steps.model import Step
 
 logger = logging.getLogger(__name__)
 
 NAMED = 10
-"""How many of the builds that did not finish are named; then how many more there are."""
+"""How many of the steps that did not finish are named; then how many more there are."""
 
 REASON_LENGTH = 200
 """How many characters of the message of each."""
@@ -28,13 +29,11 @@ def log_end(deployment: Deployment) -> None:
 
 
 def _details(deployment: Deployment) -> str:
-    unfinished = {
-        name: build
-        for name, build in deployment.builds.items()
-        if build.status is not BuildStatus.FINISHED
-    }
+    # Where builds did not finish, that is why the runs did not.
+    steps = deployment.runs if deployment.is_built else deployment.builds
+    unfinished = {name: step for name, step in steps.items() if step.status is not Status.FINISHED}
     # Of a failed deployment, what failed comes first: the others may be as many.
-    first = sorted(unfinished, key=lambda name: unfinished[name].status is not BuildStatus.ERROR)
+    first = sorted(unfinished, key=lambda name: unfinished[name].status is not Status.ERROR)
     parts = [deployment.message] if deployment.message else []
     parts += [f"{name} {_how(unfinished[name])}" for name in first[:NAMED]]
     if len(first) > NAMED:
@@ -42,6 +41,6 @@ def _details(deployment: Deployment) -> str:
     return f": {'; '.join(parts)}" if parts else ""
 
 
-def _how(build: Build) -> str:
-    message = build.message[:REASON_LENGTH]
-    return f"{build.status} ({message})" if message else str(build.status)
+def _how(step: Step) -> str:
+    message = step.message[:REASON_LENGTH]
+    return f"{step.status} ({message})" if message else str(step.status)

@@ -154,9 +154,10 @@ class Background:
             before = deployment_of(self._engine, document)
             if before.cancel_requested:
                 self._refresher.forget(*key)
-            answer = await self._refresher.refresh(document)
-            if before.queued and not answer.value.queued and not answer.value.status.is_final:
-                # It has just been let in, and has done nothing else yet.
+            answer, stage = await self._refresher.refresh(document), before.stage
+            while answer.value.stage is not stage and not answer.value.status.is_final:
+                # It has just been admitted, or built, or may start its runs: it does so at once.
+                stage = answer.value.stage
                 self._refresher.forget(*key)
                 answer = await self._refresher.refresh(await find(self._engine, *key))
             changed = answer.value.etag != before.etag

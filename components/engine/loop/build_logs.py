@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 
 from components.configuration.sources import reuses
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.deployments.finding import find
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.deployments.reading import deployment_of
 from components.engine.errors import NoComponent, NoLog
 from components.engine.loop.refreshing import Refresher
@@ -35,8 +36,8 @@ async def build_log(
     if source not in deployment.builds:
         raise NoComponent(deployment.id, component, deployment.all_builds)
     build = deployment.builds[source]
-    if build.build_id is not None:
-        return engine.builder.log(tool, build.build_id, follow=follow)
+    if build.id is not None:
+        return engine.builder.log(tool, build.id, follow=follow)
     if build.status.is_final or not follow:
         raise NoLog(source, build.message)
     return _once_started(engine, refresher, deployment, source)
@@ -46,14 +47,14 @@ async def _once_started(
     engine: Engine, refresher: Refresher, deployment: Deployment, component: str
 ) -> AsyncIterator[str]:
     build: Build = deployment.builds[component]
-    while build.build_id is None:
+    while build.id is None:
         if build.status.is_final:
             raise NoLog(component, build.message)
         await asyncio.sleep(LOOK_SECONDS)
         document = await find(engine, deployment.tool, deployment.id)
         answer = await refresher.refresh(document)
         build = answer.value.builds[component]
-    lines = engine.builder.log(deployment.tool, build.build_id, follow=True)
+    lines = engine.builder.log(deployment.tool, build.id, follow=True)
     try:
         async for line in lines:
             yield line

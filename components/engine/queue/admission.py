@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
+from backends.errors import BackendError
 from backends.stores.base import Document, NotFound, StoreError
 from components.engine.context import Answer, Engine
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.merge import Change, merged
+from components.engine.deployments.merge import Beginning, Change, merged
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import plan
 from components.engine.deployments.reading import deployments_in
@@ -15,7 +16,9 @@ from components.engine.deployments.storing import store_change
 from components.engine.errors import MadeByNewer, TooManyConflicts
 from components.engine.instant import Instant
 from components.engine.queue.reservation import read_snapshot
+from components.engine.queue.rollout import Turn, take_turn
 from components.engine.queue.state import position_message
+from components.engine.runs.beginning import begun_runs
 
 
 async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
@@ -35,6 +38,32 @@ async def admit(engine: Engine, document: Document, deployment: Deployment) -> A
         await supersede(engine, snapshot.documents_of(ahead), deployment.id)
         return Answer(deployment, info=("it starts once what it supersedes has ended",))
     return Answer(deployment, info=(f"it {position_message(ahead, engine.max_running)}",))
+
+
+async def begin_runs(
+    engine: Engine, document: Document, deployment: Deployment
+) -> Answer[Deployment]:
+    """Begin the run phase of a deployment that is built, if it is its turn; return it.
+
+    Nothing is started here: that is the next step. One that is older than a deployment whose run
+    phase has begun is cancelled. Raises `NotFound`, `MadeByNewer`, `TooManyConflicts`.
+    """
+    turn, holder = await take_turn(engine, deployment)
+    if turn is Turn.SUPERSEDED:
+        return Answer(await end(engine, document, f"superseded by {holder!r}"))
+    if turn is Turn.WAITS:
+        return Answer(deployment, info=(f"its runs begin when those of {holder!r} have ended",))
+    try:
+        async with engine.runner_breaker.asking(deployment.tool, engine.builder_timeout / 2):
+            running = await engine.runner.list(deployment.tool)
+    except (BackendError, TimeoutError) as error:
+        why = str(error) or "no answer in time"
+        return Answer(deployment, (f"the runner does not answer, so no run has begun: {why}",))
+    now = await engine.store.now()
+    unique_images = engine.builder.unique_images
+    runs = begun_runs(deployment, running, now, unique_images=unique_images)
+    change = Change(beginning=Beginning(now, runs))
+    return Answer(await store_change(engine, document, partial(merged, change=change)))
 
 
 CONFIGURATION_DELETED = "the configuration was deleted"

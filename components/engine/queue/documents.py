@@ -44,6 +44,7 @@ class _StoredQueue(_Stored):
     form = fields.Integer(load_default=FORM)
     entries = fields.List(fields.Nested(_StoredEntry), required=True)
     keys = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredKey), required=True)
+    rollout = fields.Nested(_StoredEntry, load_default=None, allow_none=True)
 
 
 _QUEUE_SCHEMA = _StoredQueue()
@@ -74,4 +75,4 @@ def queue_of(document: Document) -> Queue:
     except ValidationError as error:
         reason = f"is not a queue: {error}"
         raise Corrupt(document.tool, document.kind, document.name, reason) from None
-    return Queue(tuple(found["entries"]), found["keys"])
+    return Queue(tuple(found["entries"]), found["keys"], found["rollout"])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from backends.stores.base import (
@@ -215,7 +215,7 @@ def _with_reservation(
     if idempotency_key:
         own = KeyRecord(reservation.deploy_id, idempotency_key.asked, reservation.since)
         keys = {**keys, idempotency_key.key: own}
-    return Queue(entries, keys)
+    return replace(queue, entries=entries, keys=keys)
 
 
 async def _write(engine: Engine, snapshot: Snapshot, queue: Queue) -> None:

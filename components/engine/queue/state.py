@@ -41,10 +41,14 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A tool's queue: what was accepted, in order, and by the key of a request, hashed, its own."""
+    """A tool's queue: what was accepted, in order, and by the key of a request, hashed, its own.
+
+    `rollout` is the deployment that has begun its run phase last.
+    """
 
     entries: tuple[Entry, ...] = ()
     keys: Mapping[str, KeyRecord] = field(default_factory=dict)
+    rollout: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +115,10 @@ class QueueState:
 
 def without(queue: Queue, ids: Collection[str]) -> Queue:
     """Return a queue that knows nothing of some deployments."""
-    return Queue(
-        tuple(each for each in queue.entries if each.deploy_id not in ids),
-        {key: each for key, each in queue.keys.items() if each.deploy_id not in ids},
+    return replace(
+        queue,
+        entries=tuple(each for each in queue.entries if each.deploy_id not in ids),
+        keys={key: each for key, each in queue.keys.items() if each.deploy_id not in ids},
     )
 
 

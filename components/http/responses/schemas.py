@@ -28,7 +28,7 @@ class Status(fields.Enum):
 class BuildSchema(Schema):
     """The build of one component."""
 
-    build_id = fields.String(
+    id = fields.String(
         data_key="build-id",
         required=True,
         allow_none=True,

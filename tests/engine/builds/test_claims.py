@@ -59,10 +59,10 @@ async def test_what_an_instance_that_died_had_claimed_is_found_by_the_next(
     builder.gate.set()
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     other = replace(engine, instance="other")
-    assert (await reconcile(other, document)).value.builds["a"].build_id is None
+    assert (await reconcile(other, document)).value.builds["a"].id is None
     clock.turn(60)
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
-    assert (await reconcile(other, document)).value.builds["a"].build_id == "build-1"
+    assert (await reconcile(other, document)).value.builds["a"].id == "build-1"
     first, second = builder.requests
     assert (first.key, first.first_attempt) == (second.key, second.first_attempt)
     assert (first.repeated, second.repeated) == (False, True)

@@ -14,9 +14,10 @@ from backends.builders.base import (
     NoFreeSlot,
 )
 from backends.stores.base import Unavailable
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import cancel_deployment
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
@@ -75,11 +76,11 @@ async def test_it_is_only_looked_for_until_nothing_can_arrive_any_more(
 ) -> None:
     deployment = await lost(engine, builder)
     for _ in range(3):
-        assert (await shown(engine, deployment)).awaits_launch
+        assert (await shown(engine, deployment)).awaits_start
         clock.turn(SETTLING / 3)
     assert len(builder.requests) == 1
     await shown(engine, deployment)  # the search that proves it
-    assert (await shown(engine, deployment)).build_id
+    assert (await shown(engine, deployment)).id
     assert [request.repeated for request in builder.requests] == [False, False]
 
 
@@ -91,7 +92,7 @@ async def test_what_arrives_late_is_found_and_nothing_is_started_again(
     clock.turn(60)
     build_id = await builder.execute(builder.requests[0])
     clock.turn(SETTLING)
-    assert (await shown(engine, deployment)).build_id == build_id
+    assert (await shown(engine, deployment)).id == build_id
     assert len(builder.requests) == 1
 
 
@@ -105,7 +106,7 @@ async def test_a_search_that_finds_nothing_too_early_does_not_prove_that_nothing
     assert not cancelled.status.is_final
     clock.turn(60)
     build_id = await builder.execute(builder.requests[0])
-    assert (await shown(engine, deployment)).build_id == build_id
+    assert (await shown(engine, deployment)).id == build_id
     assert builder.cancelled[build_id]
 
 
@@ -140,7 +141,7 @@ async def test_what_certainly_was_not_started_is_started_again_at_once(
     builder.refusals["a"] = BuilderUnavailable("connection refused", maybe_started=False)
     deployment = (await deployed(engine, "a")).value
     builder.refusals.clear()
-    assert (await shown(engine, deployment)).build_id
+    assert (await shown(engine, deployment)).id
 
 
 async def test_the_build_of_another_deployment_is_not_taken_for_this_ones(
@@ -148,8 +149,8 @@ async def test_the_build_of_another_deployment_is_not_taken_for_this_ones(
 ) -> None:
     first = await lost(engine, builder)
     second = (await create_deployment(engine, TOOL)).value
-    assert second.builds["a"].build_id == "build-1"
-    assert (await shown(engine, first)).build_id is None
+    assert second.builds["a"].id == "build-1"
+    assert (await shown(engine, first)).id is None
     assert builder.sought[-1].taken == {"build-1"}
 
 
@@ -162,9 +163,9 @@ async def test_of_two_whose_answers_were_lost_the_older_one_looks_first(
     second = (await create_deployment(engine, TOOL)).value
     builder.refusals.clear()
     build_id = await builder.execute(builder.requests[0])
-    assert (await shown(engine, second)).build_id is None
-    assert (await shown(engine, first)).build_id == build_id
-    assert (await shown(engine, second)).build_id is None
+    assert (await shown(engine, second)).id is None
+    assert (await shown(engine, first)).id == build_id
+    assert (await shown(engine, second)).id is None
 
 
 async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
@@ -180,7 +181,7 @@ async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
     builder.gate.set()
     # Its start has been carried out, and is not stored yet.
     found = await shown(engine, first)
-    assert found.build_id is None
+    assert found.id is None
     await engine.work.close(1)
 
 
@@ -196,5 +197,5 @@ async def test_a_search_that_fails_loses_nothing_of_what_is_started_beside_it(
 
     store.before["list"] = fail  # what the search takes the others' builds from
     shown_ = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown_.builds["b"].build_id is not None
+    assert shown_.builds["b"].id is not None
     assert shown_.builds["a"].doubt is not None

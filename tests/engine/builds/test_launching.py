@@ -22,7 +22,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import list_deployments
-from components.engine.deployments.reconcile import GOES_ON
+from components.engine.deployments.reconcile import CONTINUES
 from components.engine.errors import NoConfiguration, NoDeployment, NoSuchTool
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON
@@ -69,7 +69,7 @@ async def test_all_builds_are_launched_at_once(engine: Engine, builder: Scripted
     deployment = (await deploying).value
     assert builder.most_waiting == 50
     assert [each.component for each in builder.requests] == names
-    assert all(build.build_id for build in deployment.builds.values())
+    assert all(build.id for build in deployment.builds.values())
     assert deployment.status is DeploymentStatus.RUNNING
 
 
@@ -138,7 +138,7 @@ async def test_a_component_that_reuses_a_build_launches_none(
     deployment = (await deployed(engine, "web", nightly=reusing("web"))).value
     assert [each.component for each in builder.requests] == ["web"]
     builds = deployment.all_builds
-    assert builds["nightly"].build_id == builds["web"].build_id
+    assert builds["nightly"].id == builds["web"].id
 
 
 async def test_keys_differ_by_component_and_by_deployment(
@@ -157,7 +157,7 @@ async def test_a_build_that_is_rejected_is_an_error_in_the_builders_words(
     assert answer.errors == ("bad: ref 'mian' does not exist",)
     bad = answer.value.builds["bad"]
     assert (bad.status, bad.message) == (BuildStatus.ERROR, "ref 'mian' does not exist")
-    assert answer.value.builds["good"].build_id
+    assert answer.value.builds["good"].id
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ async def test_a_build_that_cannot_start_now_waits_and_says_why(
     builder.refusals["late"] = refusal
     answer = await deployed(engine, "good", "late")
     late = answer.value.builds["late"]
-    assert (late.status, late.build_id, late.message) == (BuildStatus.PENDING, None, message)
+    assert (late.status, late.id, late.message) == (BuildStatus.PENDING, None, message)
     assert f"late: {message}" in answer.warnings
-    assert answer.value.builds["good"].build_id
+    assert answer.value.builds["good"].id
 
 
 async def test_a_defect_of_the_builder_is_in_the_log(
@@ -195,7 +195,7 @@ async def test_a_builder_that_never_answers_is_waited_for_no_longer_than_patienc
     answer = await deployed(engine, "a", "b")
     assert asyncio.get_running_loop().time() == engine.builder_timeout
     assert answer.value.status is DeploymentStatus.PENDING
-    assert answer.warnings == (GOES_ON,)
+    assert answer.warnings == (CONTINUES.format("the builder"),)
     await engine.work.close(engine.limits.start.total_seconds())
     stored = (await list_deployments(engine, TOOL)).value[0]
     assert stored.builds["a"].message == "waits for the builder: it did not answer in time"
@@ -212,7 +212,7 @@ async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
     builder.gate.set()
     await engine.work.close(1)
     stored = (await list_deployments(engine, TOOL)).value[0]
-    assert stored.builds["a"].build_id == "build-1"
+    assert stored.builds["a"].id == "build-1"
 
 
 async def test_a_launch_that_is_broken_off_gives_its_claims_back(
@@ -222,14 +222,14 @@ async def test_a_launch_that_is_broken_off_gives_its_claims_back(
     asking = asyncio.create_task(deployed(engine, "a"))
     await builder.until_waiting(1)
     await engine.work.close()
-    assert (await asking).warnings == (GOES_ON,)
+    assert (await asking).warnings == (CONTINUES.format("the builder"),)
     stored = (await list_deployments(engine, TOOL)).value[0]
     assert stored.builds["a"].claim is None
     assert stored.builds["a"].doubt is not None
     builder.gate.set()
     other = replace(engine, instance="other")
     shown = (await show_deployment(other, TOOL, stored.id)).value
-    assert shown.builds["a"].build_id == "build-1"
+    assert shown.builds["a"].id == "build-1"
     assert [request.repeated for request in builder.requests] == [False, True]
 
 

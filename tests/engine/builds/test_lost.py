@@ -23,7 +23,7 @@ async def test_it_is_built_anew_since_nobody_knows_how_it_ended(
     lose(builder, "build-1")
     builder.ids["another"] = "build-1"  # that id is given out
     again = (await show_deployment(engine, TOOL, deployment.id)).value.builds["a"]
-    assert again.build_id == "build-2"
+    assert again.id == "build-2"
     builder.becomes(BuildStatus.FINISHED, "build-2", image="i")
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status == "FINISHED"

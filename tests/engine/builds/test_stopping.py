@@ -146,7 +146,7 @@ async def test_what_may_have_been_started_is_sought_and_ended(
     builder.outage = BuilderUnavailable("the answer was lost")
     deployment = (await deployed(engine, "a")).value
     builder.outage = None
-    assert deployment.builds["a"].build_id is None
+    assert deployment.builds["a"].id is None
     cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
     assert len(builder.sought) == 1
     assert cancelled.builds["a"].message == "cancelled before it was started"
@@ -164,7 +164,7 @@ async def test_what_is_found_is_ended(
     assert builder.cancelled == {"build-1": 1}
     builder.becomes(BuildStatus.CANCELLED)
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["a"].build_id == "build-1"
+    assert shown.builds["a"].id == "build-1"
     assert shown.status is DeploymentStatus.CANCELLED
 
 

@@ -35,7 +35,7 @@ async def ended(engine: Engine, builder: ScriptedBuilder, **builds: BuildStatus)
     """A deployment whose builds have ended so, the finished ones with an image."""
     deployment = (await deployed(engine, *builds)).value
     for name, status in builds.items():
-        build_id = str(deployment.builds[name].build_id)
+        build_id = str(deployment.builds[name].id)
         builder.builds[build_id] = BuildState(
             build_id, status, commit="a" * 40, image=f"registry.example.org/{name}:1"
         )

@@ -147,7 +147,7 @@ async def race(choices: list[int]) -> None:
         assert end.status is DeploymentStatus.CANCELLED
     assert all(state.status.is_final for state in builder.builds.values())
     assert len(builder.ids) == len(builder.builds)
-    known = {build.build_id for build in end.builds.values()}
+    known = {build.id for build in end.builds.values()}
     assert builder.builds.keys() <= known
     assert all(build.claim is None and build.stop is None for build in end.builds.values())
 

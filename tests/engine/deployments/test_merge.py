@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backends.builders.base import BuildState, BuildStatus
-from components.engine.builds.asking import observed
+from components.engine.builds.driver import observed
+from components.engine.builds.model import Build
 from components.engine.deployments.merge import Change, merged
-from components.engine.deployments.model import Build, Claim, Deployment, Doubt, Stop, StopReason
+from components.engine.deployments.model import Deployment
+from components.engine.steps.model import Claim, Doubt, Stop, StopReason
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration
 
@@ -29,7 +31,7 @@ def going_on(ids: list[str | None]) -> st.SearchStrategy[Build]:
     return st.builds(
         Build,
         status=st.sampled_from([BuildStatus.PENDING, BuildStatus.RUNNING]),
-        build_id=st.sampled_from(ids),
+        id=st.sampled_from(ids),
         message=messages,
         commit=st.sampled_from([None, "c"]),
         attempt=st.integers(0, 2),
@@ -46,7 +48,7 @@ def given_up(ids: list[str | None]) -> st.SearchStrategy[Build]:
     return st.builds(
         Build,
         status=st.sampled_from([BuildStatus.CANCELLED, BuildStatus.ERROR]),
-        build_id=st.sampled_from(ids),
+        id=st.sampled_from(ids),
         message=st.just("may still run"),
         doubt=st.sampled_from([None, DOUBT]),
         stop=st.just(TIMEOUT),
@@ -56,7 +58,7 @@ def given_up(ids: list[str | None]) -> st.SearchStrategy[Build]:
 def ended(ids: list[str | None]) -> st.SearchStrategy[Build]:
     """Builds that have ended."""
     return st.builds(
-        Build, status=st.sampled_from(FINAL), build_id=st.sampled_from(ids), message=messages
+        Build, status=st.sampled_from(FINAL), id=st.sampled_from(ids), message=messages
     )
 
 
@@ -95,7 +97,7 @@ def one_world(draw: Any) -> tuple[Deployment, list[Change], list[Change]]:
     for name in NAMES:
         # A build that was rejected was never accepted.
         end = draw(ended([None, "one"]))
-        ids: list[str | None] = [None] if end.build_id is None else [None, "one"]
+        ids: list[str | None] = [None] if end.id is None else [None, "one"]
         known[name] = st.one_of(going_on(ids).map(without_stop), st.just(end))
     builds = {name: draw(each) for name, each in known.items()}
     stored = deployment(builds, queued=draw(st.booleans()))
@@ -108,7 +110,7 @@ def without_stop(build: Build) -> Build:
     """To stop a build is planned on what is stored, and never merged."""
     return Build(
         build.status,
-        build.build_id,
+        build.id,
         build.message,
         commit=build.commit,
         attempt=build.attempt,
@@ -184,8 +186,8 @@ def test_a_cancellation_stays(stored: Deployment, first: Change, second: Change)
 def test_an_id_once_known_is_never_lost_or_changed(stored: Deployment, change: Change) -> None:
     after = merged(stored, change)
     for name, build in stored.builds.items():
-        if build.build_id is not None and after.builds[name].lost == build.lost:
-            assert after.builds[name].build_id == build.build_id
+        if build.id is not None and after.builds[name].lost == build.lost:
+            assert after.builds[name].id == build.id
 
 
 @given(deployments, changes)
@@ -196,11 +198,11 @@ def test_nothing_goes_back(stored: Deployment, change: Change) -> None:
         assert build.status.is_final or build.lost >= before.lost
         if build.lost > before.lost:
             continue
-        if before.status is BuildStatus.RUNNING and before.build_id is not None:
+        if before.status is BuildStatus.RUNNING and before.id is not None:
             assert build.status is not BuildStatus.PENDING
         if before.stop and not build.status.is_final:
             assert build.stop
-        if build.build_id is None and not build.status.is_final:
+        if build.id is None and not build.status.is_final:
             assert build.attempt >= before.attempt
 
 
@@ -219,13 +221,13 @@ def test_what_ends_has_no_claim_and_nothing_else_that_drove_it(
 
 
 def test_a_build_that_was_accepted_is_not_rejected_by_another_attempt() -> None:
-    stored = deployment({"a": Build(build_id="one")})
+    stored = deployment({"a": Build(id="one")})
     rejected = Build(BuildStatus.ERROR, message="no such repository")
     assert merged(stored, Change({"a": rejected})) is stored
 
 
 def test_news_become_what_is_stored() -> None:
-    stored = deployment({"a": Build(build_id="one")})
+    stored = deployment({"a": Build(id="one")})
     finished = Build(BuildStatus.FINISHED, "one", image="i", ended=NOON)
     assert merged(stored, Change({"a": finished})).builds == {"a": finished}
 
@@ -237,7 +239,7 @@ def test_a_late_refusal_does_not_release_a_later_claim() -> None:
 
 
 def test_what_is_cancelled_since_it_took_too_long_is_an_error_with_the_reason() -> None:
-    stored = deployment({"a": Build(build_id="one", stop=TIMEOUT)})
+    stored = deployment({"a": Build(id="one", stop=TIMEOUT)})
     after = merged(stored, Change({"a": Build(BuildStatus.CANCELLED, "one")}))
     assert after.builds["a"] == Build(BuildStatus.ERROR, "one", "took too long")
 
@@ -258,7 +260,7 @@ def test_what_was_given_up_is_not_settled_by_a_build_that_goes_on() -> None:
 
 
 def test_the_id_of_what_was_given_up_is_learnt_when_it_is_found() -> None:
-    stored = deployment({"a": replace(GIVEN_UP, build_id=None, doubt=DOUBT)})
+    stored = deployment({"a": replace(GIVEN_UP, id=None, doubt=DOUBT)})
     found = Build(BuildStatus.RUNNING, "one", stop=TIMEOUT, started=NOON)
     after = merged(stored, Change({"a": found}))
     assert after.builds["a"] == replace(GIVEN_UP, started=NOON)
@@ -280,10 +282,10 @@ def test_what_is_certain_takes_the_place_of_a_doubt_about_the_same_attempt() -> 
 
 def test_what_a_newer_version_has_written_is_not_changed() -> None:
     stored = replace(deployment({"a": Build()}), newer=True)
-    assert merged(stored, Change({"a": Build(build_id="one")}, cancel=True)) is stored
+    assert merged(stored, Change({"a": Build(id="one")}, cancel=True)) is stored
 
 
 def test_what_is_known_of_a_build_is_not_forgotten() -> None:
-    known = Build(build_id="one", image="i", digest="d", commit="c", started=NOON)
+    known = Build(id="one", image="i", digest="d", commit="c", started=NOON)
     lost = observed(known, BuildState("one", BuildStatus.ERROR, "lost"), NOON)
     assert (lost.image, lost.digest, lost.commit, lost.started) == ("i", "d", "c", NOON)

@@ -6,18 +6,13 @@ from datetime import datetime, timedelta
 import pytest
 
 from backends.builders.base import BuildStatus
+from components.engine.builds.model import Build
 from components.engine.context import Limits
-from components.engine.deployments.model import (
-    Build,
-    Claim,
-    Deployment,
-    DeploymentStatus,
-    Doubt,
-    Stop,
-    StopReason,
-)
-from components.engine.deployments.plan import Plan, duration, plan, to_ask
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.deployments.plan import Plan, plan, to_ask
 from components.engine.instant import Instant
+from components.engine.steps.model import Claim, Doubt, Stop, StopReason
+from components.engine.steps.plan import duration
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration
 
@@ -169,8 +164,8 @@ def test_what_is_not_confirmed_to_have_ended_is_given_up_and_ended_all_the_same(
     assert "builds may still run" in step.deployment.message
     assert not step.deployment.is_settled
     again = plan(step.deployment, Instant(at(10_000)), "me", LIMITS)
-    assert again.cancel == ((("a",)) if build.build_id else ())
-    assert again.seek == (() if build.build_id else ("a",))
+    assert again.cancel == ((("a",)) if build.id else ())
+    assert again.seek == (() if build.id else ("a",))
 
 
 def test_a_build_that_takes_too_long_is_told_to_end() -> None:

@@ -10,20 +10,16 @@ from hypothesis import strategies as st
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
 from backends.stores.base import Conflict
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment, roll_back
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.model import (
-    Build,
-    Deployment,
-    DeploymentStatus,
-    Stop,
-    StopReason,
-)
+from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import list_deployments
 from components.engine.deployments.pruning import Pruning, pruning
-from components.engine.deployments.reconcile import GOES_ON
+from components.engine.deployments.reconcile import CONTINUES
 from components.engine.errors import TooManyUnfinished
+from components.engine.steps.model import Stop, StopReason
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -256,8 +252,8 @@ async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_
     began = asyncio.get_running_loop().time()
     answer = await create_deployment(engine, TOOL)
     assert asyncio.get_running_loop().time() - began == engine.builder_timeout
-    assert answer.warnings == (GOES_ON,)
+    assert answer.warnings == (CONTINUES.format("the builder"),)
     assert first not in await kept(engine)
     builder.gate.set()
     await engine.work.close(1)
-    assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].build_id
+    assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].id

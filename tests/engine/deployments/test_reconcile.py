@@ -100,7 +100,7 @@ async def test_a_build_that_found_no_slot_is_tried_again_with_the_same_key(
     assert "b: waits for a free slot: full" in again.warnings
     del builder.refusals["b"]
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["b"].build_id
+    assert shown.builds["b"].id
     assert shown.builds["b"].message == ""
     keys = [request.key for request in builder.requests if request.component == "b"]
     assert len(keys) == 3
@@ -238,4 +238,4 @@ async def test_nothing_is_launched_while_the_builder_fails_to_say_how_the_others
     assert answer.value == deployment
     assert "secret" in caplog.text
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["b"].build_id == "build-2"
+    assert shown.builds["b"].id == "build-2"

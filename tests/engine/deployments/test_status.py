@@ -3,7 +3,8 @@
 import pytest
 
 from backends.builders.base import BuildStatus
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from components.engine.builds.model import Build
+from components.engine.deployments.model import Deployment, DeploymentStatus
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration, reusing
 
@@ -18,7 +19,7 @@ def deployment(*builds: Build, cancel_requested: bool = False) -> Deployment:
 
 def launched(status: BuildStatus) -> Build:
     """A build that a builder has accepted."""
-    return Build(status, build_id="b")
+    return Build(status, id="b")
 
 
 def test_before_any_build_was_launched_it_is_pending() -> None:

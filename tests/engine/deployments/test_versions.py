@@ -16,7 +16,7 @@ from components.engine.configurations.operations import (
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.creation.drafts import DeployRequest
-from components.engine.deployments.documents import DEPLOYMENT, FORM
+from components.engine.deployments.documents import DEPLOYMENT, FORM, FORM_WITHOUT_RUNS
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import (
     cancel_deployment,
@@ -25,6 +25,7 @@ from components.engine.deployments.operations import (
 )
 from components.engine.errors import MadeByNewer, NotFinal
 from components.engine.loop.refreshing import Refresher
+from components.engine.queue.documents import FORM as QUEUE_FORM
 from components.engine.queue.documents import QUEUE
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -53,8 +54,8 @@ async def test_a_document_says_the_version_of_its_form(
 ) -> None:
     limited = replace(engine, max_running=1)
     deployment = (await deployed(limited)).value
-    assert (await document_of(store, deployment.id)).data["form"] == FORM
-    assert (await store.get(TOOL, QUEUE, QUEUE)).data["form"] == FORM
+    assert (await document_of(store, deployment.id)).data["form"] == FORM_WITHOUT_RUNS
+    assert (await store.get(TOOL, QUEUE, QUEUE)).data["form"] == QUEUE_FORM
 
 
 async def test_a_document_without_a_form_is_of_the_first_one(
