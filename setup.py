@@ -13,11 +13,7 @@ setup(
     packages=find_packages(include=["components*", "backends*"]),
     package_data={
         "components": ["py.typed", "http/documentation/*.html", "http/documentation/*.js"],
-        "backends": [
-            "py.typed",
-            "builders/tekton/templates/*.yaml",
-            "runners/kubernetes/templates/*.yaml",
-        ],
+        "backends": ["py.typed", "*/*/templates/*.yaml"],
     },
     install_requires=[
         "aiohttp>=3.14",

@@ -19,6 +19,7 @@ from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.connection import KubeConnection
 from backends.members.base import Members
+from backends.runners.kubernetes.runner import KubernetesRunner
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
@@ -26,6 +27,7 @@ from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
 from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
+from tests.cluster.runner import RIGHTS, TEMPLATE, OpenRunner, runner_on
 from tests.kube.fake_api_server import write_kubeconfig
 
 PREFIX = "tool-"
@@ -160,6 +162,37 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
 
     yield open_
     for each in stores:
+        await each.close()
+
+
+@pytest.fixture
+async def run_rights(admin: client.ApiClient) -> None:
+    """What a runner may do, for the user that tests act as."""
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
+    name = RIGHTS["metadata"]["name"]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [user]}
+    await apply(admin, f"{RBAC}/clusterroles", RIGHTS)
+    await apply(admin, f"{RBAC}/clusterrolebindings", binding)
+
+
+@pytest.fixture
+async def open_runner(
+    cluster: Cluster, run_rights: None, tmp_path: Path
+) -> AsyncIterator[OpenRunner]:
+    """Open a runner with the service's rights; all are closed at the end."""
+    runners: list[KubernetesRunner] = []
+    usual = tmp_path / "template.yaml"
+    usual.write_text(TEMPLATE)
+
+    async def open_(template: Path = usual, **settings: Any) -> KubernetesRunner:
+        runner = runner_on(cluster.kubeconfig(SERVICE), template, **settings)
+        await runner.open()
+        runners.append(runner)
+        return runner
+
+    yield open_
+    for each in runners:
         await each.close()
 
 

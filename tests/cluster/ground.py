@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -71,27 +71,38 @@ class Ground:
 
     async def until(self, runner: Runner, tool: str, seen: Seen) -> Mapping[str, Running]:
         """Return the first list of a runner in which something is seen."""
+        if seen(found := await runner.list(tool)):
+            return found
         moved = asyncio.Event()
-
-        async def watch(path: str) -> None:
-            async with aclosing(self.admin.watch(path)) as events:
-                async for _ in events:
-                    moved.set()
-
         kinds = ((APPS, "deployments"), (BATCH, "cronjobs"), (BATCH, "jobs"), ("/api/v1", "pods"))
-        tasks = [
-            asyncio.create_task(watch(f"{group}/namespaces/{PREFIX}{tool}/{kind}"))
-            for group, kind in kinds
-        ]
-        try:
+        async with AsyncExitStack() as stack:
+            for group, kind in kinds:
+                path = f"{group}/namespaces/{PREFIX}{tool}/{kind}"
+                events = await stack.enter_async_context(self.admin.watching(path))
+                await stack.enter_async_context(following(events, lambda _: moved.set()))
+            # Only now: what moves from here on is told.
             while not seen(found := await runner.list(tool)):
                 await moved.wait()
                 moved.clear()
-            return found
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return found
+
+
+@asynccontextmanager
+async def following(
+    events: AsyncIterator[Json], told: Callable[[Json], object]
+) -> AsyncIterator[None]:
+    """Tell each event as it comes."""
+
+    async def follow() -> None:
+        async for event in events:
+            told(event)
+
+    task = asyncio.create_task(follow())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @asynccontextmanager

@@ -3,8 +3,8 @@
 import asyncio
 import json
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from uuid import uuid4
@@ -62,21 +62,26 @@ class Caller:
             text: str = await response.text()
             return text
 
-    async def watch(self, path: str, **query: str) -> AsyncGenerator[Json, None]:
-        """Yield the events of objects; each that is there already is said to be added."""
-        watching = {"watch": "1", **query}
+    @asynccontextmanager
+    async def watching(self, path: str, **query: str) -> AsyncIterator[AsyncIterator[Json]]:
+        """Give the events of objects; each that is there already is said to be added."""
+        watch = {"watch": "1", **query}
         async with (
             aiohttp.ClientSession(
                 read_bufsize=LINE_BYTES, timeout=aiohttp.ClientTimeout(total=None)
             ) as session,
-            self._request(session, "GET", path, None, "application/json", watching) as response,
+            self._request(session, "GET", path, None, "application/json", watch) as response,
         ):
-            async for line in response.content:
-                yield json.loads(line)
+            try:
+                yield (json.loads(line) async for line in response.content)
+            finally:
+                # Not closed as TLS has it: the loop may end before the server has agreed.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
     async def until(self, path: str, seen: Callable[[Json], bool], **query: str) -> Json:
         """Watch objects, also those that are there; return the event that something is seen in."""
-        async with aclosing(self.watch(path, **query)) as events:
+        async with self.watching(path, **query) as events:
             async for event in events:
                 if seen(event):
                     return event

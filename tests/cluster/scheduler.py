@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 from tests.cluster.installation import MERGE, Caller, Json
 
@@ -13,23 +13,25 @@ TOO_LARGE = "0/1 nodes are available: 1 Insufficient cpu."
 @asynccontextmanager
 async def scheduling(admin: Caller, node: str, *namespaces: str) -> AsyncIterator[None]:
     """Put the Pods of some namespaces on a Node, as they come."""
-    task = asyncio.create_task(_schedule(admin, node, namespaces))
-    try:
-        yield
-    finally:
-        failed = task.done()
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-        assert not failed, "the scheduler has ended"
+    placing = asyncio.Lock()
 
-
-async def _schedule(admin: Caller, node: str, namespaces: tuple[str, ...]) -> None:
-    async with aclosing(admin.watch("/api/v1/pods", fieldSelector="spec.nodeName=")) as events:
+    async def schedule(events: AsyncIterator[Json]) -> None:
         async for event in events:
             pod = event["object"]
             if event["type"] == "ADDED" and pod["metadata"]["namespace"] in namespaces:
-                await _place(admin, node, pod)
+                async with placing:
+                    await _place(admin, node, pod)
+
+    async with admin.watching("/api/v1/pods", fieldSelector="spec.nodeName=") as events:
+        task = asyncio.create_task(schedule(events))
+        try:
+            yield
+        finally:
+            ended = task.done()
+            async with placing:  # no call is left half done
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert not ended, "the scheduler has ended"
 
 
 async def _place(admin: Caller, node: str, pod: Json) -> None:

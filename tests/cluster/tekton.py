@@ -97,6 +97,7 @@ class Kubelet:
     otherwise: list[str] = field(default_factory=list)
     """The lines of every container that has none of its own."""
 
+    broken: bool = False
     more: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -120,6 +121,8 @@ class Kubelet:
         return runner
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
+        if self.broken:
+            return web.Response(status=500)
         container = request.match_info["container"]
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)

@@ -27,7 +27,7 @@ from backends.runners.kubernetes.kinds import (
 from backends.runners.kubernetes.objects import URL
 from backends.runners.kubernetes.pods import Trouble, restarts, worst
 from backends.runners.kubernetes.record import fence_of, record_of
-from backends.runners.schedules import next_run
+from backends.runners.kubernetes.schedules import next_run
 
 Found = Mapping[Kind, Json]
 """The objects of a component, by kind."""
@@ -71,8 +71,14 @@ async def list_running(
 async def _lists(objects: Objects, tool: str, kinds: Iterable[Kind]) -> dict[Kind, list[Json]]:
     selector = selector_of(tool)
     asked = tuple(kinds)
-    lists = await asyncio.gather(*(objects.listed(kind, selector) for kind in asked))
-    return dict(zip(asked, lists, strict=True))
+    tasks = [asyncio.create_task(objects.listed(kind, selector)) for kind in asked]
+    try:
+        return dict(zip(asked, await asyncio.gather(*tasks), strict=True))
+    finally:
+        # Where one has failed, nobody waits for the others.
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _objects(

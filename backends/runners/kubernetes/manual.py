@@ -42,7 +42,7 @@ async def restart(objects: Objects, tool: str, component: str, now: datetime) ->
     for _ in range(ATTEMPTS):
         kind, found = await find(objects, tool, component)
         if kind is not DEPLOYMENT:
-            raise RunRejected("it is scheduled, and does not run all the time: start it instead")
+            raise RunRejected(f"{component!r} does not run all the time: start it instead")
         try:
             await objects.apply(kind, _restarted(found, now), RESTARTER)
         except KubeConflict:
@@ -55,16 +55,16 @@ async def start(objects: Objects, tool: str, component: str) -> None:
     """Run a scheduled component once, unless a run of it has not ended yet."""
     kind, found = await find(objects, tool, component)
     if kind is not CRON_JOB:
-        raise RunRejected("it runs all the time: restart it instead")
+        raise RunRejected(f"{component!r} runs all the time: restart it instead")
     jobs = await objects.listed(JOB, selector_of(tool, component))
     running = [each["metadata"]["name"] for each in jobs if not _has_ended(each)]
     if running:
-        raise RunRejected(f"it is running: {running[0]}")
+        raise RunRejected(f"{component!r} is running: {running[0]}")
     try:
         await objects.create(JOB, job_of(tool, found, jobs))
     except KubeAlreadyExists as error:
         if not error.repeated:
-            raise RunRejected("it is running: somebody has started it at this moment") from None
+            raise RunRejected(f"{component!r} is running: it was started just now") from None
 
 
 def job_of(tool: str, cron_job: Json, jobs: list[Json]) -> Json:
@@ -79,7 +79,6 @@ def job_of(tool: str, cron_job: Json, jobs: list[Json]) -> Json:
         "name": metadata["name"],
         "uid": metadata["uid"],
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {
         "apiVersion": JOB.api_version,

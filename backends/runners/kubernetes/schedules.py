@@ -1,4 +1,10 @@
-"""Schedules as Kubernetes reads them. All are in UTC."""
+"""Schedules as a CronJob takes them, and when they are due next. All are in UTC."""
+
+from datetime import datetime
+
+from cronsim import CronSimError
+
+from backends.runners import schedules
 
 TIME_ZONE = "Etc/UTC"
 
@@ -11,6 +17,17 @@ def kubernetes_schedule(schedule: str) -> str:
         return schedule
     *others, weekdays = schedule.split()
     return " ".join([*others, ",".join(map(_without_seven, weekdays.split(",")))])
+
+
+def next_run(schedule: str, after: datetime) -> datetime | None:
+    """Return when a CronJob is due next; None for never, and where somebody's words are not known.
+
+    `schedule` is as a CronJob has it.
+    """
+    try:
+        return schedules.next_run(schedule, after)
+    except CronSimError:
+        return None
 
 
 def _without_seven(item: str) -> str:

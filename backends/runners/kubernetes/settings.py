@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from math import ceil
 from typing import Self
 
 from environs import Env, ValidationError, validate
@@ -25,7 +26,9 @@ class Settings:
         return cls(
             env.str("KUBERNETES_TEMPLATE", cls().template),
             env.str("NAMESPACE_PREFIX", cls().prefix),
-            env.int("RUN_TIMEOUT", cls().run_timeout, validate=validate.Range(1, 86400)),
+            ceil(
+                env.float("RUN_TIMEOUT", cls().run_timeout, validate=validate.Range(1, 7 * 86400))
+            ),
             env.str("KUBERNETES_CPU", cls().cpu, validate=_quantity),
             env.str("KUBERNETES_MEMORY", cls().memory, validate=_quantity),
         )
