@@ -66,7 +66,7 @@ async def wind_down(
     began = loop.time()
     until = began + max(seconds - CLOSING_SECONDS, 0)
     app[STOPPING].set()
-    app[BACKGROUND].rest()
+    app[BACKGROUND].drain()
     await listener.stop()
     try:
         async with asyncio.timeout_at(min(began + KEPT_SECONDS, until)):
@@ -79,4 +79,4 @@ async def wind_down(
     except TimeoutError:
         logger.warning("%s requests have not ended and are cut off", in_flight.number)
     await app[REFRESHER].close(until - loop.time())
-    await app[ENGINE].work.close(until - loop.time())
+    await app[ENGINE].tasks.close(until - loop.time())

@@ -1,4 +1,4 @@
-"""Asking the builder how builds go: one question for all of a deployment."""
+"""Querying the builder for the status of builds: one call for all builds of a deployment."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from components.engine.deployments.model import Build, Deployment
 logger = logging.getLogger(__name__)
 
 MAX_LOST = 2
-"""How often a build that the builder has lost is built anew."""
+"""How often a build is built again after the builder has lost it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What a builder said of builds, by component, and what people are to be told.
+    """Updates of builds from the builder, by component, and warnings for the user.
 
-    `complete` is whether it answered.
+    `complete` is whether the builder responded.
     """
 
     updates: Mapping[str, Build] = field(default_factory=dict)
@@ -30,23 +30,25 @@ class Answers:
 async def ask(
     engine: Engine, deployment: Deployment, components: Iterable[str], seconds: float
 ) -> Answers:
-    """Ask once for builds that the builder has, and wait no longer than `seconds`.
+    """Query the builder once for builds that it has accepted, for at most `seconds`.
 
-    Raises `Unavailable` where the store does not tell the time.
+    Raises `Unavailable` where the store does not return its time.
     """
     builds = {name: deployment.builds[name] for name in components}
     ids = {build.build_id: name for name, build in builds.items() if build.build_id is not None}
     if not ids:
         return Answers()
     try:
-        async with engine.breaker.asking(deployment.tool, seconds):
+        async with engine.breaker.guard(deployment.tool, seconds):
             states = await engine.builder.get(deployment.tool, tuple(ids))
     except (BuilderError, TimeoutError) as error:
-        return _unanswered(f"does not answer, so this is what was last known: {_words(error)}")
+        return _no_answer(
+            f"does not respond, so this is the last known state: {_error_text(error)}"
+        )
     except Exception:
-        # A defect of the builder must not keep everything else from being done and stored.
-        logger.exception("asking for the builds of %s failed", deployment.id)
-        return _unanswered("failed to answer, so this is what was last known")
+        # A bug in the builder must not prevent the rest of the step.
+        logger.exception("querying the builds of %s failed", deployment.id)
+        return _no_answer("failed to respond, so this is the last known state")
     now = await engine.store.now()
     return Answers(
         {
@@ -57,18 +59,18 @@ async def ask(
     )
 
 
-def _words(error: BaseException) -> str:
-    return str(error) or "no answer in time"
+def _error_text(error: BaseException) -> str:
+    return str(error) or "no response in time"
 
 
-def _unanswered(what: str) -> Answers:
-    return Answers(complete=False, warnings=(f"the builder {what}",))
+def _no_answer(problem: str) -> Answers:
+    return Answers(complete=False, warnings=(f"the builder {problem}",))
 
 
 def _update(engine: Engine, build: Build, state: BuildState, now: datetime) -> Build:
     if state.lost and build.stop is None and build.lost < MAX_LOST:
-        # It may have run or ended well since it was last seen: only a new build tells.
-        message = "the builder has lost this build: it is built anew"
+        # Its outcome is unknown, so it is built again.
+        message = "the builder has lost this build: it is built again"
         return Build(
             message=message, commit=build.commit, attempt=build.attempt, lost=build.lost + 1
         )
@@ -79,7 +81,7 @@ def _update(engine: Engine, build: Build, state: BuildState, now: datetime) -> B
 
 
 def observed(build: Build, state: BuildState, now: datetime) -> Build:
-    """Return a build with what a builder said of it at the store's time `now`."""
+    """Return a build with the state that the builder reported at the store's time `now`."""
     started = state.started or build.started
     if started is None and state.status is BuildStatus.RUNNING:
         started = now

@@ -1,4 +1,4 @@
-"""Starting builds: all at once, each on its own, none able to hold back or hide another."""
+"""Starting builds: all in parallel, each independent of the delays and errors of the others."""
 
 import asyncio
 import logging
@@ -29,16 +29,17 @@ def request_for(
     limits: Limits,
     taken: frozenset[str] = frozenset(),
 ) -> BuildRequest:
-    """Return the request for a component's build: the same key at every attempt.
+    """Return the request for a component's build, with the same key at every attempt.
 
-    It is `repeated` where an earlier attempt may have started the build, and then as old as that.
+    It is `repeated` where an earlier attempt may have started the build; `first_attempt` is then
+    the time of that attempt.
     """
     build = deployment.builds[component]
     doubt = build.doubt
     since = build.claim.at if build.claim else deployment.created
     source = deployment.sources[component]
     if build.commit:
-        # What was found out before is what is built, whatever the ref means by now.
+        # The resolved commit is built, even if the ref has moved.
         source = replace(source, ref=build.commit)
     return BuildRequest(
         tool=deployment.tool,
@@ -53,11 +54,11 @@ def request_for(
 
 
 async def launch(engine: Engine, plan: Plan) -> Mapping[str, Build]:
-    """Start every build that was claimed for this plan, in parallel; return what became of each.
+    """Start every build that was claimed for this plan, in parallel; return their outcomes.
 
-    A build that is rejected for good is `ERROR`. One that finds no free slot, or no builder to
-    talk to, stays `PENDING` with that as its message. Nothing is started in the second half of a
-    claim: that is for the answer.
+    A build that is rejected permanently is `ERROR`. Without a free slot or an available builder, a
+    build stays `PENDING` with that as its message. Nothing is started in the second half of a
+    claim, which is for the builder's response.
     """
     if not plan.launch:
         return {}
@@ -72,8 +73,8 @@ async def launch(engine: Engine, plan: Plan) -> Mapping[str, Build]:
     }
 
 
-def broken_off(engine: Engine, plan: Plan) -> Mapping[str, Build]:
-    """Return the builds of a launch that was broken off before anybody knew what became of it."""
+def interrupted_builds(engine: Engine, plan: Plan) -> Mapping[str, Build]:
+    """Return the builds of a launch that was interrupted before its outcome was known."""
     return {
         name: _doubtful(engine, plan.deployment.builds[name], None, "waits to be started")
         for name in plan.launch
@@ -81,16 +82,16 @@ def broken_off(engine: Engine, plan: Plan) -> Mapping[str, Build]:
 
 
 class _TooLate(Exception):
-    """The claim is about to belong to nobody."""
+    """The claim is about to expire."""
 
 
 async def _start(engine: Engine, deployment: Deployment, component: str) -> BuildState:
     claim = deployment.builds[component].claim
     now = await _now(engine)
-    # The store's clock goes on while this machine is suspended, and costs nothing to look at.
+    # The store's clock also runs while this machine is suspended, and reading it is cheap.
     if claim is None or now is None or now >= claim.until - engine.limits.start:
         raise _TooLate
-    async with engine.breaker.asking(deployment.tool, engine.limits.start.total_seconds()):
+    async with engine.breaker.guard(deployment.tool, engine.limits.start.total_seconds()):
         return await engine.builder.start(request_for(deployment, component, engine.limits))
 
 
@@ -117,12 +118,12 @@ def _outcome(
         case BuilderError(maybe_started=True):
             message = f"waits for the builder: {outcome}"
             return _doubtful(engine, build, now, message)
-        # While there is a doubt about earlier attempts, no refusal of this one ends the build.
+        # While the outcome of earlier attempts is unknown, a rejection does not end the build.
         case BuildRejected() if not build.doubt:
             return replace(build, status=BuildStatus.ERROR, message=str(outcome))
         case BuilderError():
-            what = "a free slot" if isinstance(outcome, NoFreeSlot) else "the builder"
-            return _waiting(build, f"waits for {what}: {outcome}")
+            resource = "a free slot" if isinstance(outcome, NoFreeSlot) else "the builder"
+            return _waiting(build, f"waits for {resource}: {outcome}")
         case _:
             message = f"waits for the builder: {_reason(plan, component, outcome)}"
             return _doubtful(engine, build, now, message)
@@ -130,8 +131,8 @@ def _outcome(
 
 def _reason(plan: Plan, component: str, failure: BaseException) -> str:
     if isinstance(failure, TimeoutError):
-        return "it did not answer in time"
-    # A defect of the builder is not the deployment's end, and must not be lost either.
+        return "it did not respond in time"
+    # A bug in the builder must not end the deployment, but must be logged.
     where = f"{plan.deployment.id}/{component}"
     logger.error("starting %s failed", where, exc_info=failure)
     return "it failed to start this build"
@@ -142,13 +143,13 @@ def _waiting(build: Build, message: str) -> Build:
 
 
 def _doubtful(engine: Engine, build: Build, now: datetime | None, message: str) -> Build:
-    ended = now or (build.claim.until if build.claim else None)
-    doubt = in_doubt(build, ended, engine.limits) if ended else build.doubt
+    interrupted = now or (build.claim.until if build.claim else None)
+    doubt = in_doubt(build, interrupted, engine.limits) if interrupted else build.doubt
     return replace(build, claim=None, doubt=doubt, message=message)
 
 
 def launch_messages(builds: Mapping[str, Build]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the warnings (still waiting) and the errors (rejected) of launched builds."""
+    """Return warnings for the waiting builds of a launch, and errors for the rejected ones."""
     warnings = tuple(
         f"{name}: {build.message}" for name, build in builds.items() if build.awaits_launch
     )

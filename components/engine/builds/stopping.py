@@ -1,4 +1,4 @@
-"""Ending builds: telling the builder to end them, and what is thereby known."""
+"""Cancelling builds, and querying their status afterwards."""
 
 import asyncio
 import logging
@@ -13,24 +13,24 @@ logger = logging.getLogger(__name__)
 
 
 async def cancel_builds(engine: Engine, tool: str, ids: Iterable[str]) -> None:
-    """Tell the builder to end builds, by id. What fails is logged: who stored it tries again."""
-    named = tuple(ids)
+    """Cancel builds by id. Failures are logged: the next step of the deployment tries again."""
+    build_ids = tuple(ids)
 
     async def cancel(build_id: str) -> None:
-        async with engine.breaker.asking(tool, engine.builder_timeout / 2):
+        async with engine.breaker.guard(tool, engine.builder_timeout / 2):
             await engine.builder.cancel(tool, build_id)
 
-    outcomes = await asyncio.gather(*map(cancel, named), return_exceptions=True)
-    for build_id, failure in zip(named, outcomes, strict=True):
+    outcomes = await asyncio.gather(*map(cancel, build_ids), return_exceptions=True)
+    for build_id, failure in zip(build_ids, outcomes, strict=True):
         if isinstance(failure, BuilderError | TimeoutError):
-            why = str(failure) or "no answer in time"
-            logger.warning("cancelling build %s of %s failed: %s", build_id, tool, why)
+            reason = str(failure) or "no response in time"
+            logger.warning("cancelling build %s of %s failed: %s", build_id, tool, reason)
         elif failure is not None:
             logger.error("cancelling build %s of %s failed", build_id, tool, exc_info=failure)
 
 
 async def stop_planned(engine: Engine, plan: Plan) -> Answers:
-    """Tell the builder to end what the plan cancels, and ask at once how it has ended."""
+    """Cancel the builds that the plan cancels, and query their status at once."""
     if not plan.cancel:
         return Answers()
     builds = [plan.deployment.builds[name] for name in plan.cancel]

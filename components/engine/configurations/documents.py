@@ -13,13 +13,13 @@ from components.engine.errors import MadeByNewer
 CONFIGURATION = "config"
 """The kind, and the name, of a tool's one configuration."""
 
-EARLIER = "config-history"
+HISTORY = "config-history"
 """The kind of a configuration that another has taken the place of."""
 
 FORM = 1
 """The form that this version writes; see `documents`."""
 
-_BEFORE_TIMES = datetime.min.replace(tzinfo=UTC)
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Configuration:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def earlier_name(configuration: Configuration) -> str:
+def history_name(configuration: Configuration) -> str:
     """Return the name of a configuration's copy: in the order of time, and always the same."""
-    stored = configuration.stored or _BEFORE_TIMES
+    stored = configuration.stored or _NO_TIME
     return f"{stored:%Y%m%d%H%M%S%f}-{configuration.etag}"
 
 

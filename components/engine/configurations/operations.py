@@ -21,15 +21,14 @@ from backends.stores.base import (
     StoreError,
 )
 from components.configuration.validation import ineffective, validate
-from components.engine.aside import aside
 from components.engine.configurations.documents import (
     CONFIGURATION,
-    EARLIER,
+    HISTORY,
     Configuration,
     check_form,
     configuration_data,
     configuration_of,
-    earlier_name,
+    history_name,
 )
 from components.engine.context import Answer, Engine
 from components.engine.deployments.storing import MAX_ATTEMPTS
@@ -40,6 +39,7 @@ from components.engine.errors import (
     TooManyConflicts,
 )
 from components.engine.queue.admission import cancel_waiting
+from components.engine.threads import run_in_thread
 
 ANY = "*"
 """Stands for the tag of any configuration, as in HTTP."""
@@ -68,7 +68,7 @@ ALWAYS = Condition()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class HistoryEntry:
     """A configuration that is kept, and whether it is the stored one."""
 
     value: Any
@@ -94,12 +94,12 @@ async def get_configuration(engine: Engine, tool: str) -> Configuration:
         raise NoConfiguration(tool) from None
 
 
-async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[Kept, ...]]:
+async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[HistoryEntry, ...]]:
     """Return the configurations of a tool that are kept, newest first; the stored one is first."""
-    return await aside(_kept_in, await _read(engine, tool))
+    return await run_in_thread(_history, await _read(engine, tool))
 
 
-def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
+def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
     current = configuration_of(stored.current) if stored.current else None
     earlier, warnings = [], list(stored.warnings)
     for document in stored.earlier:
@@ -110,9 +110,9 @@ def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
         else:
             # What was copied and then not replaced is there twice.
             earlier += [found] if found != current else []
-    kept = [Kept(each.value, each.stored, each.etag, current=False) for each in earlier]
+    kept = [HistoryEntry(each.value, each.stored, each.etag, current=False) for each in earlier]
     if current:
-        kept.insert(0, Kept(current.value, current.stored, current.etag, current=True))
+        kept.insert(0, HistoryEntry(current.value, current.stored, current.etag, current=True))
     return Answer(tuple(kept), tuple(warnings))
 
 
@@ -125,7 +125,7 @@ async def set_configuration(
     `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `TooManyConflicts` and what the store
     raises.
     """
-    warnings = await aside(_checked, value)
+    warnings = await run_in_thread(_checked, value)
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
@@ -163,7 +163,7 @@ async def delete_configuration(
         current = configuration_of(stored.current)
         condition.check(current)
         try:
-            await _keep(engine, tool, stored.current, current)
+            await _archive(engine, tool, stored.current, current)
             await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, stored.current.version)
         except (Conflict, NotFound):
             continue
@@ -188,12 +188,12 @@ def _later_than(current: Configuration | None, now: datetime) -> datetime:
 
 
 async def _read(engine: Engine, tool: str) -> _Stored:
-    listing = await engine.store.list(tool, CONFIGURATION, EARLIER)
+    listing = await engine.store.list(tool, CONFIGURATION, HISTORY)
     for error in listing.corrupt:
         if error.kind == CONFIGURATION:
             raise error
     current = [each for each in listing.documents if each.kind == CONFIGURATION]
-    earlier = [each for each in listing.documents if each.kind == EARLIER]
+    earlier = [each for each in listing.documents if each.kind == HISTORY]
     earlier.sort(key=lambda each: each.name, reverse=True)
     return _Stored(
         current[0] if current else None, tuple(earlier), tuple(map(str, listing.corrupt))
@@ -213,15 +213,15 @@ async def _put(
     else:
         check_form(read)
         if engine.configs_kept > 1:
-            await _keep(engine, tool, read, current)
+            await _archive(engine, tool, read, current)
         await engine.store.replace(read, data, DocumentState.PLAIN)
 
 
-async def _keep(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
+async def _archive(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
     """Copy a configuration that is about to go as it is stored, unless that was done already."""
-    name = earlier_name(current)
+    name = history_name(current)
     with suppress(AlreadyExists):
-        await engine.store.create(tool, EARLIER, name, read.data, DocumentState.SEALED)
+        await engine.store.create(tool, HISTORY, name, read.data, DocumentState.SEALED)
 
 
 async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:
@@ -231,7 +231,7 @@ async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequen
     """
     excess = read.earlier[max(engine.configs_kept - newer, 0) :]
     outcomes = await asyncio.gather(
-        *(engine.store.delete(tool, EARLIER, each.name, each.version) for each in excess),
+        *(engine.store.delete(tool, HISTORY, each.name, each.version) for each in excess),
         return_exceptions=True,
     )
     failures = [each for each in outcomes if each and not isinstance(each, NotFound)]

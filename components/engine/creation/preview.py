@@ -1,4 +1,4 @@
-"""What a deployment would do now: nothing is stored or started."""
+"""A dry run of a deployment: nothing is stored or started."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from components.engine.queue.state import WhenBusy, position_message
 
 @dataclass(frozen=True, slots=True)
 class PlannedBuild:
-    """What a deployment would do for one component, of which source, and why."""
+    """What a deployment would do for one component, with which source, and why."""
 
     action: str
     repository: str
@@ -35,12 +35,12 @@ async def preview_deployment(
     """
     snapshot = await read_snapshot(engine, tool)
     draft = await draft_of_configuration(engine, snapshot, options)
-    info = ["nothing was stored: this is what a deployment would do"]
+    info = ["dry run, nothing was stored: this is what a deployment would do"]
     warnings = list(engine.notices)
     try:
         ahead = find_ahead(engine, snapshot.queue_state, options.when_busy)
     except (Busy, QueueFull, TooManyUnfinished) as error:
-        warnings.append(f"it would be refused now: {error}")
+        warnings.append(f"it would be rejected now: {error}")
     else:
         if ahead and options.when_busy is WhenBusy.SUPERSEDE:
             info.append(f"it supersedes {listed([repr(each) for each in ahead])}")
@@ -52,8 +52,8 @@ async def preview_deployment(
         for name in draft.configuration["components"]
     }
     for name, other in reused.items():
-        because = f"it reuses the build of {other!r}"
-        planned[name] = replace(planned[name], action="reuse", reason=because)
+        reason = f"it reuses the build of {other!r}"
+        planned[name] = replace(planned[name], action="reuse", reason=reason)
     return Answer(planned, tuple(warnings), info=tuple(info))
 
 

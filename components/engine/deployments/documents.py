@@ -1,10 +1,10 @@
 """Deployments as stored documents, and back.
 
-The stored form is an interface too: a later version must read what an earlier one has written, and
-beside a later one an earlier one must do no harm. So a document says the version of its form. What
-an instance does not know of a document it keeps when it writes it; a form, or a word, that is newer
-than it knows is shown as far as it can be, counts as under way while the document is open, and is
-left to the instances that know it.
+The stored form is an interface: a later version must read what an earlier one wrote, and an earlier
+version must do no harm while a later one runs. So a document has the version of its form. An
+instance preserves unknown fields when it writes a document. If the form, or an enum value, is
+unknown to the instance, it shows what it can. Such a deployment counts as running while its
+document is open, and only the instances that know its form change it.
 """
 
 from collections.abc import Mapping
@@ -21,19 +21,19 @@ DEPLOYMENT = "deployment"
 """The kind of a deployment; its name is its id."""
 
 FORM = 1
-"""The form that this version writes. It grows where an earlier version would do harm."""
+"""The form that this version writes. It is incremented where an earlier version would do harm."""
 
 
 class _Stored(Schema):
     class Meta:
-        # What a later version has added does not stop an earlier one.
+        # An earlier version ignores the fields that a later version added.
         unknown = EXCLUDE
 
 
 class _StoredClaim(_Stored):
     by = fields.String(required=True)
     at = fields.AwareDateTime(required=True)
-    # Version 0.1 had one limit for all instances.
+    # Version 0.1 had one timeout for all instances.
     until = fields.AwareDateTime(load_default=None, allow_none=True)
 
     @post_load
@@ -104,7 +104,7 @@ class _StoredDeployment(_Stored):
     ended = fields.AwareDateTime(data_key="ended-time", load_default=None, allow_none=True)
 
     @post_dump
-    def _say_form(self, data: JsonObject, **_: Any) -> JsonObject:
+    def _add_form(self, data: JsonObject, **_: Any) -> JsonObject:
         return {"form": FORM, **data}
 
 
@@ -116,25 +116,25 @@ def deployment_data(
 ) -> JsonObject:
     """Return a deployment as a document's data.
 
-    What the data that are `replaced` have, and this version does not know, stays.
+    Fields of the `replaced` data that this version does not know are preserved.
     """
     data: JsonObject = _DEPLOYMENT_SCHEMA.dump(deployment)
     if replaced is None:
         return data
     builds = replaced["builds"]
-    kept = {name: {**builds.get(name, {}), **build} for name, build in data["builds"].items()}
-    return {**replaced, **data, "builds": kept}
+    merged = {name: {**builds.get(name, {}), **build} for name, build in data["builds"].items()}
+    return {**replaced, **data, "builds": merged}
 
 
 def deployment_state(deployment: Deployment) -> DocumentState:
-    """Return the state that a deployment's document has: open until the deployment is settled."""
+    """Return the state of a deployment's document: open until the deployment is settled."""
     return DocumentState.SEALED if deployment.is_settled else DocumentState.OPEN
 
 
 def deployment_of(document: Document) -> Deployment:
-    """Return the deployment in a document. Raises `Corrupt` where it holds something else.
+    """Return the deployment in a document. Raises `Corrupt` where it is not one.
 
-    `components.engine.deployments.reading` does so once for each version.
+    `components.engine.deployments.reading` caches the result for each version.
     """
     try:
         data, newer = _as_known(document.data)
@@ -147,7 +147,7 @@ def deployment_of(document: Document) -> Deployment:
             **loaded,
         )
         if deployment.builds.keys() != deployment.sources.keys():
-            raise ValidationError("builds and configuration name different components")
+            raise ValidationError("builds and configuration have different components")
     except (ValidationError, KeyError, TypeError, AttributeError) as error:
         reason = f"is not a deployment: {error}"
         raise Corrupt(document.tool, document.kind, document.name, reason) from None
@@ -155,7 +155,7 @@ def deployment_of(document: Document) -> Deployment:
 
 
 def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
-    """Return data without words that this version does not know, and whether there were any."""
+    """Return data without enum values that this version does not know; whether it had any."""
     builds = {name: _build_as_known(build) for name, build in data["builds"].items()}
     if builds == data["builds"]:
         return data, False
@@ -165,7 +165,7 @@ def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
 def _build_as_known(build: JsonObject) -> JsonObject:
     status, stop = build.get("status"), build.get("stop")
     if isinstance(status, str) and status not in set(BuildStatus):
-        message = f"a newer version of the service says {status}"
+        message = f"a newer version of the service reports {status}"
         build = {**build, "status": BuildStatus.RUNNING.value, "message": message}
     if isinstance(stop, dict) and stop.get("reason") not in set(StopReason):
         build = {**build, "stop": {**stop, "reason": StopReason.CANCELLED.value}}
@@ -173,5 +173,5 @@ def _build_as_known(build: JsonObject) -> JsonObject:
 
 
 def is_cancelled(document: Document) -> bool:
-    """Return whether a deployment's document says that it was cancelled, without reading it all."""
+    """Return whether a deployment's document says that it was cancelled, without parsing it."""
     return bool(document.data.get("cancel-requested"))

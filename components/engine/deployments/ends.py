@@ -1,4 +1,4 @@
-"""The line of the log for a deployment that has ended: written by whoever stored that it has."""
+"""The log line for a deployment that has ended, written by the instance that stored its end."""
 
 import logging
 
@@ -7,15 +7,15 @@ from components.engine.deployments.model import Build, Deployment, DeploymentSta
 
 logger = logging.getLogger(__name__)
 
-NAMED = 10
-"""How many of the builds that did not finish are named; then how many more there are."""
+MAX_NAMED = 10
+"""How many unfinished builds the line names; it gives only the number of the others."""
 
-REASON_LENGTH = 200
-"""How many characters of the message of each."""
+MAX_REASON_LENGTH = 200
+"""How many characters of each build's message the line has."""
 
 
 def log_end(deployment: Deployment) -> None:
-    """Say in the log how a deployment has ended, and what did not finish."""
+    """Log how a deployment has ended, and which builds did not finish."""
     failed = deployment.status is DeploymentStatus.ERROR
     logger.log(
         logging.WARNING if failed else logging.INFO,
@@ -33,15 +33,15 @@ def _details(deployment: Deployment) -> str:
         for name, build in deployment.builds.items()
         if build.status is not BuildStatus.FINISHED
     }
-    # Of a failed deployment, what failed comes first: the others may be as many.
+    # The failed builds come first: the line may have no room for the others.
     first = sorted(unfinished, key=lambda name: unfinished[name].status is not BuildStatus.ERROR)
     parts = [deployment.message] if deployment.message else []
-    parts += [f"{name} {_how(unfinished[name])}" for name in first[:NAMED]]
-    if len(first) > NAMED:
-        parts.append(f"and {len(first) - NAMED} more")
+    parts += [f"{name} {_status_text(unfinished[name])}" for name in first[:MAX_NAMED]]
+    if len(first) > MAX_NAMED:
+        parts.append(f"and {len(first) - MAX_NAMED} more")
     return f": {'; '.join(parts)}" if parts else ""
 
 
-def _how(build: Build) -> str:
-    message = build.message[:REASON_LENGTH]
+def _status_text(build: Build) -> str:
+    message = build.message[:MAX_REASON_LENGTH]
     return f"{build.status} ({message})" if message else str(build.status)

@@ -1,4 +1,4 @@
-"""A deployment and its builds, as values, and the rules that follow from them alone."""
+"""A deployment and its builds as immutable dataclasses, and what can be derived from them."""
 
 import hashlib
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from components.configuration.sources import reuses, sources
 
 
 class DeploymentStatus(StrEnum):
-    """How a deployment goes. The last three are final."""
+    """The status of a deployment. The last three are final."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -23,12 +23,12 @@ class DeploymentStatus(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether the deployment has ended and never changes again."""
+        """Whether the deployment has ended: its status no longer changes."""
         return self not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 
 
 class StopReason(StrEnum):
-    """Why a build is brought to an end before it ends by itself."""
+    """Why a build is stopped before it ends by itself."""
 
     CANCELLED = "cancelled"
     BUILD_TIMEOUT = "build-timeout"
@@ -37,10 +37,10 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """That an instance is starting a build: which one, and from when until when.
+    """An instance's lease on starting a build: the instance, and the lease's start and end.
 
-    Times are the store's. From `until` on, whatever that instance was doing may have been done, and
-    is nobody's: it is the claimer's to say, since instances may have different limits.
+    Times are the store's. After `until`, another instance may take over; the outcome of the attempt
+    is then unknown. The claiming instance sets `until`, since instances may have different limits.
     """
 
     by: str
@@ -50,10 +50,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """That earlier attempts may have started a build, since their outcome is not known.
+    """The outcome of earlier attempts to start a build is unknown: they may have started it.
 
-    `since` is when the first of them was made. A search that is made at `settles` or later, and
-    finds nothing, proves that none of them has started it.
+    `since` is the time of the first of them. A search at `settles` or later that finds nothing
+    proves that none of them started it.
     """
 
     since: datetime
@@ -62,7 +62,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """That a build is to end: why, since when by the store's clock, and what people are told."""
+    """A build is to be stopped: why, since when by the store's clock, and the message for users."""
 
     reason: StopReason
     since: datetime
@@ -73,14 +73,13 @@ class Stop:
 class Build:
     """One component's build. Times are UTC; `build_id` is None until a builder has accepted it.
 
-    `attempt` counts the claims. `doubt` is there where earlier attempts may have started the build.
-    `seen` is the store's time at which this was what the builder said, and `unasked` how long in
-    all the builder could not be asked. `commit` is also what is to be built, where it is known
-    before; `reused` is the id of the deployment for which it was built, where that is another.
-    `lost` counts how often the builder has lost it.
+    `attempt` counts the claims. `doubt` is set where earlier attempts may have started the build.
+    `seen` is the store's time of the builder's last report, and `unasked` is the total time in
+    which the builder could not be queried. `commit` is also the commit to build, where it is known
+    before; `reused` is the id of the deployment that built it, where that is another one.
+    `lost` counts how often the builder has lost the build.
 
-    A build that has ended while there is still a `stop` was given up: the builder has not confirmed
-    that it has ended.
+    A build with a final status and a `stop` is abandoned: the builder has not confirmed its end.
     """
 
     status: BuildStatus = BuildStatus.PENDING
@@ -102,25 +101,25 @@ class Build:
 
     @property
     def awaits_launch(self) -> bool:
-        """Whether no builder has accepted it yet, and it can still be started."""
+        """Whether no builder has accepted the build, and it can still be started."""
         return self.build_id is None and not self.status.is_final
 
     @property
     def is_settled(self) -> bool:
-        """Whether it has ended, and nothing of it can still be running."""
+        """Whether the build has ended for certain."""
         return self.status.is_final and self.stop is None
 
 
-@dataclass(frozen=True)  # without slots, where what is found out once would find no place
+@dataclass(frozen=True)  # no slots: they exclude `cached_property`
 class Deployment:
-    """One deployment of a tool. `builds` holds the components that have a source of their own.
+    """One deployment of a tool. `builds` has the components with a source of their own.
 
-    While it is `queued` it starts nothing; `admitted` is when it no longer was, by the store's
-    clock, and None where it never had to wait. One that `supersedes` ends those that it waits for.
+    While it is `queued` it starts no builds; `admitted` is when it was admitted, by the store's
+    clock, and None where it never waited. One that `supersedes` cancels those that it waits for.
     `reason` says why it was cancelled. `configured` is whether the tool had a configuration when it
-    was accepted. `ended` is when its status became final. What is `newer` was written by a later
-    version of the service, which knows more of it than is here; `held_open` says that its document
-    is open, so that it is under way whatever it looks like.
+    was accepted. `ended` is when its status became final. `newer` is whether a later version of the
+    service wrote it, which may know more about it. `held_open` is whether the document of such a
+    deployment is open; it then counts as running.
     """
 
     tool: str
@@ -141,13 +140,13 @@ class Deployment:
 
     @property
     def status(self) -> DeploymentStatus:
-        """The status that follows from the builds, once it may start them."""
+        """The status, derived from the builds once the deployment is admitted."""
         status = self._status
         return DeploymentStatus.RUNNING if self.held_open and status.is_final else status
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is final, and nothing of it can still be running: it never changes again."""
+        """Whether its status is final and all its builds are settled: it never changes again."""
         return self.status.is_final and all(each.is_settled for each in self.builds.values())
 
     @property
@@ -168,26 +167,26 @@ class Deployment:
 
     @property
     def message(self) -> str:
-        """What it waits for, or why it was cancelled where nobody asked for that; for people."""
+        """What it waits for, or why the service cancelled it; for users."""
         if self.queued and not self.cancel_requested:
             return "waits for its turn"
         parts = [self.reason] if self.cancel_requested and self.reason else []
         if self.status.is_final and not self.is_settled:
-            parts.append("builds may still run, until the builder confirms that they have ended")
+            parts.append("builds may still run until the builder confirms that they have ended")
         return "; ".join(parts)
 
     @cached_property
     def etag(self) -> str:
-        """A short name of what people see of it: that is other where this is."""
+        """A hash of what users see of it; it differs where that differs."""
         builds = tuple(
             (
                 *(name, b.status, b.message, b.build_id, b.image, b.digest, b.commit, b.reused),
-                # By what time it is: how a time zone is called depends on who has read it.
+                # As a timestamp: the name of a time zone depends on the store.
                 *(each and each.timestamp() for each in (b.started, b.ended)),
             )
             for name, b in self.builds.items()
         )
-        shown = (
+        visible = (
             self.id,
             self.created.timestamp(),
             self.description,
@@ -195,7 +194,7 @@ class Deployment:
             self.message,
             builds,
         )
-        return hashlib.sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        return hashlib.sha256(repr(visible).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:

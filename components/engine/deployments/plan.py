@@ -1,18 +1,20 @@
-"""The next step of a deployment, as a pure function of what is known and the time.
+"""The next step of a deployment, as a pure function of its state and the time.
 
-What is to be done is part of the plan's deployment, which is stored before any of it is done: a
-build that will be started is claimed, one that will be ended says so. Whoever loses that write
-plans anew. From wherever an earlier step was broken off, the next plan goes on:
+The plan's deployment records what will be done, and is stored before any of it is done: a build
+that will be started has a claim, one that will be cancelled has a `stop`. If another instance wins
+that write, the loser plans again. The next plan continues wherever an earlier step was interrupted:
 
-- A claim that has ended belongs to nobody. Whether that attempt has started the build is then in
-  doubt. A builder that knows keys is asked to start it again; of any other, the build is sought
-  until a search proves that there is none.
-- What is to end and was never started ends at once; what may have been started is sought first.
-- What the builder does not confirm to have ended is given up, so that nobody waits for it any more,
-  and is ended all the same: the deployment is not settled before that is confirmed.
+- When a claim has expired, another instance may take over. The outcome of the attempt is then
+  unknown. A builder that knows keys starts the build again with the same key. With any other
+  builder, the service searches for the build until a search proves that none was started.
+- A build to be stopped that was never started ends at once; one that may have been started is
+  searched for first.
+- A build whose end the builder does not confirm is abandoned: its status becomes final, so that
+  nothing waits for it. It is still cancelled, and the deployment is settled only when the builder
+  confirms its end.
 
-A build takes too long by what the builder says, and not by the clock alone: time in which nobody
-could ask does not count. Nothing is ended by a clock that has just jumped.
+Build timeouts depend on the builder's reports, not on the clock alone: time in which the builder
+could not be queried does not count. After a clock jump, nothing times out.
 """
 
 from dataclasses import dataclass, replace
@@ -24,7 +26,7 @@ from components.engine.deployments.merge import final
 from components.engine.deployments.model import Build, Claim, Deployment, Doubt, Stop, StopReason
 from components.engine.instant import Instant
 
-ENDING = "is being cancelled"
+CANCELLING = "is being cancelled"
 MAY_RUN = "the builder has not confirmed that it has ended, so it may still run"
 
 
@@ -32,7 +34,7 @@ MAY_RUN = "the builder has not confirmed that it has ended, so it may still run"
 class Plan:
     """What to store, and then what to do, by component.
 
-    `launch` was claimed for this; `seek` may have been started; `cancel` is to end.
+    `launch` has new claims; `seek` may have been started before; `cancel` is to be cancelled.
     """
 
     deployment: Deployment
@@ -43,7 +45,7 @@ class Plan:
 
 
 def to_ask(deployment: Deployment) -> tuple[str, ...]:
-    """Return the components whose builds run, as far as is known, and are not to end."""
+    """Return the components whose builds are known to run and are not to be stopped."""
     if deployment.cancel_requested:
         return ()
     return tuple(
@@ -56,9 +58,9 @@ def to_ask(deployment: Deployment) -> tuple[str, ...]:
 def plan(
     deployment: Deployment, at: Instant, by: str, limits: Limits, *, start: bool = True
 ) -> Plan:
-    """Return the next step of a deployment `at` an instant, when `by` takes it.
+    """Return the next step of a deployment `at` an instant, for the instance `by`.
 
-    Without `start`, no build is claimed.
+    If not `start`, no build is claimed.
     """
     builds = {
         name: _planned(deployment, build, at, by, limits, start)
@@ -66,18 +68,18 @@ def plan(
     }
     if deployment.queued and not deployment.cancel_requested:
         return Plan(deployment, at)
-    going_on = {name: build for name, build in builds.items() if not build.is_settled}
+    active = {name: build for name, build in builds.items() if not build.is_settled}
     return Plan(
         replace(deployment, builds=builds) if builds != deployment.builds else deployment,
         at,
-        launch=tuple(n for n in going_on if builds[n].attempt > deployment.builds[n].attempt),
+        launch=tuple(n for n in active if builds[n].attempt > deployment.builds[n].attempt),
         seek=tuple(
             name
-            for name, build in going_on.items()
+            for name, build in active.items()
             if build.doubt and not build.claim and build.build_id is None
         ),
         cancel=tuple(
-            name for name, build in going_on.items() if build.build_id is not None and build.stop
+            name for name, build in active.items() if build.build_id is not None and build.stop
         ),
     )
 
@@ -99,32 +101,32 @@ def _planned(
     return replace(build, claim=claim, attempt=build.attempt + 1)
 
 
-def in_doubt(build: Build, broken_off: datetime, limits: Limits) -> Doubt:
-    """Return the doubt about a build whose claimed attempt was broken off without an outcome."""
-    since = build.doubt.since if build.doubt else build.claim.at if build.claim else broken_off
-    return Doubt(since, broken_off + limits.settling)
+def in_doubt(build: Build, interrupted: datetime, limits: Limits) -> Doubt:
+    """Return the doubt about a build whose claimed attempt ended without a known outcome."""
+    since = build.doubt.since if build.doubt else build.claim.at if build.claim else interrupted
+    return Doubt(since, interrupted + limits.settling)
 
 
 def _stopped(build: Build, stop: Stop, at: Instant, limits: Limits) -> Build:
     if build.claim or build.status.is_final:
-        return build  # whoever starts it, or ends it, says what became of that
+        return build  # the instance that starts or stops it stores the outcome
     if build.build_id is None and build.doubt is None:
         return final(
             replace(build, status=BuildStatus.CANCELLED, message=never_started(stop)), stop
         )
     if at.is_past(stop.since + limits.launch, stop.since):
-        # Nobody waits for ever for a builder to say that what it was told to end has ended.
-        was_asked = stop.reason is StopReason.CANCELLED
+        # The wait for the builder's confirmation is bounded.
+        by_request = stop.reason is StopReason.CANCELLED
         return replace(
             build,
-            status=BuildStatus.CANCELLED if was_asked else BuildStatus.ERROR,
+            status=BuildStatus.CANCELLED if by_request else BuildStatus.ERROR,
             message=f"{stop.message}; {MAY_RUN}",
         )
-    return replace(build, message=ENDING)
+    return replace(build, message=CANCELLING)
 
 
 def never_started(stop: Stop) -> str:
-    """Return what people are told of a build that was stopped before anybody started it."""
+    """Return the message of a build that was stopped before it was started."""
     return f"{stop.message} before it was started"
 
 
@@ -133,24 +135,26 @@ def _stop(deployment: Deployment, build: Build, at: Instant, limits: Limits) -> 
         return Stop(StopReason.CANCELLED, at.now, deployment.reason or "cancelled")
     if deployment.queued:
         return None
-    # What the builder has is judged by what it says now, and what it does not have by the clock.
-    judged = at.now if build.build_id is None else build.seen
-    if judged is None:
+    # A build that the builder has times out by its last report, any other by the clock.
+    reported = at.now if build.build_id is None else build.seen
+    if reported is None:
         return None
-    # Its time begins when it may start: how long it waits before is up to others.
+    # Time in the queue does not count.
     since = deployment.admitted or deployment.created
-    if at.is_past(since + limits.deployment + build.unasked, since, judged):
+    if at.is_past(since + limits.deployment + build.unasked, since, reported):
         message = f"the deployment took longer than {duration(limits.deployment)}: cancelled"
         return Stop(StopReason.DEPLOYMENT_TIMEOUT, at.now, message)
-    began = build.started
-    if began is not None and at.is_past(began + limits.build + build.unasked, began, judged):
+    started = build.started
+    if started is not None and at.is_past(
+        started + limits.build + build.unasked, started, reported
+    ):
         message = f"the build took longer than {duration(limits.build)}: cancelled"
         return Stop(StopReason.BUILD_TIMEOUT, at.now, message)
     return None
 
 
 def duration(time: timedelta) -> str:
-    """Return a length of time as people say it: `1 h 30 min`, `45 s`."""
+    """Return a duration as text: `1 h 30 min`, `45 s`."""
     seconds = time // timedelta(seconds=1)
     parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
     return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"

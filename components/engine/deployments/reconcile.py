@@ -1,7 +1,7 @@
-"""Taking a stored deployment one step forward, whatever that step is.
+"""Reconciling a stored deployment: its next step, whatever that is.
 
-POST, GET and the background loop all call this, and nothing else moves a deployment. It may be
-called at any time, any number of times, by any instance, and after any earlier call was broken off.
+POST, GET and the background loop all call this, and nothing else drives a deployment. Any instance
+may call it at any time and any number of times, also after an earlier call was interrupted.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from backends.stores.base import Conflict, Document, NotFound, Sealed, StoreError
 from components.engine.builds.asking import Answers, ask
-from components.engine.builds.launching import broken_off, launch, launch_messages
+from components.engine.builds.launching import interrupted_builds, launch, launch_messages
 from components.engine.builds.seeking import seek_planned
 from components.engine.builds.stopping import cancel_builds, stop_planned
 from components.engine.context import Answer, Engine
@@ -37,22 +37,22 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GOES_ON = "the builder has not answered in time: what was asked of it goes on"
-LEFT_ALONE = "a newer version of the service looks after this deployment: not all of it is shown"
+TIMED_OUT = "the builder did not respond in time: its calls continue in the background"
+MANAGED_BY_NEWER = "a newer version of the service manages this deployment: not all of it is shown"
 
-LAST_WORDS_SECONDS = 2.0
-"""How long what is broken off may take to say in the store what is known of it."""
+EXIT_STORE_SECONDS = 2.0
+"""How long a cancelled task may take to store what it knows."""
 
 
 async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
-    """Return the deployment in `document` as it is now, having stored what changed.
+    """Return the deployment in `document` as it is now, after storing what changed.
 
-    One that waits is let in once it is its turn. The builder is asked first, and what it says is
-    judged then: nothing is started, or called too slow, while it does not answer. What is going to
-    be done is stored before it is done. A settled deployment asks nothing and writes nothing.
+    A waiting deployment is admitted when it is its turn. The builder is queried first: while it
+    does not respond, nothing is started and nothing times out. Each action is stored before it is
+    done. A settled deployment causes no query and no write.
 
-    Raises `NotFound` where the deployment was removed meanwhile; what this call had started is then
-    cancelled. Raises `TooManyConflicts`.
+    Raises `NotFound` where the deployment was removed meanwhile; the builds that this call started
+    are then cancelled. Raises `TooManyConflicts`.
     """
     answers: Answers | None = None
     for _ in range(MAX_ATTEMPTS):
@@ -60,16 +60,16 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         if deployment.is_settled:
             return Answer(deployment)
         if deployment.newer:
-            return Answer(deployment, (LEFT_ALONE,))
+            return Answer(deployment, (MANAGED_BY_NEWER,))
         if deployment.queued and not deployment.cancel_requested:
             return await admit(engine, document, deployment)
         if answers is None:
             answers = await ask(engine, deployment, to_ask(deployment), engine.builder_timeout / 2)
-            await asyncio.sleep(0)  # to read and to judge 200 builds takes long: others are served
+            await asyncio.sleep(0)  # planning 200 builds takes long: yield to other requests
         known = merged(deployment, Change(answers.updates))
         at = await Instant.of(engine.store)
-        # What would not be asked of the builder anyway is not claimed.
-        start = answers.complete and engine.breaker.lets(deployment.tool)
+        # No build is claimed that the breaker would not let start.
+        start = answers.complete and engine.breaker.allows(deployment.tool)
         step = plan(known, at, engine.instance, engine.limits, start=start)
         if not is_worth_writing(deployment, step.deployment, engine.limits.heartbeat):
             return await execute(engine, document, step, answers.warnings)
@@ -78,8 +78,8 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         except (Conflict, Sealed):
             document = await engine.store.get(document.tool, DEPLOYMENT, document.name)
         except asyncio.CancelledError:
-            # It may have been stored, and nobody goes on with it.
-            await _last_words(engine, document, Change(broken_off(engine, step)))
+            # The plan may have been stored, but nothing executes it.
+            await _store_before_exit(engine, document, Change(interrupted_builds(engine, step)))
             raise
         else:
             step = replace(step, deployment=stored)
@@ -94,29 +94,30 @@ async def execute(
     warnings: tuple[str, ...] = (),
     seconds: float | None = None,
 ) -> Answer[Deployment]:
-    """Do what a plan says that `document` has, and store what came of it; see `reconcile`.
+    """Execute a plan that is stored in `document`, and store the outcome; see `reconcile`.
 
-    What takes longer than `seconds` (`Engine.patience`) goes on, and what is stored is returned.
+    After `seconds` (default: `Engine.builder_timeout`) this returns the stored deployment, and the
+    execution continues in the background.
     """
     if not (step.launch or step.seek or step.cancel):
         return Answer(step.deployment, warnings)
     builder_timeout = engine.builder_timeout if seconds is None else seconds
-    answer = await engine.work.result(_done(engine, document, step), builder_timeout)
+    answer = await engine.tasks.run(_execute_to_end(engine, document, step), builder_timeout)
     if answer is None:
-        return Answer(step.deployment, (*warnings, GOES_ON))
+        return Answer(step.deployment, (*warnings, TIMED_OUT))
     return Answer(answer.value, (*warnings, *answer.warnings), answer.errors)
 
 
-async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deployment]:
+async def _execute_to_end(engine: Engine, document: Document, step: Plan) -> Answer[Deployment]:
     async with AsyncExitStack() as stack:
         try:
             launched, sought, stopped = await asyncio.gather(
                 launch(engine, step),
-                _or(seek_planned(engine, step, stack), {}),
-                _or(stop_planned(engine, step), Answers(complete=False)),
+                _or_default(seek_planned(engine, step, stack), {}),
+                _or_default(stop_planned(engine, step), Answers(complete=False)),
             )
         except asyncio.CancelledError:
-            await _last_words(engine, document, Change(broken_off(engine, step)))
+            await _store_before_exit(engine, document, Change(interrupted_builds(engine, step)))
             raise
         updates = {**stopped.updates, **sought, **launched}
         started = {build.build_id for build in launched.values() if build.build_id is not None}
@@ -126,31 +127,33 @@ async def _done(engine: Engine, document: Document, step: Plan) -> Answer[Deploy
             await cancel_builds(engine, document.tool, started)
             raise
         except asyncio.CancelledError:
-            await _last_words(engine, document, Change(updates))
+            await _store_before_exit(engine, document, Change(updates))
             raise
-        # What was decided while a build was being started may leave it with nobody to belong to.
-        kept = {build.build_id for build in stored.builds.values()}
-        await cancel_builds(engine, document.tool, started - kept)
+        # A change during the start may leave builds that no deployment refers to.
+        known = {build.build_id for build in stored.builds.values()}
+        await cancel_builds(engine, document.tool, started - known)
     waiting, rejected = launch_messages(launched)
     return Answer(stored, (*stopped.warnings, *waiting), rejected)
 
 
-async def _or(work: Awaitable[T], nothing: T) -> T:
-    """Return what work comes to, or nothing where the store does not answer: it is done again.
+async def _or_default(work: Awaitable[T], default: T) -> T:
+    """Return the result of `work`, or `default` on a store error: the next step does it again.
 
-    What is launched beside it has an outcome, which must be stored all the same.
+    The outcome of the launches that run concurrently must still be stored.
     """
     try:
         return await work
     except StoreError as error:
-        logger.warning("looking for builds, or ending them, failed: %s", error)
-        return nothing
+        logger.warning("finding or cancelling builds failed: %s", error)
+        return default
 
 
-async def _last_words(engine: Engine, document: Document, change: Change) -> None:
-    """Store what is known as this is broken off, so that another need not wait for it."""
+async def _store_before_exit(engine: Engine, document: Document, change: Change) -> None:
+    """Store what is known when this is cancelled, so that other instances need not wait."""
     try:
-        async with asyncio.timeout(LAST_WORDS_SECONDS):
+        async with asyncio.timeout(EXIT_STORE_SECONDS):
             await store_change(engine, document, partial(merged, change=change))
     except (StoreError, EngineError, TimeoutError) as error:
-        logger.warning("what was under way for %s could not be stored: %s", document.name, error)
+        logger.warning(
+            "the outcome of a cancelled step of %s could not be stored: %s", document.name, error
+        )

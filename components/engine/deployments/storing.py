@@ -1,4 +1,4 @@
-"""Storing what happens to a deployment: always a merge onto what is stored, never over it."""
+"""Storing changes of a deployment: always merged into what is stored, never overwriting it."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.errors import MadeByNewer, TooManyConflicts
 
 MAX_ATTEMPTS = 20
-"""How often a write that met another one is tried again."""
+"""How often a write is tried after conflicts."""
 
 
 async def put(engine: Engine, read: Document, deployment: Deployment) -> Document:
-    """Store a deployment in the place of what was read, and log that it has ended, if it has.
+    """Replace the document that was read, and log the deployment's end, if it has ended.
 
     Raises `Conflict`, `Sealed`, `NotFound`.
     """
-    await asyncio.sleep(0)  # to write 200 builds takes long: others are served before
+    await asyncio.sleep(0)  # serializing 200 builds takes long: yield to other requests
     document = await engine.store.replace(
         read, deployment_data(deployment), deployment_state(deployment)
     )
@@ -37,11 +37,10 @@ async def put(engine: Engine, read: Document, deployment: Deployment) -> Documen
 async def store_change(
     engine: Engine, read: Document, change: Callable[[Deployment], Deployment]
 ) -> Deployment:
-    """Apply `change` to the stored deployment, first as it was `read`; return what is stored then.
+    """Apply `change` to the stored deployment, first as it was `read`; return what is then stored.
 
-    Nothing is written that is not news. After a `Conflict` the deployment is read again and the
-    change applied to that. Raises `NotFound` where it was removed, `MadeByNewer`,
-    `TooManyConflicts`.
+    Writes only if something changed. After a `Conflict` it reads the deployment and applies the
+    change again. Raises `NotFound` where it was removed, `MadeByNewer`, `TooManyConflicts`.
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
@@ -63,7 +62,7 @@ async def store_change(
 async def write(
     engine: Engine, read: Document, deployment: Deployment
 ) -> tuple[Document, Deployment]:
-    """Put a deployment in the place of what was `read`; return both as they are stored.
+    """Replace the document that was `read`; return the document and the deployment as stored.
 
     Raises `Conflict`, `Sealed`, `NotFound` and what else the store raises.
     """
@@ -79,7 +78,7 @@ async def write(
 
 
 def is_worth_writing(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:
-    """Whether a change is worth a write: that nothing has changed is only once a `heartbeat`."""
+    """Whether to write a change: a new `seen` time alone is written once per `heartbeat`."""
     builds = {
         name: replace(build, seen=stored.builds[name].seen)
         if _is_recent(stored.builds[name].seen, build.seen, heartbeat)

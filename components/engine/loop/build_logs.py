@@ -11,7 +11,7 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.errors import NoComponent, NoLog
 from components.engine.loop.refreshing import Refresher
 
-LOOK_SECONDS = 1.0
+POLL_SECONDS = 1.0
 """How often it is looked whether a build whose log is followed has been started."""
 
 
@@ -39,17 +39,17 @@ async def build_log(
         return engine.builder.log(tool, build.build_id, follow=follow)
     if build.status.is_final or not follow:
         raise NoLog(source, build.message)
-    return _once_started(engine, refresher, deployment, source)
+    return _log_once_started(engine, refresher, deployment, source)
 
 
-async def _once_started(
+async def _log_once_started(
     engine: Engine, refresher: Refresher, deployment: Deployment, component: str
 ) -> AsyncIterator[str]:
     build: Build = deployment.builds[component]
     while build.build_id is None:
         if build.status.is_final:
             raise NoLog(component, build.message)
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
         document = await find(engine, deployment.tool, deployment.id)
         answer = await refresher.refresh(document)
         build = answer.value.builds[component]

@@ -1,4 +1,4 @@
-"""Moving the queue on: who waits is let in when there is room, or told why it never will be."""
+"""Admission: a waiting deployment is admitted when others have ended, or is cancelled."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,14 +19,15 @@ from components.engine.queue.state import position_message
 
 
 async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
-    """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
+    """Admit a waiting deployment, if it is its turn; return it as it is then.
 
-    Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
-    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `TooManyConflicts`.
+    Its next step starts the builds. One that supersedes cancels those ahead of it first. If the
+    tool's configuration was deleted meanwhile, it is cancelled. Raises `NotFound`,
+    `TooManyConflicts`.
     """
     snapshot = await read_snapshot(engine, document.tool)
     if deployment.configured and snapshot.configuration is None:
-        return Answer(await end(engine, document, CONFIGURATION_DELETED))
+        return Answer(await cancel(engine, document, CONFIGURATION_DELETED))
     ahead = snapshot.queue_state.ahead_of(deployment.id)
     if not engine.max_running or len(ahead) < engine.max_running:
         admitted = Change(admitted=snapshot.queue_state.now)
@@ -41,27 +42,27 @@ CONFIGURATION_DELETED = "the configuration was deleted"
 
 
 async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> None:
-    """Cancel deployments in favour of another. What runs is ended by its own next step."""
+    """Cancel deployments in favour of another. Their own next step cancels running builds."""
     for document in documents:
-        # What is gone is in nobody's way, and what is not ours to end is waited for.
+        # A removed one blocks nothing; one of a newer version is waited for.
         with suppress(NotFound, MadeByNewer):
-            await end(engine, document, f"superseded by {by!r}")
+            await cancel(engine, document, f"superseded by {by!r}")
 
 
-async def end(engine: Engine, document: Document, reason: str) -> Deployment:
-    """Cancel a deployment for a reason; one that waits has thereby ended.
+async def cancel(engine: Engine, document: Document, reason: str) -> Deployment:
+    """Cancel a deployment for a reason; a waiting one ends at once.
 
     Raises `NotFound`, `TooManyConflicts`.
     """
     at = await Instant.of(engine.store)
 
-    def ended(stored: Deployment) -> Deployment:
+    def change(stored: Deployment) -> Deployment:
         cancelled = merged(stored, Change(cancel=True, reason=reason))
         if not stored.queued:
             return cancelled
         return plan(cancelled, at, engine.instance, engine.limits).deployment
 
-    return await store_change(engine, document, ended)
+    return await store_change(engine, document, change)
 
 
 async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
@@ -71,7 +72,7 @@ async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
                 with suppress(NotFound):  # it is gone, and the others are not
-                    await end(engine, document, CONFIGURATION_DELETED)
+                    await cancel(engine, document, CONFIGURATION_DELETED)
     except (StoreError, TooManyConflicts, MadeByNewer) as error:
         return (f"what waits to be deployed could not be cancelled: {error}",)
     return ()

@@ -8,19 +8,19 @@ moved on for that.
 from collections import Counter, deque
 from dataclasses import dataclass
 
-from components.engine.context import LONGEST_PAUSE
+from components.engine.context import MAX_PAUSE
 
 Key = tuple[str, str]
 """A deployment: its tool, and its id."""
 
-PLACES = 20
+SLOTS = 20
 """How many deployments are moved on at a time, those apart that take long."""
 
-SHARE = 2
+MAX_PER_TOOL = 2
 """How many of one tool are, those that take long among them."""
 
 FIRST_PAUSE_SECONDS = 1.0
-MAX_PAUSE_SECONDS = LONGEST_PAUSE.total_seconds()
+MAX_PAUSE_SECONDS = MAX_PAUSE.total_seconds()
 """How long a deployment is left alone: short after a change, longer each time without one."""
 
 WAITING_PAUSE_SECONDS = 2.0
@@ -47,62 +47,62 @@ def next_pause(schedule: Schedule, *, changed: bool, waiting: bool) -> float:
     return min(max(schedule.pause * 1.5, FIRST_PAUSE_SECONDS), longest)
 
 
-class Turns:
+class FairQueue:
     """The deployments that wait to be moved on, and those that are: each is one of them once."""
 
-    def __init__(self, places: int = PLACES, share: int = SHARE) -> None:
-        self._places = places
-        self._share = share
+    def __init__(self, slots: int = SLOTS, max_per_tool: int = MAX_PER_TOOL) -> None:
+        self._slots = slots
+        self._max_per_tool = max_per_tool
         self._waiting: dict[Key, float] = {}
-        self._lines: dict[str, deque[Key]] = {}
-        self._next: dict[str, None] = {}
+        self._queued: dict[str, deque[Key]] = {}
+        self._ready: dict[str, None] = {}
         """The tools of which one may be moved on, in the order of their turns."""
-        self._under_way: set[Key] = set()
+        self._running: set[Key] = set()
         self._of_tool: Counter[str] = Counter()
-        self._in_place: set[Key] = set()
+        self._in_slot: set[Key] = set()
 
-    def join(self, key: Key, due: float) -> None:
+    def add(self, key: Key, due: float) -> None:
         """Let one wait that is due since then, unless it does already or is being moved on."""
-        if key in self._waiting or key in self._under_way:
+        if key in self._waiting or key in self._running:
             return
         self._waiting[key] = due
-        self._lines.setdefault(key[0], deque()).append(key)
-        self._line_up(key[0])
+        self._queued.setdefault(key[0], deque()).append(key)
+        self._mark_ready(key[0])
 
     def take(self) -> Key | None:
         """Return whose turn it is, who is being moved on from now on; None where nobody may."""
-        if not self._next or len(self._in_place) >= self._places:
+        if not self._ready or len(self._in_slot) >= self._slots:
             return None
-        tool = next(iter(self._next))
-        del self._next[tool]
-        key = self._lines[tool].popleft()
-        if not self._lines[tool]:
-            del self._lines[tool]
+        tool = next(iter(self._ready))
+        del self._ready[tool]
+        key = self._queued[tool].popleft()
+        if not self._queued[tool]:
+            del self._queued[tool]
         del self._waiting[key]
-        self._under_way.add(key)
-        self._in_place.add(key)
+        self._running.add(key)
+        self._in_slot.add(key)
         self._of_tool[tool] += 1
-        self._line_up(tool)
+        self._mark_ready(tool)
         return key
 
-    def make_way(self, key: Key) -> None:
+    def free_slot(self, key: Key) -> None:
         """Give the place of one to others, while it is still being moved on."""
-        self._in_place.discard(key)
+        self._in_slot.discard(key)
 
-    def end(self, key: Key) -> None:
+    def done(self, key: Key) -> None:
         """Note that one that was taken is not being moved on any more."""
         tool = key[0]
-        self._under_way.remove(key)
-        self._in_place.discard(key)
+        self._running.remove(key)
+        self._in_slot.discard(key)
         self._of_tool[tool] -= 1
         if not self._of_tool[tool]:
             del self._of_tool[tool]
-        self._line_up(tool)
+        self._mark_ready(tool)
 
-    def longest_due(self) -> float | None:
+    def oldest_due(self) -> float | None:
         """Return since when the one is due that has waited longest; None where nobody waits."""
         return min(self._waiting.values(), default=None)
 
-    def _line_up(self, tool: str) -> None:
-        if tool in self._lines and self._of_tool[tool] < self._share:
-            self._next.setdefault(tool)
+    def _mark_ready(self, tool: str) -> None:
+        if tool in self._queued and self._of_tool[tool] < self._max_per_tool:
+            self._ready.setdefault(tool)
