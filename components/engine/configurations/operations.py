@@ -1,7 +1,7 @@
-"""What can be done with a tool's one configuration: get, set, delete, and look at earlier ones.
+"""Operations on a tool's configuration: get, set, delete, and list its history.
 
-Before one takes the place of another, that is copied to a document of its own, whose name follows
-from it; so whoever is broken off between the two, or does it twice, leaves nothing wrong.
+Before a configuration is replaced or deleted, it is archived in a document of its own. The name of
+that document is derived from the configuration, so an interrupted or repeated request does no harm.
 """
 
 import asyncio
@@ -42,25 +42,25 @@ from components.engine.queue.admission import cancel_waiting
 from components.engine.threads import run_in_thread
 
 ANY = "*"
-"""Stands for the tag of any configuration, as in HTTP."""
+"""Matches the ETag of any configuration, as in HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be stored for a write to be carried out.
+    """The precondition of a write, as in `If-Match` and `If-None-Match`.
 
-    `etags` are those of which one must be that of the stored configuration, or `ANY`; `absent` asks
-    that there be none. Without either, anything may be.
+    One of the `etags` must be that of the stored configuration, or `ANY`; `absent` requires that
+    there is none. Without either, the write is unconditional.
     """
 
     etags: frozenset[str] | None = None
     absent: bool = False
 
     def check(self, current: Configuration | None) -> None:
-        """Raise `ConfigurationChanged` where `current` is not what is asked for."""
+        """Raise `ConfigurationChanged` where `current` does not satisfy the condition."""
         etag = current.etag if current else None
-        wanted = self.etags is None or (etag is not None and bool(self.etags & {etag, ANY}))
-        if not wanted or (self.absent and current):
+        matches = self.etags is None or (etag is not None and bool(self.etags & {etag, ANY}))
+        if not matches or (self.absent and current):
             raise ConfigurationChanged(etag)
 
 
@@ -69,7 +69,7 @@ ALWAYS = Condition()
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry:
-    """A configuration that is kept, and whether it is the stored one."""
+    """A retained configuration, and whether it is the current one."""
 
     value: Any
     stored: datetime | None
@@ -79,7 +79,7 @@ class HistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A tool's configuration documents, the earlier ones newest first."""
+    """A tool's configuration documents; the archived ones are newest first."""
 
     current: Document | None
     earlier: tuple[Document, ...]
@@ -87,7 +87,7 @@ class _Stored:
 
 
 async def get_configuration(engine: Engine, tool: str) -> Configuration:
-    """Return a tool's configuration exactly as it was given. Raises `NoConfiguration`."""
+    """Return a tool's configuration exactly as the client sent it. Raises `NoConfiguration`."""
     try:
         return configuration_of(await engine.store.get(tool, CONFIGURATION, CONFIGURATION))
     except NotFound:
@@ -95,7 +95,7 @@ async def get_configuration(engine: Engine, tool: str) -> Configuration:
 
 
 async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[HistoryEntry, ...]]:
-    """Return the configurations of a tool that are kept, newest first; the stored one is first."""
+    """Return a tool's retained configurations: the current one, then the others, newest first."""
     return await run_in_thread(_history, await _read(engine, tool))
 
 
@@ -108,7 +108,7 @@ def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
         except Corrupt as error:
             warnings.append(str(error))
         else:
-            # What was copied and then not replaced is there twice.
+            # One that was archived but not replaced exists twice.
             earlier += [found] if found != current else []
     kept = [HistoryEntry(each.value, each.stored, each.etag, current=False) for each in earlier]
     if current:
@@ -119,9 +119,9 @@ def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
 async def set_configuration(
     engine: Engine, tool: str, value: Any, condition: Condition = ALWAYS
 ) -> Answer[Configuration]:
-    """Store a configuration in the place of the one before; return it, with what has no effect.
+    """Replace a tool's configuration; return it, with warnings about fields without effect.
 
-    To store what is stored already changes nothing. Raises `InvalidConfiguration`,
+    If it equals the stored one, nothing is written. Raises `InvalidConfiguration`,
     `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `TooManyConflicts` and what the store
     raises.
     """
@@ -131,7 +131,7 @@ async def set_configuration(
         current = configuration_of(stored.current) if stored.current else None
         new = Configuration(value, _later_than(current, await engine.store.now()))
         if current and current.etag == new.etag:
-            # Also where it was stored by this same request, whose answer was lost.
+            # This is also a repeated request whose first response was lost.
             return Answer(current, warnings)
         condition.check(current)
         try:
@@ -150,7 +150,7 @@ async def set_configuration(
 async def delete_configuration(
     engine: Engine, tool: str, condition: Condition = ALWAYS
 ) -> Answer[Configuration]:
-    """Remove a tool's configuration and return it. What waits to be deployed is cancelled.
+    """Delete a tool's configuration and return it; cancel the waiting deployments.
 
     Raises `NoConfiguration`, `ConfigurationChanged`, `TooManyConflicts` and what the store raises.
     """
@@ -176,7 +176,7 @@ async def delete_configuration(
 
 
 def _checked(value: Any) -> tuple[str, ...]:
-    """Return what has no effect. Raises `InvalidConfiguration`."""
+    """Return warnings about fields without effect. Raises `InvalidConfiguration`."""
     validate(value)
     return tuple(map(str, ineffective(value)))
 
@@ -218,16 +218,16 @@ async def _put(
 
 
 async def _archive(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
-    """Copy a configuration that is about to go as it is stored, unless that was done already."""
+    """Archive a configuration that is about to be replaced, exactly as stored, if not done yet."""
     name = history_name(current)
     with suppress(AlreadyExists):
         await engine.store.create(tool, HISTORY, name, read.data, DocumentState.SEALED)
 
 
 async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:
-    """Remove the oldest of the earlier configurations, of which `newer` came since these were read.
+    """Remove the oldest archived configurations; `newer` have been added since these were read.
 
-    Return warnings: what was stored stands whether or not old ones can go.
+    Return warnings: an error does not affect the new configuration.
     """
     excess = read.earlier[max(engine.configs_kept - newer, 0) :]
     outcomes = await asyncio.gather(
@@ -238,4 +238,4 @@ async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequen
     for failure in failures:
         if not isinstance(failure, StoreError):
             raise failure
-    return [f"an earlier configuration could not be removed: {each}" for each in failures]
+    return [f"pruning an earlier configuration failed: {each}" for each in failures]

@@ -1,8 +1,8 @@
-"""Bringing deployments up to date: once for all who ask at the same time, once a second at most.
+"""Refreshing deployments: one query for all concurrent callers, and at most one a second.
 
-The background loop and every GET go through here, so that they share one clock for each deployment.
-What is stored is read for each who asks. A look at the builder is joined by those to whom it can
-say nothing that is older than what is stored: so nobody is told less than anybody before.
+The background loop and every GET go through here, so that they share the queries of each
+deployment. Each caller reads the stored state itself. It joins a running query only if that began
+with the same state. So no caller gets an older state than an earlier caller did.
 """
 
 import asyncio
@@ -17,12 +17,12 @@ from components.engine.deployments.reconcile import reconcile
 from components.engine.errors import NoDeployment
 
 CACHE_SECONDS = 1.0
-"""For how long what was found out is what is answered, unless something else is stored."""
+"""How long a result is cached, unless the stored deployment changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """A look at the builder: what was stored when it began, and what comes of it."""
+    """A query of the builder: the ETag of the deployment when it began, and its task."""
 
     etag: str
     task: asyncio.Task[Answer[Deployment]]
@@ -36,10 +36,10 @@ class Refresher:
         self._queries: dict[tuple[str, str], _Query] = {}
 
     async def refresh(self, document: Document) -> Answer[Deployment]:
-        """Return the deployment in a document that was just read as it is now.
+        """Return the current state of the deployment in a document that was just read.
 
-        Within a second of the last look at the builder, that is what was found out then. Raises
-        `NoDeployment`, `Corrupt`, `TooManyConflicts` and what the store raises.
+        Within a second of the last query, this returns the cached result. Raises `NoDeployment`,
+        `Corrupt`, `TooManyConflicts` and what the store raises.
         """
         stored = deployment_of(self._engine, document)
         if stored.is_settled:
@@ -48,7 +48,7 @@ class Refresher:
         if not query.task.done():
             if query.etag != stored.etag:
                 return Answer(stored)
-            # Whoever asks may go; the others still want to know.
+            # A cancelled caller must not cancel the query of the others.
             return await asyncio.shield(query.task)
         answer = query.task.result()
         if answer.value.etag == stored.etag:
@@ -58,15 +58,15 @@ class Refresher:
         return Answer(deployment_of(self._engine, document))
 
     def invalidate(self, tool: str, deploy_id: str) -> None:
-        """Let the next to ask look anew: something was done to the deployment."""
+        """Drop the cached result: the deployment was changed."""
         self._queries.pop((tool, deploy_id), None)
 
     async def close(self, seconds: float = 0) -> None:
-        """Let what is under way end by itself for some seconds; then break it off."""
-        under_way = [query.task for query in self._queries.values() if not query.task.done()]
-        if under_way and seconds > 0:
-            await asyncio.wait(under_way, timeout=seconds)
-        # Those among them that were begun meanwhile.
+        """Wait some seconds for running queries to end; then cancel the rest."""
+        running = [query.task for query in self._queries.values() if not query.task.done()]
+        if running and seconds > 0:
+            await asyncio.wait(running, timeout=seconds)
+        # Including those that began meanwhile.
         tasks = [query.task for query in self._queries.values()]
         self._queries.clear()
         for task in tasks:
@@ -81,7 +81,7 @@ class Refresher:
         return query
 
     def _cache(self, key: tuple[str, str], query: _Query) -> None:
-        """Keep what was found out for a while; what failed is tried anew by the next to ask."""
+        """Cache a result for a while; after a failure, the next caller queries again."""
         if query.task.cancelled() or query.task.exception():
             self._discard(key, query)
         else:

@@ -1,8 +1,8 @@
-"""Whose turn it is: tools take turns, and nobody's trouble holds the others up.
+"""Fair scheduling of reconciliations: tools take turns, and a slow tool does not delay others.
 
-So many are moved on at a time, and of one tool only a share of them. Whoever waits for somebody
-else costs nothing, so a move that takes long gives its place to others; of its tool no more are
-moved on for that.
+The number of concurrent reconciliations is limited, in total and per tool. A slow reconciliation
+mostly waits for I/O, so it frees its slot for other tools. It still counts for the limit of its own
+tool.
 """
 
 from collections import Counter, deque
@@ -14,24 +14,24 @@ Key = tuple[str, str]
 """A deployment: its tool, and its id."""
 
 SLOTS = 20
-"""How many deployments are moved on at a time, those apart that take long."""
+"""How many deployments are reconciled at a time, not counting slow ones."""
 
 MAX_PER_TOOL = 2
-"""How many of one tool are, those that take long among them."""
+"""How many of them may belong to one tool, counting slow ones."""
 
 FIRST_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = MAX_PAUSE.total_seconds()
-"""How long a deployment is left alone: short after a change, longer each time without one."""
+"""The pause between reconciliations: short after a change, longer each time without one."""
 
 WAITING_PAUSE_SECONDS = 2.0
-"""The longest for one that waits for its turn, which another instance may have made room for."""
+"""The longest pause of a waiting deployment: another instance may end those ahead of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When a deployment is due next, by the loop's clock, and how long it was left alone.
+    """When a deployment is due next, by the event loop's clock, and its last pause.
 
-    `cancelled` is whether somebody had cancelled it by then.
+    `cancelled` is whether its cancellation was known at its last reconciliation.
     """
 
     due: float
@@ -40,7 +40,7 @@ class Schedule:
 
 
 def next_pause(schedule: Schedule, *, changed: bool, waiting: bool) -> float:
-    """Return for how long one is left alone that was just moved on."""
+    """Return the pause of a deployment that was just reconciled."""
     if changed:
         return FIRST_PAUSE_SECONDS
     longest = WAITING_PAUSE_SECONDS if waiting else MAX_PAUSE_SECONDS
@@ -48,7 +48,7 @@ def next_pause(schedule: Schedule, *, changed: bool, waiting: bool) -> float:
 
 
 class FairQueue:
-    """The deployments that wait to be moved on, and those that are: each is one of them once."""
+    """The deployments that are waiting or being reconciled; each is here at most once."""
 
     def __init__(self, slots: int = SLOTS, max_per_tool: int = MAX_PER_TOOL) -> None:
         self._slots = slots
@@ -56,13 +56,13 @@ class FairQueue:
         self._waiting: dict[Key, float] = {}
         self._queued: dict[str, deque[Key]] = {}
         self._ready: dict[str, None] = {}
-        """The tools of which one may be moved on, in the order of their turns."""
+        """The tools with a deployment that may be taken, in the order of their turns."""
         self._running: set[Key] = set()
         self._of_tool: Counter[str] = Counter()
         self._in_slot: set[Key] = set()
 
     def add(self, key: Key, due: float) -> None:
-        """Let one wait that is due since then, unless it does already or is being moved on."""
+        """Add a deployment that has been due since `due`, unless it is waiting or running."""
         if key in self._waiting or key in self._running:
             return
         self._waiting[key] = due
@@ -70,7 +70,7 @@ class FairQueue:
         self._mark_ready(key[0])
 
     def take(self) -> Key | None:
-        """Return whose turn it is, who is being moved on from now on; None where nobody may."""
+        """Take the next deployment, which is then running; None without one or a free slot."""
         if not self._ready or len(self._in_slot) >= self._slots:
             return None
         tool = next(iter(self._ready))
@@ -86,11 +86,11 @@ class FairQueue:
         return key
 
     def free_slot(self, key: Key) -> None:
-        """Give the place of one to others, while it is still being moved on."""
+        """Free the slot of a deployment that is still running."""
         self._in_slot.discard(key)
 
     def done(self, key: Key) -> None:
-        """Note that one that was taken is not being moved on any more."""
+        """Mark a running deployment as done."""
         tool = key[0]
         self._running.remove(key)
         self._in_slot.discard(key)
@@ -100,7 +100,7 @@ class FairQueue:
         self._mark_ready(tool)
 
     def oldest_due(self) -> float | None:
-        """Return since when the one is due that has waited longest; None where nobody waits."""
+        """Return the due time of the longest waiting deployment; None where none waits."""
         return min(self._waiting.values(), default=None)
 
     def _mark_ready(self, tool: str) -> None:

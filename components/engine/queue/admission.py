@@ -66,13 +66,13 @@ async def cancel(engine: Engine, document: Document, reason: str) -> Deployment:
 
 
 async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
-    """End what waits in a tool's queue, since the configuration was deleted; return warnings."""
+    """Cancel a tool's waiting deployments after its configuration was deleted; return warnings."""
     try:
         found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
-                with suppress(NotFound):  # it is gone, and the others are not
+                with suppress(NotFound):  # it was removed; continue with the others
                     await cancel(engine, document, CONFIGURATION_DELETED)
     except (StoreError, TooManyConflicts, MadeByNewer) as error:
-        return (f"what waits to be deployed could not be cancelled: {error}",)
+        return (f"cancelling the waiting deployments failed: {error}",)
     return ()
