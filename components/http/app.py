@@ -101,7 +101,7 @@ def create_app(
             engine = app[ENGINE] = _engine(
                 settings, used_store, used_builder, used_runner, used_members
             )
-            stack.push_async_callback(engine.work.close)
+            stack.push_async_callback(engine.tasks.close)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)
             health = app[HEALTH] = HealthCheck(engine)

@@ -18,13 +18,13 @@ STILL_SECONDS = 60.0
 
 REASONS = (
     "superseded by ",
-    "pushed out by ",
+    "pruned in favour of ",
     "the configuration was deleted",
-    "the same request has made ",
+    "the same request created ",
 )
 """Why a deployment is cancelled that nobody has cancelled."""
 
-TWICE = "the same request has made "
+TWICE = "the same request created "
 LOST = "the builds service no longer knows this build"
 TOO_LONG = "the build took longer than "
 TOO_LATE = "the deployment took longer than "
@@ -92,7 +92,7 @@ def _of_record(name: str, record: Record, builds: dict[str, dict[str, Any]]) -> 
         there = builds.get(build["build-id"], {})
         outcome, of = there.get("status", ""), there.get("of")
         ref = record.data["config"]["components"][component]["build"]["ref"]
-        # One that was lost is built anew from the commit that it was built from.
+        # A build that was lost is built again from the same commit.
         own = {f"{record.tool}/{component}@{each}" for each in (ref, commit_of(ref))}
         if build["build-id"] and of not in own:
             yield f"{where} has a build of {of}"

@@ -87,7 +87,7 @@ async def test_a_tool_without_a_namespace_is_reported(
     client = await aiohttp_client(app, headers={HEADER: "CN=nobody,O=toolforge"})
     path = "/api/v1/tool/nobody/config"
     (error,) = await errors_of(await client.get(path), 404)
-    assert "no configuration, or there is no such tool" in error
+    assert "no configuration, or does not exist" in error
     (error,) = await errors_of(await client.post(path, json=configuration()), 404)
     assert error == "there is no tool 'nobody' here"
 

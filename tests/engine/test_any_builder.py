@@ -62,7 +62,7 @@ class Deployments(RuleBasedStateMachine):
     async def leaving_no_task(self, work: Coroutine[Any, Any, T]) -> T:
         """Run, and see that nothing runs on afterwards."""
         result = await work
-        await self.engine.work.close(60)
+        await self.engine.tasks.close(60)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return result
 

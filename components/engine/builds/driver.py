@@ -64,7 +64,7 @@ class BuildDriver(Driver[Build]):
 
     def lost(self, step: Build) -> Build:
         """See `Driver.lost`."""
-        # It may have run or ended well since it was last seen: only a new build tells.
+        # Its outcome is unknown, so it is built again.
         again = step.started_again("the builder has lost this build: it is built again")
         return replace(again, image=None, digest=None)
 
@@ -102,7 +102,7 @@ def request_for(
     since = build.claim.at if build.claim else deployment.created
     source = deployment.sources[component]
     if build.commit:
-        # The commit that was resolved before is built, whatever the ref means by now.
+        # The resolved commit is built, even if the ref has moved.
         source = replace(source, ref=build.commit)
     return BuildRequest(
         tool=deployment.tool,
@@ -121,13 +121,13 @@ async def cancel_builds(engine: Engine, tool: str, ids: Iterable[str]) -> None:
     named = tuple(ids)
 
     async def cancel(build_id: str) -> None:
-        async with engine.breaker.asking(tool, engine.builder_timeout / 2):
+        async with engine.breaker.guard(tool, engine.builder_timeout / 2):
             await engine.builder.cancel(tool, build_id)
 
     outcomes = await asyncio.gather(*map(cancel, named), return_exceptions=True)
     for build_id, failure in zip(named, outcomes, strict=True):
         if isinstance(failure, BackendError | TimeoutError):
-            why = str(failure) or "no answer in time"
+            why = str(failure) or "no response in time"
             logger.warning("cancelling build %s of %s failed: %s", build_id, tool, why)
         elif failure is not None:
             logger.error("cancelling build %s of %s failed", build_id, tool, exc_info=failure)

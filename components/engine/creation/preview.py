@@ -1,4 +1,4 @@
-"""What a deployment would do now: nothing is stored or started."""
+"""A dry run of a deployment: nothing is stored or started."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from components.engine.runs.wanted import pinned, specs
 
 @dataclass(frozen=True, slots=True)
 class PlannedBuild:
-    """What a deployment would do for one component, of which source, and why."""
+    """What a deployment would do for one component, with which source, and why."""
 
     action: str
     repository: str
@@ -54,12 +54,12 @@ async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) 
     """
     snapshot = await read_snapshot(engine, tool)
     draft = await draft_of_configuration(engine, snapshot, options)
-    info = ["nothing was stored: this is what a deployment would do"]
+    info = ["dry run, nothing was stored: this is what a deployment would do"]
     warnings = [*engine.notices, *draft.warnings]
     try:
         ahead = find_ahead(engine, snapshot.queue_state, options.when_busy)
     except (Busy, QueueFull, TooManyUnfinished) as error:
-        warnings.append(f"it would be refused now: {error}")
+        warnings.append(f"it would be rejected now: {error}")
     else:
         if ahead and options.when_busy is WhenBusy.SUPERSEDE:
             info.append(f"it supersedes {listed([repr(each) for each in ahead])}")
@@ -71,8 +71,8 @@ async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) 
         for name in draft.configuration["components"]
     }
     for name, other in reused.items():
-        because = f"it reuses the build of {other!r}"
-        planned[name] = replace(planned[name], action="reuse", reason=because)
+        reason = f"it reuses the build of {other!r}"
+        planned[name] = replace(planned[name], action="reuse", reason=reason)
     runs, unknown = await _planned_runs(engine, tool, draft, options)
     return Answer(Preview(planned, runs), (*warnings, *unknown), info=tuple(info))
 
@@ -84,10 +84,10 @@ async def _planned_runs(
     if not engine.runner.runs:
         return {}, ()
     try:
-        async with engine.runner_breaker.asking(tool, engine.builder_timeout / 2):
+        async with engine.runner_breaker.guard(tool, engine.builder_timeout / 2):
             running = await engine.runner.list(tool)
     except (BackendError, TimeoutError) as error:
-        why = str(error) or "no answer in time"
+        why = str(error) or "no response in time"
         return {}, (f"the runner does not answer, so what would run is not known: {why}",)
     reused = reuses(draft.configuration)
     runs = {}

@@ -130,7 +130,7 @@ def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
 def _step_as_known(step: JsonObject) -> JsonObject:
     status, stop = step.get("status"), step.get("stop")
     if isinstance(status, str) and status not in set(Status):
-        message = f"a newer version of the service says {status}"
+        message = f"a newer version of the service reports {status}"
         step = {**step, "status": Status.RUNNING.value, "message": message}
     if isinstance(stop, dict) and stop.get("reason") not in set(StopReason):
         step = {**step, "stop": {**stop, "reason": StopReason.CANCELLED.value}}

@@ -17,7 +17,7 @@ from components.engine.steps.model import Step
 
 
 class DeploymentStatus(StrEnum):
-    """How a deployment goes. The last three are final."""
+    """The status of a deployment. The last three are final."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -54,7 +54,7 @@ class Stage(StrEnum):
     RUNS = "runs"
 
 
-@dataclass(frozen=True)  # without slots, where what is found out once would find no place
+@dataclass(frozen=True)  # no slots: they exclude `cached_property`
 class Deployment:
     """One deployment of a tool. `builds` holds the components that have a source of their own.
 
@@ -65,9 +65,9 @@ class Deployment:
     While it is `queued` it starts nothing; `admitted` is when it no longer was, by the store's
     clock, and None where it never had to wait. One that `supersedes` ends those that it waits for.
     `reason` says why it was cancelled. `configured` is whether the tool had a configuration when it
-    was accepted. `ended` is when its status became final. What is `newer` was written by a later
-    version of the service, which knows more of it than is here; `held_open` says that its document
-    is open, so that it is under way whatever it looks like.
+    was accepted. `ended` is when its status became final. `newer` is whether a later version of the
+    service wrote it, which may know more about it. `held_open` is whether the document of such a
+    deployment is open; it then counts as running.
     """
 
     tool: str
@@ -128,7 +128,7 @@ class Deployment:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is final, and nothing of it can still be running: it never changes again."""
+        """Whether its status is final and all its steps are settled: it never changes again."""
         return self.status.is_final and all(each.is_settled for each in self.steps)
 
     @property
@@ -149,7 +149,7 @@ class Deployment:
 
     @property
     def message(self) -> str:
-        """What it waits for, or why it was cancelled where nobody asked for that; for people."""
+        """What it waits for, or why the service cancelled it; for users."""
         if self.queued and not self.cancel_requested:
             return "waits for its turn"
         parts = [self.reason] if self.cancel_requested and self.reason else []
@@ -158,16 +158,16 @@ class Deployment:
         elif self.kind is Kind.RUN and any(run.stop and run.id for run in self.runs.values()):
             parts.append("what ran before is being put back")
         elif self.status.is_final and not self.is_settled:
-            parts.append("builds may still run, until the builder confirms that they have ended")
+            parts.append("builds may still run until the builder confirms that they have ended")
         return "; ".join(parts)
 
     @cached_property
     def etag(self) -> str:
-        """A short name of what people see of it: that is other where this is."""
+        """A hash of what users see of it; it differs where that differs."""
         builds = tuple(
             (
                 *(name, b.status, b.message, b.id, b.image, b.digest, b.commit, b.reused),
-                # By what time it is: how a time zone is called depends on who has read it.
+                # As a timestamp: the name of a time zone depends on the store.
                 *(each and each.timestamp() for each in (b.started, b.ended)),
             )
             for name, b in self.builds.items()
@@ -179,7 +179,7 @@ class Deployment:
             )
             for name, r in self.runs.items()
         )
-        shown = (
+        visible = (
             self.id,
             self.created.timestamp(),
             self.description,
@@ -189,7 +189,7 @@ class Deployment:
             # Without runs, the etag is what it was before there were any.
             *((runs,) if runs else ()),
         )
-        return hashlib.sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        return hashlib.sha256(repr(visible).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:

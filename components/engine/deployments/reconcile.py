@@ -40,8 +40,8 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-CONTINUES = "{} has not answered in time: what was asked of it continues"
-LEFT_ALONE = "a newer version of the service looks after this deployment: not all of it is shown"
+TIMED_OUT = "{} did not respond in time: its calls continue in the background"
+MANAGED_BY_NEWER = "a newer version of the service manages this deployment: not all of it is shown"
 
 EXIT_SECONDS = 2.0
 """How long an interrupted step may take to store what is known of it."""
@@ -64,7 +64,7 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         if deployment.is_settled:
             return Answer(deployment)
         if deployment.newer:
-            return Answer(deployment, (LEFT_ALONE,))
+            return Answer(deployment, (MANAGED_BY_NEWER,))
         if deployment.stage is Stage.QUEUED:
             return await admit(engine, document, deployment)
         if deployment.stage is Stage.BEFORE_RUNS:
@@ -73,11 +73,11 @@ async def reconcile(engine: Engine, document: Document) -> Answer[Deployment]:
         if answers is None:
             seconds = engine.builder_timeout / 2
             answers = await ask(engine, driver, deployment, to_ask(deployment), seconds)
-            await asyncio.sleep(0)  # to read and to judge 200 builds takes long: others are served
+            await asyncio.sleep(0)  # planning 200 builds takes long: yield to other requests
         known = merged(deployment, change_of(deployment.kind, answers.updates))
         at = await Instant.of(engine.store)
-        # What would not be asked of the backend anyway is not claimed.
-        may_start = answers.complete and driver.breaker.lets(deployment.tool)
+        # No step is claimed that the breaker would not let start.
+        may_start = answers.complete and driver.breaker.allows(deployment.tool)
         step = plan(known, at, engine.instance, engine.limits, start=may_start)
         if not is_worth_writing(deployment, step.deployment, engine.limits.heartbeat):
             return await execute(engine, document, step, answers.warnings)
@@ -115,10 +115,10 @@ async def execute(
     if not step.acts:
         return Answer(step.deployment, warnings)
     builder_timeout = engine.builder_timeout if seconds is None else seconds
-    answer = await engine.work.result(_executed(engine, document, step), builder_timeout)
+    answer = await engine.tasks.run(_executed(engine, document, step), builder_timeout)
     if answer is None:
-        continues = CONTINUES.format(driver_of(engine, step.deployment).backend)
-        return Answer(step.deployment, (*warnings, continues))
+        timed_out = TIMED_OUT.format(driver_of(engine, step.deployment).backend)
+        return Answer(step.deployment, (*warnings, timed_out))
     return Answer(answer.value, (*warnings, *answer.warnings), answer.errors)
 
 
@@ -168,7 +168,7 @@ async def _unless_the_store_fails(work: Awaitable[T], nothing: T) -> T:
     try:
         return await work
     except StoreError as error:
-        logger.warning("looking for steps, or ending them, failed: %s", error)
+        logger.warning("finding or ending steps failed: %s", error)
         return nothing
 
 
@@ -178,4 +178,6 @@ async def _store_before_exit(engine: Engine, document: Document, change: Change)
         async with asyncio.timeout(EXIT_SECONDS):
             await store_change(engine, document, partial(merged, change=change))
     except (StoreError, EngineError, TimeoutError) as error:
-        logger.warning("the outcome for %s could not be stored: %s", document.name, error)
+        logger.warning(
+            "the outcome of a cancelled step of %s could not be stored: %s", document.name, error
+        )

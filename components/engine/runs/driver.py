@@ -96,10 +96,10 @@ class RunDriver(Driver[Run]):
         """See `Driver.end`: put back what ran before."""
         tool = deployment.tool
         try:
-            async with self.breaker.asking(tool, self.engine.builder_timeout / 2):
+            async with self.breaker.guard(tool, self.engine.builder_timeout / 2):
                 listing = await self.engine.runner.list(tool)
         except (BackendError, TimeoutError) as error:
-            why = str(error) or "no answer in time"
+            why = str(error) or "no response in time"
             logger.warning("putting back what ran before %s failed: %s", deployment.id, why)
             return {}
         outcomes = await asyncio.gather(
@@ -113,7 +113,7 @@ class RunDriver(Driver[Run]):
             elif isinstance(failure, Superseded):
                 continue  # the next question finds what runs instead
             elif isinstance(failure, BackendError | TimeoutError):
-                why = str(failure) or "no answer in time"
+                why = str(failure) or "no response in time"
                 logger.warning("putting %s of %s back failed: %s", name, deployment.id, why)
             elif failure is not None:
                 logger.error("putting %s of %s back failed", name, deployment.id, exc_info=failure)
@@ -125,7 +125,7 @@ class RunDriver(Driver[Run]):
         run, fence = deployment.runs[component], _fence(deployment, step=1)
         if (there and there.fence and there.fence >= fence) or _is_unknown(run):
             return
-        async with self.breaker.asking(deployment.tool, self.engine.builder_timeout / 2):
+        async with self.breaker.guard(deployment.tool, self.engine.builder_timeout / 2):
             if run.before:
                 request = RunRequest(
                     deployment.tool, component, run.before.wanted, run.before.origin, fence

@@ -91,7 +91,7 @@ async def running_log(
 async def _list(engine: Engine, tool: str) -> Mapping[str, Running]:
     """Return what runs, by name in alphabetical order."""
     try:
-        async with engine.runner_breaker.asking(tool, engine.builder_timeout):
+        async with engine.runner_breaker.guard(tool, engine.builder_timeout):
             return dict(sorted((await engine.runner.list(tool)).items()))
     except TimeoutError:
         raise RunnerUnavailable("the runner has not answered in time") from None

@@ -1,4 +1,4 @@
-"""Asking a backend how steps do, in one question for all of a deployment; and ending them."""
+"""Querying a backend for the status of steps, in one call for all of a deployment; ending them."""
 
 import logging
 from collections.abc import Collection, Mapping
@@ -35,22 +35,22 @@ async def ask(
     components: Collection[str],
     seconds: float,
 ) -> Answers:
-    """Ask once for steps that the backend has, and wait at most `seconds`.
+    """Query the backend once for steps that it has accepted, for at most `seconds`.
 
     Raises `Unavailable` where the store does not tell the time.
     """
     if not components:
         return Answers()
     try:
-        async with driver.breaker.asking(deployment.tool, seconds):
+        async with driver.breaker.guard(deployment.tool, seconds):
             states = await driver.get(deployment, components)
     except (BackendError, TimeoutError) as error:
-        words = str(error) or "no answer in time"
-        return _unanswered(driver, f"does not answer, so this is what was last known: {words}")
+        words = str(error) or "no response in time"
+        return _no_answer(driver, f"does not respond, so this is the last known state: {words}")
     except Exception:
-        # A defect of the backend must not keep everything else from being done and stored.
-        logger.exception("asking for the %ss of %s failed", driver.noun, deployment.id)
-        return _unanswered(driver, "failed to answer, so this is what was last known")
+        # A bug in the backend must not prevent the rest of the step.
+        logger.exception("querying the %ss of %s failed", driver.noun, deployment.id)
+        return _no_answer(driver, "failed to respond, so this is the last known state")
     now = await engine.store.now()
     steps = driver.steps(deployment)
     return Answers(
@@ -74,7 +74,7 @@ async def end_and_ask(
     return replace(answers, updates={**answers.updates, **ended})
 
 
-def _unanswered(driver: Driver[S], what: str) -> Answers:
+def _no_answer(driver: Driver[S], what: str) -> Answers:
     return Answers(complete=False, warnings=(f"{driver.backend} {what}",))
 
 

@@ -38,10 +38,10 @@ async def start(
         return {}
     seconds = engine.limits.start.total_seconds()
     try:
-        async with driver.breaker.asking(deployment.tool, seconds):
+        async with driver.breaker.guard(deployment.tool, seconds):
             prepared = await driver.prepare(deployment)
     except (BackendError, TimeoutError) as error:
-        message = f"waits for {driver.backend}: {str(error) or 'it did not answer in time'}"
+        message = f"waits for {driver.backend}: {str(error) or 'it did not respond in time'}"
         steps = driver.steps(deployment)
         return {name: _waiting(steps[name], message) for name in components}
     outcomes = await asyncio.gather(
@@ -75,7 +75,7 @@ async def _start(
     # The store's clock goes on while this machine is suspended, and costs nothing to look at.
     if claim is None or now is None or now >= claim.until - engine.limits.start:
         raise _TooLate
-    async with driver.breaker.asking(deployment.tool, engine.limits.start.total_seconds()):
+    async with driver.breaker.guard(deployment.tool, engine.limits.start.total_seconds()):
         return await driver.start(deployment, component, prepared)
 
 
@@ -117,7 +117,7 @@ def _outcome(
 
 def _reason(driver: Driver[S], where: str, failure: BaseException) -> str:
     if isinstance(failure, TimeoutError):
-        return "it did not answer in time"
+        return "it did not respond in time"
     # A defect of the backend does not end the deployment, and must not be lost either.
     logger.error("starting %s failed", where, exc_info=failure)
     return f"it failed to start this {driver.noun}"

@@ -48,7 +48,7 @@ _PREVIEW = {
             "ref": "main",
             "commit": "2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69",
             "reused-from": None,
-            "reason": "no build of this commit is kept",
+            "reason": "no stored deployment has a build of this commit",
         }
     },
     "runs": {},

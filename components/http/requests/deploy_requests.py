@@ -19,11 +19,11 @@ from components.configuration.problems import (
 )
 from components.configuration.reading import Format, read
 from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
-from components.engine.aside import aside
 from components.engine.context import Answer
 from components.engine.creation.drafts import DEFAULTS, DeployRequest
 from components.engine.deployments.model import OnFailure
 from components.engine.queue.state import WhenBusy
+from components.engine.threads import run_in_thread
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
 from components.http.requests.bodies import media_type
 
@@ -173,7 +173,7 @@ async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Ask
     if media_type(request) != "application/json":
         sent = named(request.headers.get("Content-Type", "nothing in particular"))
         raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
-    return await aside(_asked, body, schema)
+    return await run_in_thread(_asked, body, schema)
 
 
 def _asked(body: bytes, schema: type[Schema]) -> Asked:

@@ -182,7 +182,7 @@ async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
     # Its start has been carried out, and is not stored yet.
     found = await shown(engine, first)
     assert found.id is None
-    await engine.work.close(1)
+    await engine.tasks.close(1)
 
 
 async def test_a_search_that_fails_loses_nothing_of_what_is_started_beside_it(

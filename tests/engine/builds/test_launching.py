@@ -22,7 +22,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import list_deployments
-from components.engine.deployments.reconcile import CONTINUES
+from components.engine.deployments.reconcile import TIMED_OUT
 from components.engine.errors import NoConfiguration, NoDeployment, NoSuchTool
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON
@@ -195,10 +195,10 @@ async def test_a_builder_that_never_answers_is_waited_for_no_longer_than_patienc
     answer = await deployed(engine, "a", "b")
     assert asyncio.get_running_loop().time() == engine.builder_timeout
     assert answer.value.status is DeploymentStatus.PENDING
-    assert answer.warnings == (CONTINUES.format("the builder"),)
-    await engine.work.close(engine.limits.start.total_seconds())
+    assert answer.warnings == (TIMED_OUT.format("the builder"),)
+    await engine.tasks.close(engine.limits.start.total_seconds())
     stored = (await list_deployments(engine, TOOL)).value[0]
-    assert stored.builds["a"].message == "waits for the builder: it did not answer in time"
+    assert stored.builds["a"].message == "waits for the builder: it did not respond in time"
 
 
 async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
@@ -210,7 +210,7 @@ async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
     asking.cancel()
     await asyncio.wait((asking,))
     builder.gate.set()
-    await engine.work.close(1)
+    await engine.tasks.close(1)
     stored = (await list_deployments(engine, TOOL)).value[0]
     assert stored.builds["a"].id == "build-1"
 
@@ -221,8 +221,8 @@ async def test_a_launch_that_is_broken_off_gives_its_claims_back(
     builder.gate.clear()
     asking = asyncio.create_task(deployed(engine, "a"))
     await builder.until_waiting(1)
-    await engine.work.close()
-    assert (await asking).warnings == (CONTINUES.format("the builder"),)
+    await engine.tasks.close()
+    assert (await asking).warnings == (TIMED_OUT.format("the builder"),)
     stored = (await list_deployments(engine, TOOL)).value[0]
     assert stored.builds["a"].claim is None
     assert stored.builds["a"].doubt is not None
@@ -293,7 +293,7 @@ async def test_it_stands_even_if_older_ones_cannot_be_looked_for(
     store.before["create"] = fail_at_the_next
     answer = await create_deployment(engine, TOOL)
     assert answer.warnings == (
-        "older deployments could not be removed, the next deployment tries again: connection reset",
+        "pruning older deployments failed, the next deployment tries again: connection reset",
     )
 
 
@@ -305,7 +305,9 @@ async def test_what_was_stored_is_answered_though_the_outcome_of_its_launch_is_n
 
     store.before["replace"] = fail
     answer = await deployed(engine)
-    assert "how its builds have begun is not known yet: connection reset" in answer.warnings
+    assert (
+        "the outcome of starting its builds is not known yet: connection reset" in answer.warnings
+    )
     assert [each.id for each in (await list_deployments(engine, TOOL)).value] == [answer.value.id]
 
 

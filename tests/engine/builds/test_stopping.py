@@ -14,8 +14,8 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import cancel_deployment, delete_deployment
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
-from components.engine.loop.pacing import MAX_PAUSE_SECONDS
 from components.engine.loop.refreshing import Refresher
+from components.engine.loop.scheduling import MAX_PAUSE_SECONDS
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -70,7 +70,7 @@ async def test_what_has_ended_cannot_be_cancelled(
     deployment = (await deployed(engine, "a")).value
     builder.becomes(BuildStatus.FINISHED)
     await show_deployment(engine, TOOL, deployment.id)
-    with pytest.raises(AlreadyFinal, match="it is FINISHED and stays so"):
+    with pytest.raises(AlreadyFinal, match="its status is FINISHED"):
         await cancel_deployment(engine, refresher, TOOL, deployment.id)
 
 
@@ -193,7 +193,7 @@ async def test_only_what_has_ended_can_be_deleted(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
-    with pytest.raises(NotFinal, match="it is RUNNING"):
+    with pytest.raises(NotFinal, match="its status is RUNNING"):
         await delete_deployment(engine, refresher, TOOL, deployment.id)
     builder.becomes(BuildStatus.FINISHED)
     await show_deployment(engine, TOOL, deployment.id)

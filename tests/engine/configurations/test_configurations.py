@@ -9,7 +9,7 @@ import pytest
 
 from backends.stores.base import Corrupt, DocumentState
 from components.configuration.problems import InvalidConfiguration
-from components.engine.configurations.documents import CONFIGURATION, EARLIER
+from components.engine.configurations.documents import CONFIGURATION, HISTORY
 from components.engine.configurations.operations import (
     ANY,
     Condition,
@@ -208,7 +208,7 @@ async def test_an_earlier_one_that_somebody_has_broken_is_told_and_hides_no_othe
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
-    await store.create(TOOL, EARLIER, "broken", {"other": 1})
+    await store.create(TOOL, HISTORY, "broken", {"other": 1})
     answer = await list_configurations(engine, TOOL)
     assert len(answer.value) == 1
     assert "'broken'" in answer.warnings[0]

@@ -95,7 +95,7 @@ async def test_only_what_has_finished_can_be_rolled_back_to(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.ERROR)
-    with pytest.raises(NotDeployable, match="is ERROR: only to one that is FINISHED"):
+    with pytest.raises(NotDeployable, match="is ERROR: you can roll back only to a FINISHED one"):
         await roll_back(engine, TOOL, earlier.id)
 
 
@@ -104,7 +104,7 @@ async def test_a_rollback_to_an_image_that_is_known_to_be_gone_is_refused(
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED)
     builder.images = set()
-    with pytest.raises(ImagesGone, match="are gone: web"):
+    with pytest.raises(ImagesGone, match="no longer exist: web"):
         await roll_back(engine, TOOL, earlier.id)
 
 
@@ -123,7 +123,7 @@ async def test_a_repeated_request_is_answered_the_deployment_of_the_first(
     other = replace(engine, instance="other")
     again = await create_deployment(other, TOOL, key="one")
     assert again.value == first.value
-    assert again.info == ("this request was made before: this is the deployment that it made then",)
+    assert again.info == ("this request was made before: this is the deployment that it created",)
     assert len(builder.requests) == 1
 
 
@@ -192,7 +192,7 @@ async def test_an_image_without_a_digest_that_a_later_build_may_have_taken_is_no
     builder.unique_images = False
     builder.requests.clear()
     if again is roll_back:
-        with pytest.raises(NoDigest, match="no digest of the images of web, api"):
+        with pytest.raises(NoDigest, match="no digest for the images of web, api"):
             await roll_back(engine, TOOL, earlier.id)
     else:
         await retry_deployment(engine, TOOL, earlier.id)
@@ -245,4 +245,4 @@ async def test_a_maker_that_stalls_while_it_stores_its_deployment_makes_no_secon
     assert answer.value.id == made[0].id
     (late,) = [e for e in (await list_deployments(engine, TOOL)).value if e.id != made[0].id]
     assert late.cancel_requested
-    assert late.message == f"the same request has made {made[0].id!r}"
+    assert late.message == f"the same request created {made[0].id!r}"

@@ -135,8 +135,8 @@ async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
         for name, each in answer.value.builds.items()
     }
     assert planned == {
-        "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} has built this commit"),
-        "api": ("build", OTHER, None, "no build of this commit is kept"),
+        "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} built this commit"),
+        "api": ("build", OTHER, None, "no stored deployment has a build of this commit"),
         "nightly": ("reuse", ONE, finished.id, "it reuses the build of 'web'"),
     }
     assert store.calls == {"list": 1}

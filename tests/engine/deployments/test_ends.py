@@ -9,7 +9,7 @@ from backends.builders.base import BuildRejected, BuildState, BuildStatus
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.ends import NAMED, REASON_LENGTH
+from components.engine.deployments.ends import MAX_NAMED, MAX_REASON_LENGTH
 from components.engine.deployments.operations import cancel_deployment
 from components.engine.deployments.reconcile import reconcile
 from components.engine.loop.refreshing import Refresher
@@ -118,4 +118,4 @@ async def test_however_many_fail_the_line_has_a_bound(
     await deployed(engine, *names)
     ((_, line),) = ends(caplog)
     assert line.endswith("; and 190 more")
-    assert len(line) < NAMED * (REASON_LENGTH + 100)
+    assert len(line) < MAX_NAMED * (MAX_REASON_LENGTH + 100)

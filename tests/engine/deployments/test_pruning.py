@@ -17,7 +17,7 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import list_deployments
 from components.engine.deployments.pruning import Pruning, pruning
-from components.engine.deployments.reconcile import CONTINUES
+from components.engine.deployments.reconcile import TIMED_OUT
 from components.engine.errors import TooManyUnfinished
 from components.engine.steps.model import Stop, StopReason
 from tests.builders.scripted import ScriptedBuilder
@@ -46,45 +46,45 @@ some = st.integers(1, 5)
 
 @given(deployments, some, st.booleans())
 def test_only_what_is_settled_is_removed(all_: list[Deployment], kept: int, ends: bool) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=ends)
-    assert all(each.is_settled for each in what.remove)
-    assert not any(each.status.is_final for each in what.end)
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
+    assert all(each.is_settled for each in outcome.remove)
+    assert not any(each.status.is_final for each in outcome.cancel)
 
 
 @given(deployments, some, st.booleans())
 def test_the_newest_that_finished_and_the_new_one_stay(
     all_: list[Deployment], kept: int, ends: bool
 ) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=ends)
-    gone = {each.id for each in (*what.remove, *what.end)}
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
+    gone = {each.id for each in (*outcome.remove, *outcome.cancel)}
     finished = [each.id for each in all_ if each.status is DeploymentStatus.FINISHED]
     assert not gone & {all_[-1].id, *finished[-1:]}
 
 
 @given(deployments, some)
 def test_what_runs_is_never_ended_where_there_is_a_limit(all_: list[Deployment], kept: int) -> None:
-    assert pruning(all_, kept, all_[-1].id, ends=False).end == ()
+    assert pruning(all_, kept, all_[-1].id, cancel_running=False).cancel == ()
 
 
 @given(deployments, some)
 def test_no_more_go_than_need_be_and_the_oldest_first(all_: list[Deployment], kept: int) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=True)
-    assert len(what.remove) + len(what.end) <= max(len(all_) - kept, 0)
-    for going in (what.remove, what.end):
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
+    assert len(outcome.remove) + len(outcome.cancel) <= max(len(all_) - kept, 0)
+    for going in (outcome.remove, outcome.cancel):
         assert list(going) == sorted(going, key=lambda each: each.created)
 
 
 @given(st.integers(1, 8), some)
 def test_where_all_run_as_many_go_on_as_are_kept(number: int, kept: int) -> None:
     all_ = [deployment(n, RUNNING) for n in range(number)]
-    what = pruning(all_, kept, all_[-1].id, ends=True)
-    assert number - len(what.end) == min(number, kept)
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
+    assert number - len(outcome.cancel) == min(number, kept)
 
 
 def test_what_is_being_ended_already_counts_as_going() -> None:
     ending = replace(deployment(0, RUNNING), cancel_requested=True)
     all_ = [ending, *(deployment(n, RUNNING) for n in range(1, 4))]
-    assert pruning(all_, 3, "3", ends=True) == Pruning()
+    assert pruning(all_, 3, "3", cancel_running=True) == Pruning()
 
 
 async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
@@ -128,7 +128,7 @@ async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
     *_, fourth = ids = await create(engine, clock, 3)
     found = await kept(engine)
     assert list(found) == [first, *ids]
-    assert found[first].message == f"pushed out by {fourth!r}"
+    assert found[first].message == f"pruned in favour of {fourth!r}"
     await show_deployment(engine, TOOL, first)
     assert builder.cancelled == {"build-1": 1, "build-2": 1}
     builder.becomes(BuildStatus.CANCELLED, "build-1", "build-2")
@@ -252,8 +252,8 @@ async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_
     began = asyncio.get_running_loop().time()
     answer = await create_deployment(engine, TOOL)
     assert asyncio.get_running_loop().time() - began == engine.builder_timeout
-    assert answer.warnings == (CONTINUES.format("the builder"),)
+    assert answer.warnings == (TIMED_OUT.format("the builder"),)
     assert first not in await kept(engine)
     builder.gate.set()
-    await engine.work.close(1)
+    await engine.tasks.close(1)
     assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].id

@@ -118,7 +118,7 @@ async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning
     answer = await show_deployment(engine, TOOL, deployment.id)
     assert answer.value.builds["a"] == deployment.builds["a"]
     assert answer.warnings[0] == (
-        "the builder does not answer, so this is what was last known: connection refused"
+        "the builder does not respond, so this is the last known state: connection refused"
     )
 
 
@@ -131,7 +131,7 @@ async def test_a_question_that_is_never_answered_is_waited_for_half_as_long_as_p
     answer = await show_deployment(engine, TOOL, deployment.id)
     assert asyncio.get_running_loop().time() == engine.builder_timeout / 2
     assert answer.value == deployment
-    assert "no answer in time" in answer.warnings[0]
+    assert "no response in time" in answer.warnings[0]
 
 
 async def test_a_write_that_meets_another_is_merged_onto_it(
@@ -234,7 +234,7 @@ async def test_nothing_is_launched_while_the_builder_fails_to_say_how_the_others
 
     builder.before_answers = [fail]
     answer = await show_deployment(engine, TOOL, deployment.id)
-    assert answer.warnings == ("the builder failed to answer, so this is what was last known",)
+    assert answer.warnings == ("the builder failed to respond, so this is the last known state",)
     assert answer.value == deployment
     assert "secret" in caplog.text
     shown = (await show_deployment(engine, TOOL, deployment.id)).value

@@ -7,7 +7,7 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Document, DocumentState
-from components.engine.configurations.documents import CONFIGURATION, EARLIER
+from components.engine.configurations.documents import CONFIGURATION, HISTORY
 from components.engine.configurations.operations import (
     delete_configuration,
     get_configuration,
@@ -107,7 +107,7 @@ async def test_what_a_newer_version_looks_after_is_shown_and_left_alone(
     assert not answer.value.status.is_final
     assert "a newer version of the service" in answer.warnings[0]
     if how == "status":
-        assert answer.value.builds["a"].message == "a newer version of the service says PUSHING"
+        assert answer.value.builds["a"].message == "a newer version of the service reports PUSHING"
     assert await document_of(store, deployment.id) == before
     assert builder.asked == []
 
@@ -193,7 +193,7 @@ async def test_an_earlier_configuration_is_kept_with_what_is_not_known_of_it(
     document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
     await store.replace(document, {**document.data, "source": "a url"}, document.state)
     await set_configuration(engine, TOOL, configuration("other"))
-    (earlier,) = (await store.list(TOOL, EARLIER)).documents
+    (earlier,) = (await store.list(TOOL, HISTORY)).documents
     assert earlier.data["source"] == "a url"
 
 
@@ -218,6 +218,6 @@ async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back
     builder.gate.clear()
     deployment = (await deployed(replace(engine, builder_timeout=0.01), "a")).value
     await rewrite(store, deployment.id, **NEWER)
-    await engine.work.close()
+    await engine.tasks.close()
     (told,) = caplog.messages
     assert "could not be stored" in told

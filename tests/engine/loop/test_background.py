@@ -19,7 +19,7 @@ from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.engine.loop.waiting import wait_for_change
-from components.engine.queue.admission import end
+from components.engine.queue.admission import cancel
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
 from tests.factories import TOOL
@@ -143,7 +143,7 @@ async def test_it_does_not_end_with_an_error(
     store.before["replace"] = fail
     async with running(engine) as background:
         await asyncio.sleep(15)
-        assert background.since_last_round < 2
+        assert background.since_last_scan < 2
     assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
 
 
@@ -153,7 +153,7 @@ async def test_it_tells_how_long_ago_a_round_was_completed(
     store.outage = Unavailable("away")
     async with running(engine) as background:
         await asyncio.sleep(70)
-        assert background.since_last_round >= 70
+        assert background.since_last_scan >= 70
 
 
 async def test_all_who_ask_at_once_cost_one_question(
@@ -198,7 +198,7 @@ async def test_nobody_is_told_what_was_so_before_something_that_was_acknowledged
     slow = asyncio.create_task(refresher.refresh(await find(engine, TOOL, deployment.id)))
     await builder.until_waiting(1)
     # Another instance cancels it, of which the look that is under way knows nothing.
-    await end(engine, await find(engine, TOOL, deployment.id), "superseded")
+    await cancel(engine, await find(engine, TOOL, deployment.id), "superseded")
     answer = await refresher.refresh(await find(engine, TOOL, deployment.id))
     assert answer.value.message == "superseded"
     builder.gate.set()

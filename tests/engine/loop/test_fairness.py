@@ -10,7 +10,7 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Listing
-from components.engine.breaker import PROBES
+from components.engine.breaker import MAX_PROBES
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
@@ -20,8 +20,8 @@ from components.engine.deployments.documents import (
 )
 from components.engine.deployments.finding import find
 from components.engine.deployments.model import Deployment
-from components.engine.loop.pacing import MAX_PAUSE_SECONDS, WAITING_PAUSE_SECONDS
-from components.engine.queue.admission import end
+from components.engine.loop.scheduling import MAX_PAUSE_SECONDS, WAITING_PAUSE_SECONDS
+from components.engine.queue.admission import cancel
 from tests.builders.hanging import EVERYTHING, HangingBuilder
 from tests.conftest import NOON
 from tests.engine.loop.test_background import running
@@ -55,7 +55,7 @@ async def stored(engine: Engine, hanging: HangingBuilder) -> AsyncIterator[Engin
     """An engine that keeps many deployments, with a builder that hangs where a test says so."""
     stored = replace(engine, builder=hanging, deployments_kept=100)
     yield stored
-    await stored.work.close()
+    await stored.tasks.close()
 
 
 async def deploy(engine: Engine, tools: Collection[str], number: int = 1) -> list[Deployment]:
@@ -121,7 +121,7 @@ async def test_a_builder_that_answers_nobody_is_asked_by_a_few_at_a_time(
             await asyncio.sleep(1)
             most = max(most, hanging.hangs.total())
             assert max(hanging.hangs.values()) <= 1
-    assert most <= PROBES
+    assert most <= MAX_PROBES
 
 
 async def test_once_it_answers_again_everything_goes_on(
@@ -149,7 +149,7 @@ async def test_while_it_answers_nobody_what_was_cancelled_ends_and_what_waits_is
     async with running(engine):
         await asyncio.sleep(120)
         for each in first:
-            await end(engine, await find(engine, each.tool, each.id), "cancelled")
+            await cancel(engine, await find(engine, each.tool, each.id), "cancelled")
         # It is noticed once what hangs now is given up, and so is the end of the limit.
         noticing = 2 * (MAX_PAUSE_SECONDS + engine.builder_timeout)
         assert await until_final(store, first) <= engine.limits.launch.total_seconds() + noticing
@@ -177,7 +177,7 @@ async def test_moves_that_are_broken_off_before_their_first_line_are_begun_again
     def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
         nonlocal broken_off
         task = asyncio.Task(coro, loop=loop, **options)
-        if coro.__name__ == "_move" and broken_off < 40:
+        if coro.__name__ == "_reconcile" and broken_off < 40:
             broken_off += 1
             task.cancel()
         return task
@@ -204,7 +204,7 @@ async def test_a_list_that_takes_long_is_waited_for_and_what_is_due_goes_on_mean
         hanging.becomes(BuildStatus.FINISHED)
         assert await until_final(store, [early]) <= MAX_PAUSE_SECONDS
         assert await until_final(store, [late]) <= 2 * store.seconds + 1
-        assert background.since_last_round <= store.seconds + 2
+        assert background.since_last_scan <= store.seconds + 2
 
 
 async def test_the_lag_is_how_long_one_has_waited_for_its_turn(

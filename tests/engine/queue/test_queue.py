@@ -61,11 +61,11 @@ async def test_one_more_than_may_run_waits_and_says_behind_which(
     answer = await create_deployment(engine, TOOL)
     assert answer.value.status is PENDING
     assert answer.info == (
-        f"{answer.value.id!r} waits behind {second.id!r}, at place 2 of the queue",
+        f"{answer.value.id!r} waits behind {second.id!r}, at position 2 in the queue",
     )
     assert len(builder.requests) == len(first.builds)
     assert (await show_deployment(engine, TOOL, second.id)).info == (
-        f"it waits behind {first.id!r}, at place 1 of the queue",
+        f"it waits behind {first.id!r}, at position 1 in the queue",
     )
 
 
@@ -107,7 +107,7 @@ async def test_a_full_queue_refuses_and_says_what_to_do(engine: Engine) -> None:
 
 async def test_whoever_does_not_want_to_wait_is_refused(engine: Engine) -> None:
     first = (await deployed(engine)).value
-    with pytest.raises(Busy, match=f"{first.id}' is under way"):
+    with pytest.raises(Busy, match=f"{first.id}' is running"):
         await more(engine, WhenBusy.REJECT)
     assert len((await list_deployments(engine, TOOL)).value) == 1
 
@@ -186,7 +186,7 @@ async def test_one_that_waits_can_be_cancelled_and_leaves_its_place(
     cancelled = (await cancel_deployment(engine, refresher, TOOL, second.id)).value
     assert cancelled.status is CANCELLED
     assert cancelled.builds["web"].message == "cancelled before it was started"
-    assert "at place 1 " in (await show_deployment(engine, TOOL, third.id)).info[0]
+    assert "at position 1 " in (await show_deployment(engine, TOOL, third.id)).info[0]
 
 
 async def test_one_that_waits_when_the_configuration_is_deleted_says_so(engine: Engine) -> None:

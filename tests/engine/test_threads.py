@@ -5,13 +5,13 @@ import threading
 
 import pytest
 
-from components.engine.aside import THREADS, aside
+from components.engine.threads import THREADS, run_in_thread
 
 
 async def test_it_returns_what_is_returned_and_raises_what_is_raised() -> None:
-    assert await aside(divmod, 7, 2) == (3, 1)
+    assert await run_in_thread(divmod, 7, 2) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        await aside(divmod, 7, 0)
+        await run_in_thread(divmod, 7, 0)
 
 
 async def test_few_work_at_a_time_and_who_is_cancelled_while_it_waits_never_begins() -> None:
@@ -21,11 +21,11 @@ async def test_few_work_at_a_time_and_who_is_cancelled_while_it_waits_never_begi
         begun.release()
         go_on.wait()
 
-    working = [asyncio.create_task(aside(work)) for _ in range(THREADS)]
+    working = [asyncio.create_task(run_in_thread(work)) for _ in range(THREADS)]
     try:
         for _ in working:
             assert await asyncio.to_thread(begun.acquire, timeout=10)
-        waiting = asyncio.create_task(aside(work))
+        waiting = asyncio.create_task(run_in_thread(work))
         await asyncio.to_thread(lambda: None)  # the loop goes on meanwhile, and it is in line
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -33,5 +33,5 @@ async def test_few_work_at_a_time_and_who_is_cancelled_while_it_waits_never_begi
     finally:
         go_on.set()
         await asyncio.gather(*working)
-    await aside(lambda: None)
+    await run_in_thread(lambda: None)
     assert not begun.acquire(blocking=False)

@@ -31,7 +31,7 @@ from components.engine.deployments.operations import cancel_deployment
 from components.engine.errors import EngineError
 from components.engine.loop.refreshing import Refresher
 from components.engine.queue.state import WhenBusy
-from components.engine.work import Work
+from components.engine.tasks import BackgroundTasks
 from tests.builders.keyless import SETTLING, Backend, KeylessBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import show_deployment
@@ -45,7 +45,7 @@ KEYS = ("one", "two")
 HOW = ("well", "well", "lost", "late", "full", "rejected")
 ENDS = (BuildStatus.FINISHED, BuildStatus.ERROR)
 ROUNDS = 60
-TWICE = "the same request has made "
+TWICE = "the same request created "
 
 
 @dataclass
@@ -198,8 +198,8 @@ class Remains(RuleBasedStateMachine):
     @rule(by=by)
     def an_instance_is_restarted(self, by: int) -> None:
         instance = self.instances[by]
-        self.run(instance.engine.work.close(0))
-        instance.engine = replace(instance.engine, work=Work())
+        self.run(instance.engine.tasks.close(0))
+        instance.engine = replace(instance.engine, tasks=BackgroundTasks())
 
     @precondition(lambda self: self.stored())
     @rule(which=which)
@@ -282,11 +282,11 @@ class Remains(RuleBasedStateMachine):
                 for build in each.builds.values():
                     if build.id and not build.stop:
                         self.backend.becomes(build.id, BuildStatus.FINISHED)
-            self.run(self.instances[n % 2].engine.work.close(60))
+            self.run(self.instances[n % 2].engine.tasks.close(60))
             self.the_rules_hold()
             self.clock.turn(20)
         for instance in self.instances:
-            self.run(instance.engine.work.close(60))
+            self.run(instance.engine.tasks.close(60))
         self.the_rules_hold()
         assert all(each.is_settled for _, each in self.stored())
         known = {each for ids in self.ids.values() for each in ids}
