@@ -1,4 +1,4 @@
-"""The chart's objects on a real API server, and the service with the rights that they give."""
+"""The chart's objects on a real API server, and the service with its permissions."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,7 +68,7 @@ async def test_the_service_works_with_the_permissions_of_its_account(
 
 @pytest.fixture
 def running(cluster_server: ApiServer) -> Iterator[None]:
-    """What makes Pods of a Deployment, and what says that they run."""
+    """The controllers that create Pods of a Deployment, and a fake kubelet."""
     programs = ("kube-controller-manager", "kwok")
     if not all(cluster_server.has(each) for each in programs):
         pytest.skip("there are no controllers, or no kubelets, among these programs")
@@ -104,7 +104,7 @@ async def test_its_pods_start_under_the_restricted_pod_security_standard(
 
 
 async def bind(admin: Caller, path: str) -> None:
-    """Put a Pod on the one node, as a scheduler does."""
+    """Bind a Pod to the only node, like a scheduler."""
     target = {"apiVersion": "v1", "kind": "Node", "name": "one"}
     body = {"metadata": {"name": path.split("/")[-2]}, "target": target}
     status, answer = await admin.call("POST", path, body)
