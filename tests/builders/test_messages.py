@@ -1,4 +1,4 @@
-"""Messages of builders are for people, and of a bounded size."""
+"""Messages of builders are printable and limited in size."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""The chart's objects on a real API server, and the service with the rights that they give."""
+"""The chart's objects on a real API server, and the service with its permissions."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The figures of one request do not grow with the number of tools."""
+"""The cost of one request does not grow with the number of tools."""
 
 import asyncio
 import statistics
@@ -29,11 +29,11 @@ TOOLS, DEPLOYMENTS = 1000, 10
 AT_ONCE = 40
 ROUNDS = 15
 MOST_GROWTH = 5.0
-"""A shared machine is noisy; what grew with the tools would grow a thousandfold."""
+"""Tolerance for a noisy machine; a dependence on the tools would be a thousandfold."""
 
 
 async def figures(engine: Engine, tool: str, requests: Requests) -> dict[str, tuple[int, float]]:
-    """How many calls, and how many seconds in the median, each kind of request takes."""
+    """The number of calls and the median seconds of each kind of request."""
     work: dict[str, Callable[[], Awaitable[object]]] = {
         "POST config": lambda: set_configuration(engine, tool, configuration()),
         "POST deploy": lambda: create_deployment(engine, tool),
@@ -79,7 +79,7 @@ async def test_the_cost_for_one_tool_does_not_grow_with_a_thousand_tools(
 ) -> None:
     store = await open_store()
     builder = ScriptedBuilder()
-    builder.refusals["web"] = BuildRejected("no such ref")  # so that each has ended at once
+    builder.refusals["web"] = BuildRejected("no such ref")  # so that each ends at once
     engine = Engine(store, builder, deployments_kept=DEPLOYMENTS)
     await set_configuration(engine, tools[0], configuration())
     for _ in range(DEPLOYMENTS):

@@ -98,7 +98,7 @@ def test_every_setting_of_the_service_has_a_value() -> None:
         "tls": {"gatewaySubjects": ["CN=gateway"]},
         "toolforge": {"secretName": "builds-client"},
     }
-    # The local builder is for one's own machine, and works with no other store than memory.
+    # The local builder is for development and only supports the memory store.
     of_a_cluster = {each for each in documented if not each.startswith("COMPONENTS_LOCAL_")}
     assert environment(values).keys() == of_a_cluster
 
@@ -218,7 +218,7 @@ def test_limited_to_namespaces_it_has_permissions_only_there() -> None:
 
 
 def test_an_existing_service_account_must_be_named() -> None:
-    with pytest.raises(HelmError, match=r"serviceAccount\.name is needed"):
+    with pytest.raises(HelmError, match=r"serviceAccount\.name is required"):
         rendered({"serviceAccount": {"create": False}})
 
 
@@ -229,7 +229,7 @@ def test_the_notes_warn_of_an_open_or_unreachable_api() -> None:
         (notes,) = (
             text for name, text in chart.render(values).items() if name.endswith("NOTES.txt")
         )
-    assert "nobody but this pod itself can use the API" in notes
+    assert "only this pod itself can use the API" in notes
     assert "readOnlyPolicy is off" in notes
 
 

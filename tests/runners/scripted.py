@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from random import Random
 
-from backends.clock import Clock
 from backends.runners.base import Fence, Health, Running, RunRequest
 from backends.runners.simulated import SimulatedRunner
+from tests.conftest import HandClock
 
 
 class ScriptedRunner(SimulatedRunner):
@@ -20,8 +20,9 @@ class ScriptedRunner(SimulatedRunner):
 
     notice = ""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: HandClock) -> None:
         super().__init__(0, clock)
+        self.clock = clock
         self.health: dict[str, tuple[Health, str]] = {}
         self.drift: dict[str, tuple[str, ...]] = {}
         self.refusals: dict[str, Exception] = {}

@@ -1,4 +1,4 @@
-"""The operator's template: what is put in, what is refused, and what is shipped."""
+"""The operator's template: substitution, validation, and the shipped templates."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ pipelineRun:
 
 
 def params(template: str, **source: Any) -> dict[str, Any]:
-    """The parameters that a shipped template makes of a request."""
+    """The parameters that a shipped template renders for a request."""
     run = read_template(template).run_for(build_request(**source))
     return {each["name"]: each["value"] for each in run["spec"]["params"]}
 

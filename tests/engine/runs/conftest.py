@@ -67,5 +67,7 @@ def finish(builder: ScriptedBuilder) -> None:
 async def stepped(engine: Engine, deployment: Deployment, steps: int = 4) -> Deployment:
     """Return a deployment after it was reconciled a few times."""
     for _ in range(steps):
+        if isinstance(engine.runner, ScriptedRunner):
+            engine.runner.clock.turn(1)
         deployment = (await show_deployment(engine, TOOL, deployment.id)).value
     return deployment

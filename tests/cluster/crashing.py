@@ -1,9 +1,9 @@
-"""An instance that ends, without a word, at a step of a deployment that its arguments name.
+"""An instance that crashes at a given step of a deployment.
 
-    python -m tests.cluster.dying KUBECONFIG TOOL BUILDS_URL STEP before|after
+    python -m tests.cluster.crashing KUBECONFIG TOOL BUILDS_URL STEP before|after
 
 The steps are its writes to the store and its calls to the builder, counted from 0. It exits with 9
-where it ended there, and with 0 where the deployment was final before it came to that step.
+if it crashed there, and with 0 if the deployment was final before that step.
 """
 
 import asyncio
@@ -25,13 +25,13 @@ from components.engine.deployments.finding import find
 from components.engine.deployments.reconcile import reconcile
 from tests.cluster.conftest import PREFIX
 
-DIED = 9
+CRASHED = 9
 WRITES = ("create", "replace", "delete")
 CALLS = ("start", "get", "cancel", "find")
 
 
 SECONDS = 1.0
-"""How long a claim lasts, and a start may take: another instance soon takes over."""
+"""The duration of a claim and of a start: short, so that another instance soon takes over."""
 
 
 def limits_of(builder: ToolforgeBuilder) -> Limits:
@@ -43,15 +43,15 @@ def limits_of(builder: ToolforgeBuilder) -> Limits:
     )
 
 
-class Ending:
-    """Ends the process at one step; for real, so that nothing is caught or cleaned up."""
+class Crash:
+    """Exits the process at one step, without any cleanup."""
 
     def __init__(self, step: int, when: str) -> None:
         self._step, self._when = step, when
         self._steps = count()
 
     def around(self, inner: object, names: tuple[str, ...]) -> Any:
-        """Return `inner` as it is, but for those of its methods that are steps."""
+        """Wrap `inner` so that some of its methods count as steps."""
         for name in names:
             setattr(inner, name, self._step_of(getattr(inner, name)))
         return inner
@@ -60,18 +60,18 @@ class Ending:
         async def step(*args: object, **kwargs: object) -> object:
             here = next(self._steps) == self._step
             if here and self._when == "before":
-                os._exit(DIED)
+                os._exit(CRASHED)
             result = await call(*args, **kwargs)
             if here:
-                os._exit(DIED)
+                os._exit(CRASHED)
             return result
 
         return step
 
 
 async def main(kubeconfig: str, tool: str, url: str, step: int, when: str) -> None:
-    """Deploy what the tool has configured, and bring it to its end; unless the step comes first."""
-    ending = Ending(step, when)
+    """Deploy the tool's configuration and wait for the end, unless the step comes first."""
+    ending = Crash(step, when)
     store = KubernetesStore(KubeConnection(kubeconfig), PREFIX)
     builder = ToolforgeBuilder(URL(url), start_seconds=SECONDS)
     await store.open()

@@ -1,4 +1,4 @@
-"""What the builds service is asked when a build is started, and what its answers mean."""
+"""Starts on the builds service: the requests, and the meaning of the responses."""
 
 import asyncio
 from dataclasses import replace

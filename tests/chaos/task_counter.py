@@ -1,6 +1,6 @@
-"""The service as `components serve` runs it, and a file that says how many asyncio tasks it has.
+"""The service as run by `components serve`, which writes its number of asyncio tasks to a file.
 
-python -m tests.chaos.counted FILE
+python -m tests.chaos.task_counter FILE
 """
 
 import asyncio
@@ -18,13 +18,14 @@ EVERY_SECONDS = 0.5
 async def _count(file: Path) -> None:
     with file.open("r+") as out:
         while True:
-            # Over what is there, and always as long: whoever reads meanwhile finds a number.
+            # Overwrite in place with a fixed length, so that a concurrent reader always finds a
+            # number.
             os.pwrite(out.fileno(), f"{len(asyncio.all_tasks()):6}".encode(), 0)
             await asyncio.sleep(EVERY_SECONDS)
 
 
 async def main(file: Path) -> None:
-    """Serve until SIGTERM, counting."""
+    """Serve until SIGTERM, and count tasks."""
     settings = read_settings(environment())
     setup_logging(settings.log_level, settings.log_format)
     counting = asyncio.create_task(_count(file))

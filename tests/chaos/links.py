@@ -1,4 +1,4 @@
-"""The ways to the API server, one for each instance, and what goes wrong on them."""
+"""The connections to the API server, one per instance, with their faults."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -7,23 +7,23 @@ from random import Random
 
 from aiohttp import web
 
-from tests.cluster.proxy import Proxy, cut, html, lose_answer
+from tests.cluster.proxy import Proxy, cut, html, lose_response
 
 CUT = 0.01
-"""How often a connection is cut, before or after it has carried a call out."""
+"""How often a connection is cut, before or after a call was executed."""
 
 HTML = 0.005
-"""How often something in between answers with a page of its own."""
+"""How often a proxy responds with its own page."""
 
 ONE_SERVER = 1 / 3
-"""How many of the answers one of three API servers gives: that one's clock may be wrong."""
+"""The share of responses from one of three API servers, whose clock may be wrong."""
 
 
 @dataclass
-class Way(Proxy):
-    """A way on which things go wrong at random, while it is `bad`.
+class Link(Proxy):
+    """A connection with random faults while it is `bad`.
 
-    The dates of one of the API servers that it leads to are `off`.
+    The dates of one of the API servers behind it are `off`.
     """
 
     random: Random = field(default_factory=Random)
@@ -34,7 +34,7 @@ class Way(Proxy):
         if self.bad:
             which = self.random.random()
             if which < CUT:
-                return await self.random.choice((cut, lose_answer))(self, request)
+                return await self.random.choice((cut, lose_response))(self, request)
             if which < CUT + HTML:
                 page: web.StreamResponse = await html(self._status())(self, request)
                 return page

@@ -22,7 +22,7 @@ EIGHT = ROOT / "examples/configurations/observatory.yaml"
 
 @pytest.fixture
 def service() -> BuildsService:
-    """A service that does not forget, so that it tells of every build how it ended."""
+    """A service that deletes no builds, so that the result of each can be checked."""
     return BuildsService(kept=100, successes_kept=100)
 
 
@@ -49,7 +49,7 @@ async def test_eight_components_finish_with_four_slots(
 
 
 class SlowLists(BuildsService):
-    """A service whose list is slower than what the start of another build removes."""
+    """A service whose list takes longer than the deletion at the next start."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class SlowLists(BuildsService):
         with suppress(TimeoutError):
             async with asyncio.timeout(0.2):
                 await self._start_comes.wait()
-                await self.carried_out()
+                await self.all_executed()
         return await super()._list(request)
 
 

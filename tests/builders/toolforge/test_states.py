@@ -1,4 +1,4 @@
-"""What the builds service says of builds, and what it has forgotten."""
+"""States and logs of builds on the builds service, including lost ones."""
 
 import json
 from datetime import UTC, datetime
@@ -43,7 +43,7 @@ def test_the_message_says_how_to_read_the_log() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "image", "digest"),
+    ("destination", "image", "digest"),
     [
         ("registry.example.org/web:latest", "registry.example.org/web:latest", None),
         ("registry.example.org/web@sha256:1", "registry.example.org/web", "sha256:1"),
@@ -51,9 +51,11 @@ def test_the_message_says_how_to_read_the_log() -> None:
     ],
 )
 def test_a_digest_is_only_known_if_the_service_reports_it(
-    told: str, image: str | None, digest: str | None
+    destination: str, image: str | None, digest: str | None
 ) -> None:
-    state = update_of({"build_id": "b", "status": "BUILD_SUCCESS", "destination_image": told})
+    state = update_of(
+        {"build_id": "b", "status": "BUILD_SUCCESS", "destination_image": destination}
+    )
     assert state is not None
     assert (state.image, state.digest) == (image, digest)
     assert not ToolforgeBuilder.unique_images
@@ -112,7 +114,7 @@ async def test_a_build_whose_request_fails_has_no_update(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     listed = (await builder.start(build_request())).id
-    service.faults = [0, 503]  # the first is no fault
+    service.faults = [0, 503]  # the first request succeeds
     states = await builder.get(TOOL, [listed, "another"])
     assert states["another"] is None
     assert states[listed] is not None
