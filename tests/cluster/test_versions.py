@@ -169,7 +169,7 @@ async def test_documents_of_a_newer_version_are_not_changed_until_it_is_back(
     assert before.data["form"] == FORM + 1
     _, shown = await old.ask("GET", tool, f"deploy/{taken}")
     assert shown["data"]["status"] in ("PENDING", "RUNNING")
-    assert "a newer version of the service looks after" in shown["messages"]["warning"][0]
+    assert "a newer version of the service manages" in shown["messages"]["warning"][0]
     assert (await old.ask("PUT", tool, f"deploy/{taken}/cancel"))[0] == 503
     assert (await old.ask("DELETE", tool, f"deploy/{taken}"))[0] == 409
     waiting = await deployed(old, tool)

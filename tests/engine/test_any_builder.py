@@ -1,4 +1,4 @@
-"""Whatever a builder does, in whatever order, the rules about deployments hold after each step."""
+"""For any behaviour of the builder, the invariants of deployments hold after each step."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -34,17 +34,17 @@ from tests.stores.counting import CountingStore
 T = TypeVar("T")
 
 COMPONENTS = ("a", "b", "c")
-KEPT = 3
+MAX_DEPLOYMENTS = 3
 REFUSALS = {
     "rejected": BuildRejected("no such ref"),
     "full": NoFreeSlot("full"),
     "down": BuilderUnavailable("down"),
-    "broken": RuntimeError("a defect"),
+    "broken": RuntimeError("a bug"),
 }
 
 
 class Deployments(RuleBasedStateMachine):
-    """A tool is deployed and asked for while its builder fails, stalls and moves on."""
+    """A tool is deployed and queried while its builder fails, stalls and progresses."""
 
     ids = Bundle("ids")
 
@@ -56,11 +56,11 @@ class Deployments(RuleBasedStateMachine):
         self.known: dict[tuple[str, str], Build] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on a loop whose time does not take any."""
+        """Run on a loop with virtual time."""
         return self.runner.run(work)
 
     async def leaving_no_task(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run, and see that nothing runs on afterwards."""
+        """Run, and check that no task is left."""
         result = await work
         await self.engine.tasks.close(60)
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -75,7 +75,7 @@ class Deployments(RuleBasedStateMachine):
             engine = Engine(
                 CountingStore(self.clock),
                 ScriptedBuilder(),
-                deployments_kept=KEPT,
+                deployments_kept=MAX_DEPLOYMENTS,
                 random=Random(0),
             )
             given = configuration(*COMPONENTS, reused=reusing("a"))
@@ -95,14 +95,14 @@ class Deployments(RuleBasedStateMachine):
         except TooManyUnfinished:
             found = self.run(self.engine.store.list(TOOL, DEPLOYMENT)).documents
             unfinished = [each for each in found if each.state is DocumentState.OPEN]
-            assert len(unfinished) >= 2 * KEPT
+            assert len(unfinished) >= 2 * MAX_DEPLOYMENTS
             return "refused"
         assert list(answer.value.all_builds) == [*COMPONENTS, "reused"]
         documents = self.run(self.engine.store.list(TOOL, DEPLOYMENT)).documents
-        # What is settled is no more than is kept, but for the one to go back to.
+        # No more settled ones than retained, plus the newest finished one.
         settled = [each for each in documents if each.state is DocumentState.SEALED]
-        assert len(settled) <= KEPT + 1
-        # The new one is there, whatever else is not.
+        assert len(settled) <= MAX_DEPLOYMENTS + 1
+        # The new deployment always exists.
         assert answer.value.id in {document.name for document in documents}
         return answer.value.id
 
@@ -118,9 +118,9 @@ class Deployments(RuleBasedStateMachine):
                 assert isinstance(answer, TooManyUnfinished)
 
     @rule()
-    def answer_with_a_defect(self) -> None:
+    def respond_with_a_bug(self) -> None:
         def fail() -> None:
-            raise RuntimeError("a defect")
+            raise RuntimeError("a bug")
 
         self.builder.before_answers = [fail]
 
@@ -150,7 +150,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 50), status=st.sampled_from(BuildStatus))
     def move_on(self, which: int, status: BuildStatus) -> None:
-        """A builder may say anything of a build, even that it is no longer final."""
+        """A builder may report anything about a build, even that it is no longer final."""
         if self.builder.builds:
             build_id = sorted(self.builder.builds)[which % len(self.builder.builds)]
             self.builder.becomes(status, build_id, message=str(which))

@@ -1,8 +1,8 @@
-"""Whatever happens, in whatever order: in the end nothing runs that no deployment knows.
+"""After any sequence of faults, every running build belongs to a deployment.
 
-Two instances work on one tool, with a builder that knows no keys. Answers are lost, starts arrive
-late, makers and builders stand still, ended builds are removed, time passes beyond every limit, and
-a newer version takes deployments and gives them back. Then all is well again, and is looked at.
+Two instances work on one tool, with a builder that knows no keys. Responses are lost, starts arrive
+late, requests and builders stall, ended builds are removed, all timeouts pass, and a newer version
+takes deployments and gives them back. Then the faults end, and the final state is checked.
 """
 
 import asyncio
@@ -40,30 +40,30 @@ from tests.stores.counting import CountingStore
 
 T = TypeVar("T")
 COMPONENTS = ("a", "b")
-KEPT = 3
+MAX_DEPLOYMENTS = 3
 KEYS = ("one", "two")
-HOW = ("well", "well", "lost", "late", "full", "rejected")
+START_OUTCOMES = ("well", "well", "lost", "late", "full", "rejected")
 ENDS = (BuildStatus.FINISHED, BuildStatus.ERROR)
 ROUNDS = 60
-TWICE = "the same request created "
+DUPLICATE = "the same request created "
 
 
 @dataclass
 class Instance:
-    """One of the two, and its builder."""
+    """One of the two instances, with its builder."""
 
     engine: Engine
     builder: KeylessBuilder
 
 
-class Remains(RuleBasedStateMachine):
-    """A tool is deployed by two instances while everything goes wrong."""
+class Faults(RuleBasedStateMachine):
+    """Two instances deploy one tool while faults occur."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner(loop_factory=looptime.new_event_loop)
         self.clock = HandClock()
-        self.held: dict[str, Document] = {}
+        self.newer_documents: dict[str, Document] = {}
         self.sealed: dict[str, Deployment] = {}
         self.ids: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         self.stalls = 0
@@ -72,7 +72,7 @@ class Remains(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def attempt(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Do what may be refused."""
+        """Run what may be refused."""
         with suppress(EngineError):
             return self.run(work)
         return None
@@ -90,7 +90,7 @@ class Remains(RuleBasedStateMachine):
         engine = Engine(
             self.store,
             builder,
-            deployments_kept=KEPT,
+            deployments_kept=MAX_DEPLOYMENTS,
             max_running=self.limit,
             max_queued=1,
             limits=Limits(settling=SETTLING, knows_keys=False),
@@ -122,7 +122,7 @@ class Remains(RuleBasedStateMachine):
         when_busy=st.sampled_from(WhenBusy),
         stall=st.sampled_from([0, 0, 0, 40, 100]),
         meanwhile=st.booleans(),
-        how=st.fixed_dictionaries({each: st.sampled_from(HOW) for each in COMPONENTS}),
+        how=st.fixed_dictionaries({each: st.sampled_from(START_OUTCOMES) for each in COMPONENTS}),
     )
     def deploy(
         self,
@@ -134,7 +134,7 @@ class Remains(RuleBasedStateMachine):
         *,
         meanwhile: bool,
     ) -> None:
-        """Deploy; the maker may stand still just before it stores that, and the other make it."""
+        """Deploy; the request may stall before it stores, while the other instance deploys too."""
         self.clock.turn(1)
         self.instances[by].builder.how = how
         options = DeployRequest(key or "", when_busy=when_busy)
@@ -157,7 +157,7 @@ class Remains(RuleBasedStateMachine):
             assert answer.value.id in earlier
 
     @rule(by=by, seconds=st.sampled_from([1, 1, 20, 70, 130, 4000]))
-    def time_passes_and_one_looks_at_all(self, by: int, seconds: int) -> None:
+    def time_passes_and_one_instance_shows_all(self, by: int, seconds: int) -> None:
         self.clock.turn(seconds)
         for _, each in self.stored():
             self.attempt(show_deployment(self.instances[by].engine, TOOL, each.id))
@@ -206,20 +206,20 @@ class Remains(RuleBasedStateMachine):
     def a_newer_version_takes_one(self, which: int) -> None:
         documents = self.stored()
         document = documents[which % len(documents)][0]
-        if document.state is DocumentState.OPEN and document.name not in self.held:
+        if document.state is DocumentState.OPEN and document.name not in self.newer_documents:
             data = {**document.data, "form": FORM + 1, "phase": "pushing"}
-            self.held[document.name] = self.run(
+            self.newer_documents[document.name] = self.run(
                 self.store.replace(document, data, DocumentState.OPEN)
             )
 
-    @precondition(lambda self: self.held)
+    @precondition(lambda self: self.newer_documents)
     @rule()
     def the_newer_version_goes(self) -> None:
-        """It leaves what it has taken as this version would have it."""
-        for document in self.held.values():
+        """It rewrites its deployments in the form of this version."""
+        for document in self.newer_documents.values():
             data = {**document.data, "form": FORM}
             self.run(self.store.replace(document, data, document.state))
-        self.held.clear()
+        self.newer_documents.clear()
 
     @invariant()
     def the_rules_hold(self) -> None:
@@ -235,38 +235,38 @@ class Remains(RuleBasedStateMachine):
                 if build.id not in (None, *known[-1:]):
                     known.append(str(build.id))
         there = {each.name: each for each, _ in stored}
-        assert {name: there.get(name) for name in self.held} == self.held
+        assert {name: there.get(name) for name in self.newer_documents} == self.newer_documents
         running = [each for _, each in stored if not (each.status.is_final or each.queued)]
         assert not self.limit or len(running) <= self.limit + self.stalls
         for key in KEYS:
             same = [each for _, each in stored if each.description == key]
-            assert sum(not each.reason.startswith(TWICE) for each in same) <= 1
-        self.no_build_is_anothers()
+            assert sum(not each.reason.startswith(DUPLICATE) for each in same) <= 1
+        self.builds_are_not_shared()
 
-    def no_build_is_anothers(self) -> None:
-        """Nor is there a second one of anything, unless the first was lost."""
+    def builds_are_not_shared(self) -> None:
+        """Check that builds are not shared, and not duplicated unless the first was lost."""
         holders = Counter(each for ids in self.ids.values() for each in ids)
         assert set(holders.values()) <= {1}
         for ids in self.ids.values():
             assert all(self.backend.jobs[each].removed for each in ids[:-1])
-        going_on = {
+        unsettled = {
             (each.id, name)
             for _, each in self.stored()
             if not each.is_settled
             for name in each.builds
         }
         for where, ids in self.ids.items():
-            if where not in going_on:
+            if where not in unsettled:
                 assert not any(self.backend.jobs[each].runs for each in ids)
 
     def teardown(self) -> None:
         try:
             if hasattr(self, "instances"):
-                self.all_is_well_again()
+                self.recover()
         finally:
             self.runner.close()
 
-    def all_is_well_again(self) -> None:
+    def recover(self) -> None:
         self.the_newer_version_goes()
         self.backend.arrive(every=True)
         for instance in self.instances:
@@ -296,5 +296,5 @@ class Remains(RuleBasedStateMachine):
         )
 
 
-Remains.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
-TestRemains = pytest.mark.timeout(300)(Remains.TestCase)
+Faults.TestCase.settings = settings(max_examples=50, stateful_step_count=40, deadline=None)
+TestFaults = pytest.mark.timeout(300)(Faults.TestCase)

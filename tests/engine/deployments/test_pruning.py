@@ -1,4 +1,4 @@
-"""The newest deployments of a tool are kept; which others go, and what happens to their builds."""
+"""Pruning: which deployments are removed or cancelled, and what happens to their builds."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ MAY_RUN = Build(BuildStatus.CANCELLED, "b", stop=Stop(StopReason.CANCELLED, NOON
 
 
 def deployment(n: int, build: Build) -> Deployment:
-    """The deployment that was made in the n-th second."""
+    """The deployment that was created in the n-th second."""
     created = NOON + timedelta(seconds=n)
     return Deployment(TOOL, str(n), created, configuration(), {"web": build})
 
@@ -45,14 +45,16 @@ some = st.integers(1, 5)
 
 
 @given(deployments, some, st.booleans())
-def test_only_what_is_settled_is_removed(all_: list[Deployment], kept: int, ends: bool) -> None:
+def test_only_settled_deployments_are_removed(
+    all_: list[Deployment], kept: int, ends: bool
+) -> None:
     outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
     assert all(each.is_settled for each in outcome.remove)
     assert not any(each.status.is_final for each in outcome.cancel)
 
 
 @given(deployments, some, st.booleans())
-def test_the_newest_that_finished_and_the_new_one_stay(
+def test_the_newest_finished_and_the_new_deployment_are_retained(
     all_: list[Deployment], kept: int, ends: bool
 ) -> None:
     outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
@@ -62,12 +64,16 @@ def test_the_newest_that_finished_and_the_new_one_stay(
 
 
 @given(deployments, some)
-def test_what_runs_is_never_ended_where_there_is_a_limit(all_: list[Deployment], kept: int) -> None:
+def test_running_deployments_are_never_cancelled_if_there_is_a_limit(
+    all_: list[Deployment], kept: int
+) -> None:
     assert pruning(all_, kept, all_[-1].id, cancel_running=False).cancel == ()
 
 
 @given(deployments, some)
-def test_no_more_go_than_need_be_and_the_oldest_first(all_: list[Deployment], kept: int) -> None:
+def test_no_more_than_needed_are_pruned_and_the_oldest_first(
+    all_: list[Deployment], kept: int
+) -> None:
     outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
     assert len(outcome.remove) + len(outcome.cancel) <= max(len(all_) - kept, 0)
     for going in (outcome.remove, outcome.cancel):
@@ -75,13 +81,13 @@ def test_no_more_go_than_need_be_and_the_oldest_first(all_: list[Deployment], ke
 
 
 @given(st.integers(1, 8), some)
-def test_where_all_run_as_many_go_on_as_are_kept(number: int, kept: int) -> None:
+def test_if_all_run_as_many_continue_as_are_retained(number: int, kept: int) -> None:
     all_ = [deployment(n, RUNNING) for n in range(number)]
     outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
     assert number - len(outcome.cancel) == min(number, kept)
 
 
-def test_what_is_being_ended_already_counts_as_going() -> None:
+def test_deployments_that_are_being_cancelled_count_as_pruned() -> None:
     ending = replace(deployment(0, RUNNING), cancel_requested=True)
     all_ = [ending, *(deployment(n, RUNNING) for n in range(1, 4))]
     assert pruning(all_, 3, "3", cancel_running=True) == Pruning()
@@ -97,19 +103,19 @@ async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
 
 
 async def kept(engine: Engine) -> dict[str, Deployment]:
-    """The deployments that there are, oldest first."""
+    """The stored deployments, oldest first."""
     found = (await list_deployments(engine, TOOL)).value
     return {each.id: each for each in reversed(found)}
 
 
 async def finish(engine: Engine, builder: ScriptedBuilder, *ids: str) -> None:
-    """Let all builds finish, and the engine notice it of these deployments."""
+    """Finish all builds, and refresh these deployments."""
     builder.becomes(BuildStatus.FINISHED, image="i")
     for each in ids:
         await show_deployment(engine, TOOL, each)
 
 
-async def test_creating_one_more_removes_the_oldest_that_is_settled(
+async def test_creating_a_deployment_removes_the_oldest_settled_one(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -121,7 +127,7 @@ async def test_creating_one_more_removes_the_oldest_that_is_settled(
     assert not builder.cancelled
 
 
-async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
+async def test_if_none_is_settled_the_oldest_is_cancelled_with_a_reason_and_removed_later(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine, "a", "b")).value.id
@@ -138,7 +144,7 @@ async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
     assert first not in await kept(engine)
 
 
-async def test_three_that_fail_leave_the_one_to_go_back_to(
+async def test_failed_deployments_do_not_remove_the_newest_finished_one(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     good = (await deployed(engine)).value.id
@@ -149,7 +155,7 @@ async def test_three_that_fail_leave_the_one_to_go_back_to(
     assert (await roll_back(engine, TOOL, good)).value.status is DeploymentStatus.FINISHED
 
 
-async def test_a_deployment_whose_builds_may_run_is_not_removed(
+async def test_a_deployment_whose_builds_may_still_run_is_not_removed(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -167,7 +173,7 @@ async def test_a_deployment_whose_builds_may_run_is_not_removed(
     assert first not in await kept(engine)
 
 
-async def test_what_cannot_go_does_not_grow_without_bound(
+async def test_the_number_of_unsettled_deployments_is_bounded(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     await deployed(engine)
@@ -177,7 +183,7 @@ async def test_what_cannot_go_does_not_grow_without_bound(
         await create_deployment(engine, TOOL)
 
 
-async def test_each_removal_costs_one_call_to_the_store(
+async def test_each_removal_makes_one_call_to_the_store(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -188,18 +194,18 @@ async def test_each_removal_costs_one_call_to_the_store(
     assert store.calls == {"create": 1, "replace": 1, "list": 2, "delete": 1}
 
 
-async def test_where_fewer_are_kept_than_before_all_that_is_too_much_goes(
+async def test_a_lower_limit_removes_all_excess_deployments(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     ids = [(await deployed(engine)).value.id, *await create(engine, clock, 2)]
     await finish(engine, builder, *ids)
     (newest,) = await create(replace(engine, deployments_kept=1), clock, 1)
-    # And the newest that finished, besides.
+    # Plus the newest finished one.
     assert list(await kept(engine)) == [ids[-1], newest]
 
 
 @pytest.mark.parametrize("how", ["is removed", "changes"])
-async def test_what_somebody_else_removes_or_touches_meanwhile_is_no_error(
+async def test_a_concurrent_removal_or_change_is_no_error(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, how: str
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -217,7 +223,7 @@ async def test_what_somebody_else_removes_or_touches_meanwhile_is_no_error(
     assert answer.warnings == ()
 
 
-async def test_of_twenty_at_once_none_is_refused_or_lost(engine: Engine) -> None:
+async def test_of_twenty_concurrent_deployments_none_is_refused_or_lost(engine: Engine) -> None:
     await deployed(engine)
     answers = await asyncio.gather(*(create_deployment(engine, TOOL) for _ in range(20)))
     found = await kept(engine)
@@ -226,7 +232,7 @@ async def test_of_twenty_at_once_none_is_refused_or_lost(engine: Engine) -> None
     assert len(going_on) == engine.deployments_kept
 
 
-async def test_the_key_of_what_is_removed_is_free_before_it_is_gone(
+async def test_the_key_of_a_deployment_is_removed_before_the_deployment(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -242,7 +248,7 @@ async def test_the_key_of_what_is_removed_is_free_before_it_is_gone(
 
 
 @pytest.mark.looptime
-async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_what_is_stored_goes(
+async def test_pruning_ends_within_the_request_timeout_if_the_builder_hangs(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id

@@ -1,9 +1,9 @@
-"""Tools take turns, and what takes long gives its place to others."""
+"""Tools take turns, and slow reconciliations free their slots."""
 
 from components.engine.loop.scheduling import FairQueue
 
 
-def test_in_each_turn_of_a_tool_others_have_theirs() -> None:
+def test_tools_take_turns() -> None:
     queue = FairQueue(slots=3, max_per_tool=1)
     for key in (("a", "1"), ("a", "2"), ("a", "3"), ("b", "1"), ("c", "1"), ("d", "1")):
         queue.add(key, 0)
@@ -15,7 +15,7 @@ def test_in_each_turn_of_a_tool_others_have_theirs() -> None:
     assert queue.take() == ("a", "2")
 
 
-def test_a_place_that_was_given_to_others_is_given_once() -> None:
+def test_a_slot_is_freed_once() -> None:
     queue = FairQueue(slots=1, max_per_tool=2)
     for key in (("a", "1"), ("a", "2"), ("a", "3"), ("b", "1")):
         queue.add(key, 0)
@@ -29,7 +29,7 @@ def test_a_place_that_was_given_to_others_is_given_once() -> None:
     assert (queue.take(), queue.take()) == (("a", "2"), None)
 
 
-def test_one_that_waits_or_is_moved_on_is_not_taken_twice() -> None:
+def test_a_waiting_or_running_deployment_is_not_added_twice() -> None:
     queue = FairQueue()
     queue.add(("a", "1"), 0)
     queue.add(("a", "1"), 1)
