@@ -19,7 +19,7 @@ PROTECTED = [
 
 
 @pytest.fixture
-async def nobody(serve: Serve) -> Client:
+async def anonymous(serve: Serve) -> Client:
     """A client without a subject header."""
     return await serve(headers={})
 
@@ -31,10 +31,10 @@ def test_every_route_of_a_tool_is_protected() -> None:
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 async def test_protected_routes_reject_requests_without_a_subject(
-    nobody: Client, method: str, path: str
+    anonymous: Client, method: str, path: str
 ) -> None:
     url = path.format(toolname=TOOL, deploy_id="latest", component="web")
-    response = await nobody.request(method, url)
+    response = await anonymous.request(method, url)
     assert response.status == 401
     if method != "HEAD":
         (error,) = await errors_of(response, 401)
@@ -42,9 +42,11 @@ async def test_protected_routes_reject_requests_without_a_subject(
 
 
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
-async def test_protected_routes_reject_another_tool(nobody: Client, method: str, path: str) -> None:
+async def test_protected_routes_reject_another_tool(
+    anonymous: Client, method: str, path: str
+) -> None:
     url = path.format(toolname="other", deploy_id="latest", component="web")
-    response = await nobody.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
+    response = await anonymous.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
     assert response.status == 403
 
 
@@ -61,25 +63,25 @@ async def test_new_routes_are_protected_by_default(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/", "/healthz", "/readyz"])
-async def test_public_paths_need_no_subject(nobody: Client, path: str) -> None:
-    assert (await nobody.get(path)).status == 200
+async def test_public_paths_need_no_subject(anonymous: Client, path: str) -> None:
+    assert (await anonymous.get(path)).status == 200
 
 
-async def test_an_unauthenticated_response_has_a_challenge(nobody: Client) -> None:
-    response = await nobody.get(CONFIG)
+async def test_an_unauthenticated_response_has_a_challenge(anonymous: Client) -> None:
+    response = await anonymous.get(CONFIG)
     assert response.headers["WWW-Authenticate"] == 'ClientCertificate realm="components-api"'
 
 
-async def test_a_hexadecimal_name_is_reported(nobody: Client) -> None:
+async def test_a_hexadecimal_name_is_reported(anonymous: Client) -> None:
     headers = {HEADER: "CN=#6d79746f6f6c,O=toolforge"}
-    (error,) = await errors_of(await nobody.get(CONFIG, headers=headers), 401)
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers=headers), 401)
     assert "its CN and O must be text, not hexadecimal" in error
 
 
-async def test_a_duplicate_subject_header_is_unauthenticated(nobody: Client) -> None:
+async def test_a_duplicate_subject_header_is_unauthenticated(anonymous: Client) -> None:
     subject = f"CN={TOOL},O=toolforge"
     headers = CIMultiDict([(HEADER, subject), (HEADER, subject)])
-    await errors_of(await nobody.get(CONFIG, headers=headers), 401)
+    await errors_of(await anonymous.get(CONFIG, headers=headers), 401)
 
 
 @pytest.mark.parametrize(
@@ -109,8 +111,8 @@ async def test_a_duplicate_subject_header_is_unauthenticated(nobody: Client) -> 
         "CN=mytool,O=toolforge,OU=" + "a" * 4096,
     ],
 )
-async def test_an_invalid_subject_is_unauthenticated(nobody: Client, subject: str) -> None:
-    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 401)
+async def test_an_invalid_subject_is_unauthenticated(anonymous: Client, subject: str) -> None:
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 401)
     assert HEADER in error
 
 
@@ -130,9 +132,9 @@ async def test_an_invalid_subject_is_unauthenticated(nobody: Client, subject: st
     ],
 )
 async def test_the_tool_is_authorized_in_every_notation_of_its_subject(
-    nobody: Client, subject: str
+    anonymous: Client, subject: str
 ) -> None:
-    await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 404)
+    await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 404)
 
 
 @pytest.mark.parametrize(
@@ -144,8 +146,8 @@ async def test_the_tool_is_authorized_in_every_notation_of_its_subject(
         ("CN=MYTOOL,O=toolforge", "only the tool 'mytool' itself"),
     ],
 )
-async def test_other_subjects_are_forbidden(nobody: Client, subject: str, message: str) -> None:
-    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 403)
+async def test_other_subjects_are_forbidden(anonymous: Client, subject: str, message: str) -> None:
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 403)
     assert message in error
 
 

@@ -71,9 +71,9 @@ async def test_clients_without_a_certificate_of_the_ca_cannot_connect(
     files: Files, listen: Listen
 ) -> None:
     _, url = await listen(files.settings())
-    nobody = ssl.create_default_context()
-    files.server_ca.configure_trust(nobody)
-    for context in (nobody, files.client(by=trustme.CA())):
+    without_certificate = ssl.create_default_context()
+    files.server_ca.configure_trust(without_certificate)
+    for context in (without_certificate, files.client(by=trustme.CA())):
         with pytest.raises(aiohttp.ClientError):
             await status(url, context)
 
