@@ -27,7 +27,7 @@ def template_text(name: str, package: str, shipped: Collection[str]) -> str:
     Raises `BadTemplate`.
     """
     if not name:
-        raise BadTemplate(f"no template is named: a file, or {' or '.join(shipped)}")
+        raise BadTemplate(f"it is required: a file, or {' or '.join(shipped)}")
     try:
         if name in shipped:
             return (files(package) / "templates" / f"{name}.yaml").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def loaded(text: str, schema: Schema) -> dict[str, Any]:
     try:
         found: dict[str, Any] = schema.load(yaml.safe_load(text) or {})
     except yaml.YAMLError as error:
-        raise BadTemplate(f"it is not YAML: {' '.join(str(error).split())}") from None
+        raise BadTemplate(f"it is not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise BadTemplate(_first_problem(error.normalized_messages())) from None  # type: ignore[no-untyped-call]
     return found

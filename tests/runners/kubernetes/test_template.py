@@ -11,7 +11,7 @@ from backends.templates import BadTemplate
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[", "it is not YAML"),
+        ("[", "it is not valid YAML"),
         ("command: perl", "command: Must be one of: argv, shell, launcher."),
         ("colour: red", "colour: Unknown field."),
         ("env: {A: b}", "env: Not a valid list."),
