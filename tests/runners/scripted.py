@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from random import Random
 
@@ -14,8 +14,10 @@ from tests.conftest import HandClock
 class ScriptedRunner(SimulatedRunner):
     """Runs everything at once; `health` by component, and then by the image, says how it does.
 
-    `refusals` by component and `outage` say what fails, `drift` what somebody has changed. The
-    requests and counters say what was asked. With an `order`, calls pass in a random one.
+    `refusals` by component and `outage` say what fails, `drift` what somebody has changed; what
+    `stays` takes its time to be removed. `before` and `after` map the name of a method to a
+    function that is called once before, or after, it. The requests and counters say what was asked.
+    With an `order`, calls pass in a random one.
     """
 
     notice = ""
@@ -26,6 +28,9 @@ class ScriptedRunner(SimulatedRunner):
         self.health: dict[str, tuple[Health, str]] = {}
         self.drift: dict[str, tuple[str, ...]] = {}
         self.refusals: dict[str, Exception] = {}
+        self.stays: set[str] = set()
+        self.before: dict[str, Callable[[], Awaitable[object]]] = {}
+        self.after: dict[str, Callable[[], Awaitable[object]]] = {}
         self.outage: Exception | None = None
         self.applied: list[RunRequest] = []
         self.removed: list[str] = []
@@ -42,11 +47,14 @@ class ScriptedRunner(SimulatedRunner):
             raise self.refusals[request.component]
         self.applied.append(request)
         await super().apply(request, running)
+        if "apply" in self.after:
+            await self.after.pop("apply")()
 
     async def remove(self, tool: str, running: Running, fence: Fence | None = None) -> None:
         await self._pass("remove")
         self.removed.append(running.component)
-        await super().remove(tool, running, fence)
+        if running.component not in self.stays:
+            await super().remove(tool, running, fence)
 
     async def ping(self) -> None:
         await self._pass("ping")
@@ -69,3 +77,5 @@ class ScriptedRunner(SimulatedRunner):
             await asyncio.sleep(0)  # lets others go first
         if self.outage:
             raise self.outage
+        if name in self.before:
+            await self.before.pop(name)()

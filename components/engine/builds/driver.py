@@ -62,7 +62,7 @@ class BuildDriver(Driver[Build]):
         """See `Driver.observed`."""
         return observed(step, state, now)
 
-    def lost(self, step: Build) -> Build:
+    def lost(self, step: Build, now: datetime) -> Build:
         """See `Driver.lost`."""
         # Its outcome is unknown, so it is built again.
         again = step.started_again("the builder has lost this build: it is built again")

@@ -4,10 +4,12 @@ What is to be done is part of the plan's deployment, which is stored before any 
 `steps.plan` for what holds for one step. Builds come first; runs begin when all have finished and
 the run phase has begun. Besides:
 
-- What is healthy can be put back until all components are: then all have finished at once.
+- What is healthy can be put back until all components are, and what the configuration no longer has
+  is gone: then all have finished at once.
 - When one run fails, or the deployment is cancelled, what ran before is put back for all that were
   changed. With `OnFailure.KEEP`, each run ends by itself and nothing is put back.
-- Components that the configuration no longer has are removed after that, and only then.
+- Components that the configuration no longer has are removed when all others are healthy, and only
+  then.
 """
 
 from collections.abc import Mapping
@@ -144,17 +146,20 @@ def build_rules(limits: Limits) -> Rules:
 
 def _run_rules(run: Run, deployment: Deployment, limits: Limits) -> Rules:
     removes = run.action is RunAction.REMOVE
+    has_been_healthy = run.changes and any(
+        each.action is RunAction.REMOVE and each.attempt for each in deployment.runs.values()
+    )
     return Rules(
         overdue="was not gone within {}" if removes else "was not healthy within {}",
         claim=limits.launch,
         # What is healthy waits for the others.
-        longest=None if run.healthy else limits.run,
+        longest=None if run.healthy or has_been_healthy else limits.run,
         timeout=StopReason.RUN_TIMEOUT,
         confirmation=limits.run,
         ending="is being put back",
         unconfirmed="what ran before is not healthy yet",
         fences=True,
-        ends=not removes and deployment.on_failure is OnFailure.PUT_BACK,
+        ends=deployment.on_failure is OnFailure.PUT_BACK,
     )
 
 
@@ -184,16 +189,18 @@ def _run_stops(
 ) -> dict[str, Stop]:
     runs = deployment.runs
     stops = _stops(deployment, runs, rules, at, limits)
-    changing = [name for name, run in runs.items() if run.changes]
+    puts_back = deployment.on_failure is OnFailure.PUT_BACK
     failed = [
         name
-        for name in changing
-        if runs[name].status in (Status.ERROR, Status.CANCELLED)
-        or (name in stops and stops[name].reason.is_failure)
+        for name, run in runs.items()
+        if (run.changes or puts_back)
+        and (
+            run.status in (Status.ERROR, Status.CANCELLED)
+            or (name in stops and stops[name].reason.is_failure)
+        )
     ]
     if not failed:
         return stops
-    puts_back = deployment.on_failure is OnFailure.PUT_BACK
     for name, run in runs.items():
         if run.status.is_final or name in stops:
             continue
@@ -207,22 +214,21 @@ def _startable(deployment: Deployment) -> frozenset[str]:
     if deployment.stage is not Stage.RUNS:
         return frozenset()
     runs = deployment.runs
-    all_finished = all(run.status is Status.FINISHED for run in runs.values() if run.changes)
+    all_healthy = all(run.healthy for run in runs.values() if run.changes)
     return frozenset(
         name
         for name, run in runs.items()
-        if run.changes or (run.action is RunAction.REMOVE and all_finished)
+        if run.changes or (run.action is RunAction.REMOVE and all_healthy)
     )
 
 
 def _with_finished(deployment: Deployment, runs: Mapping[str, Run]) -> dict[str, Run]:
     """Return runs in which those have finished that need not be put back any more."""
     each_alone = deployment.on_failure is OnFailure.KEEP
-    changing = [run for run in runs.values() if run.changes]
-    all_healthy = all(run.healthy and not run.stop for run in changing)
+    all_healthy = all(run.healthy and not run.stop for run in runs.values())
     return {
         name: final(replace(run, status=Status.FINISHED), None)
-        if run.changes and run.healthy and not run.stop and (all_healthy or each_alone)
+        if run.healthy and not run.stop and not run.status.is_final and (all_healthy or each_alone)
         else run
         for name, run in runs.items()
     }

@@ -30,8 +30,9 @@ class Run(Step):
     """The run of one component.
 
     `action`, `image`, `revision` and `before` are decided when the run phase begins. `healthy` is
-    whether all of the new version runs and nothing of the old one: it can still be put back until
-    that holds for all components. `was_put_back` is whether what ran before runs again.
+    whether all of the new version runs and nothing of the old one, or what is removed is gone: it
+    can still be put back until that holds for all components. `was_put_back` is whether what ran
+    before runs again.
     """
 
     action: RunAction | None = None

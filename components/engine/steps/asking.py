@@ -80,7 +80,7 @@ def _no_answer(driver: Driver[S], what: str) -> Answers:
 
 def _update(engine: Engine, driver: Driver[S], step: S, state: State, now: datetime) -> S:
     if state.lost and step.stop is None and step.lost < MAX_LOST:
-        return driver.lost(step)
+        return driver.lost(step, now)
     new = driver.observed(step, state, now)
     if step.seen and now - step.seen > engine.limits.gap:
         new = replace(new, unasked=step.unasked + (now - step.seen))

@@ -91,8 +91,8 @@ class Driver(ABC, Generic[S]):
         """Return a step with what the backend said of it at the store's time `now`."""
 
     @abstractmethod
-    def lost(self, step: S) -> S:
-        """Return a step that the backend has lost as it is started again."""
+    def lost(self, step: S, now: datetime) -> S:
+        """Return a step that the backend has lost by `now`, as it is started again."""
 
     @abstractmethod
     def rejected(self, deployment: Deployment, step: S, error: BackendError, now: datetime) -> S:

@@ -1,0 +1,116 @@
+"""How a run does, as a function of what runs: rolled out, healthy, failed, lost, or put back."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from backends.runners.base import Fence, Health, Running
+from backends.status import Status
+from components.engine.deployments.model import Deployment
+from components.engine.runs.model import Run, RunAction
+
+GONE = "what was started is gone"
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """What is known of a run; `failure` says why it never will be healthy."""
+
+    id: str
+    status: Status
+    message: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    lost: bool = False
+    failure: str = ""
+    healthy: bool = False
+    ready: int = 0
+    replicas: int = 0
+    url: str | None = None
+    was_put_back: bool = False
+
+
+def fence_of(deployment: Deployment, step: int = 0) -> Fence:
+    """Return the fence of a deployment's new versions; with step 1, of what it puts back."""
+    return Fence(deployment.created, deployment.id, step)
+
+
+def under_way(run: Run) -> str:
+    """Return the message of a run that was started."""
+    return "is being removed" if run.action is RunAction.REMOVE else "is being rolled out"
+
+
+def is_unknown(run: Run) -> bool:
+    """Whether what ran before is not known, so that it cannot be put back."""
+    return run.action is not RunAction.START and run.before is None
+
+
+def state_of(deployment: Deployment, component: str, there: Running | None) -> RunState:
+    """Return the state of a run, of whose component `there` runs."""
+    run, own = deployment.runs[component], fence_of(deployment)
+    own_id = run.id or str(own)
+    if run.stop:
+        return _put_back_state(deployment, run, own_id, there)
+    if there and there.fence and there.fence > own:
+        if there.fence == fence_of(deployment, step=1):  # somebody who knows of a stop was faster
+            return RunState(own_id, Status.RUNNING, run.message)
+        return RunState(own_id, Status.ERROR, f"superseded by {there.fence.deploy_id!r}")
+    if run.action is RunAction.REMOVE:
+        gone = there is None
+        message = "was removed" if gone else under_way(run)
+        return RunState(own_id, Status.RUNNING, message, healthy=gone)
+    if there is None or there.fence is None or there.fence < own:
+        return RunState(own_id, Status.RUNNING, GONE, lost=True, failure=GONE)
+    return _new_version_state(run, own_id, there)
+
+
+def _new_version_state(run: Run, own_id: str, there: Running) -> RunState:
+    healthy = there.health is Health.HEALTHY
+    return RunState(
+        own_id,
+        Status.RUNNING,
+        there.message or ("runs" if healthy else under_way(run)),
+        failure=there.message or "failed" if there.health is Health.FAILED else "",
+        healthy=healthy,
+        ready=there.ready,
+        replicas=there.replicas,
+        url=there.url,
+    )
+
+
+def _put_back_state(
+    deployment: Deployment, run: Run, own_id: str, there: Running | None
+) -> RunState:
+    fence = fence_of(deployment, step=1)
+    if there and there.fence and there.fence > fence:
+        return _end(run, own_id, f"{there.fence.deploy_id!r} runs by now")
+    if is_unknown(run):
+        return _end(run, own_id, "what ran before is not known, so this was left as it is")
+    if run.before is None:
+        if there is None:
+            return _end(run, own_id, "nothing ran before, so nothing runs now")
+    elif there and there.fence == fence:
+        before = f"the version of {run.before.origin.deploy_id!r}"
+        if there.health is Health.HEALTHY:
+            return _end(run, own_id, f"{before} runs again", was_put_back=True)
+        # A run that was given up does not wait for the health of what ran before.
+        if there.health is Health.FAILED or run.status.is_final:
+            why = f"{before} was put back, and is not healthy: {there.message}"
+            return _end(run, own_id, why, was_put_back=True)
+    return RunState(own_id, Status.RUNNING, run.message)
+
+
+def _end(run: Run, own_id: str, what: str, *, was_put_back: bool = False) -> RunState:
+    end = ended(run, what)
+    return RunState(own_id, end.status, end.message, was_put_back=was_put_back)
+
+
+def ended(run: Run, what: str) -> Run:
+    """Return a run that was stopped as it has ended; `what` says what became of the component."""
+    stop = run.stop
+    failed = stop is not None and stop.reason.is_failure
+    return replace(
+        run,
+        status=Status.ERROR if failed else Status.CANCELLED,
+        message=f"{stop.message}; {what}" if stop else what,
+        healthy=False,
+    )
