@@ -1,4 +1,4 @@
-# Everything that is done with this project, by name. `make help` lists it.
+# The development tasks of this project. `make help` lists them.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -11,9 +11,9 @@ SOAK_ARGS ?= --minutes 60
 PYTEST_ARGS ?= -n 3 --dist worksteal
 
 COVERAGE := --cov --cov-report= --cov-fail-under=0
-# What only `make test-cluster` can reach; `make coverage` counts it.
+# Modules that only `make test-cluster` covers; `make coverage` includes them.
 IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
-# Where no API server is named, nor a whole cluster (KUBECONFIG), one is built.
+# An API server is built unless KUBEBUILDER_ASSETS or a whole cluster is given.
 ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || \
   KUBEBUILDER_ASSETS=$$($(BIN)/python -m tests.cluster.assets) || exit 1; export KUBEBUILDER_ASSETS
 
@@ -23,16 +23,16 @@ ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] |
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-install: $(STAMP) ## Make .venv with everything in it; nothing to do when up to date
+install: $(STAMP) ## Create .venv with all dependencies, if it is not up to date
 
 $(STAMP): requirements-dev.lock setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
 	  { echo "Python 3.11 to 3.13 is needed; name one: make PYTHON=python3.13 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@# The lock file is whole: without --no-deps, pip looks for newer versions than it has pinned.
+	@# The lock file is complete: without --no-deps, pip looks for newer versions than the pinned ones.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
 	  --requirement requirements-dev.lock
-	@rm -rf *.egg-info  # an old one would hide entry points that are new
+	@rm -rf *.egg-info  # an old one would hide new entry points
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 	  --no-build-isolation --editable .
 	@touch $@
@@ -40,32 +40,32 @@ $(STAMP): requirements-dev.lock setup.py pyproject.toml
 run: install ## Run the service on 127.0.0.1:8000 (COMPONENTS_PORT): memory store, simulated builds
 	COMPONENTS_STORE=memory COMPONENTS_BUILDER=simulated $(BIN)/components serve
 
-demo: install ## Deploy a sample, and watch it: built for real where an engine is there
+demo: install ## Deploy a sample and follow it; builds images if an engine works here
 	@$(BIN)/python -m examples.demo
 
-test: install ## Run all tests that need nothing else, with coverage
+test: install ## Run all tests that need no cluster, with coverage
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/cluster $(COVERAGE)
 	$(BIN)/coverage report --omit='$(IN_CLUSTER)'
 
-cluster-assets: install ## Build etcd and Kubernetes for the tests, once, and print where they are
+cluster-assets: install ## Build etcd and Kubernetes for the tests, once, and print their directory
 	@$(BIN)/python -m tests.cluster.assets
 
-test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS), or a built one
+test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or built once)
 	@$(ASSETS); set -x; $(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
 
-chaos: install ## Kill, pause, cut and lie while 50 tools deploy, on the same (CHAOS_ARGS)
+chaos: install ## Inject faults while 50 tools deploy, on the same API server (CHAOS_ARGS)
 	@$(ASSETS); set -x; $(BIN)/python -m tests.chaos $(CHAOS_ARGS)
 
-soak: install ## Deploy for an hour, and see that nothing grows (SOAK_ARGS)
+soak: install ## Deploy for an hour, and check that memory does not grow (SOAK_ARGS)
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
 
-coverage: ## Report the coverage of `make test` and, after it, `make test-cluster` together
+coverage: ## Report the combined coverage of `make test` and a later `make test-cluster`
 	$(BIN)/coverage report
 
-chart: install ## Check the chart with Helm's own library, and write its README
+chart: install ## Check the chart with Helm's library, and write its README
 	$(BIN)/python helm/check.py
 
-lint: install ## Check format, style, types, import directions and the files of CI
+lint: install ## Check format, style, types, import directions and CI files
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -75,7 +75,7 @@ lint: install ## Check format, style, types, import directions and the files of 
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.github-workflows \
 	  .github/workflows/ci.yml examples/ci/github.yml
 
-format: install ## Format, and fix what can be fixed
+format: install ## Format the code, and apply automatic fixes
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
@@ -86,13 +86,13 @@ image: ## Build the container image with podman, buildah or docker
 	@engine=; for each in podman buildah docker; do \
 	  if $$each info >/dev/null 2>&1; then engine=$$each; break; fi; \
 	done; \
-	[ -n "$$engine" ] || { echo "no podman, buildah or docker answers here" >&2; exit 1; }; \
+	[ -n "$$engine" ] || { echo "podman, buildah or docker is needed, and none works here" >&2; exit 1; }; \
 	set -x; $$engine build --file Containerfile --tag $(IMAGE) .
 
-pictures: install ## Make the picture of a deployment in docs/ anew, from what runs
+pictures: install ## Recreate the picture of a deployment in docs/
 	$(BIN)/python -m examples.pictures
 
-lock: install ## Write the lock files anew from setup.py
+lock: install ## Update the lock files from setup.py
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-header --extra dev --output-file requirements-dev.lock setup.py
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
@@ -101,6 +101,6 @@ lock: install ## Write the lock files anew from setup.py
 	  --generate-hashes --no-header --constraint requirements-dev.lock \
 	  --output-file requirements-build.lock -
 
-clean: ## Remove what the other targets made
+clean: ## Remove the files that other targets create
 	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache \
 	  .ruff_cache .import_linter_cache

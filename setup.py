@@ -1,11 +1,11 @@
-"""The distribution: what is installed, what it needs, and the backends that it brings."""
+"""The distribution: packages, dependencies and the backends that it provides."""
 
 from setuptools import find_packages, setup
 
 setup(
     name="components-api",
     version="0.1.0",
-    description="Keeps a tool's configuration and deploys its components: all builds at once.",
+    description="Stores a tool's configuration and deploys its components, with parallel builds.",
     long_description=open("README.md", encoding="utf-8").read(),  # noqa: SIM115 - a build script
     long_description_content_type="text/markdown",
     license="Apache-2.0",
@@ -51,7 +51,7 @@ setup(
             "pre-commit>=4.3",
             "pytest>=8.4",
             "pytest-aiohttp>=1.1",
-            # looptime 0.9 finds the running loop through a fixture that 1.4 took out.
+            # looptime 0.9 needs a fixture that pytest-asyncio 1.4 removed.
             "pytest-asyncio>=1.2,<1.4",
             "pytest-cov>=7.0",
             "pytest-timeout>=2.4",

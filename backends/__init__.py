@@ -1,5 +1,5 @@
-"""What can be swapped: where documents are kept (stores) and what builds images (builders).
+"""The replaceable backends: stores (documents), builders (images), members (live instances).
 
 Nothing here knows of deployments, configurations or HTTP, and nothing here imports from
-`components`: a backend can be used, tested and replaced without the service around it.
+`components`: you can use, test and replace a backend without the service.
 """

@@ -1,4 +1,4 @@
-"""The time, in the two ways in which it is needed: what it is, and how much of it has passed."""
+"""The wall-clock time, and the time elapsed."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 Clock = Callable[[], datetime]
 """Returns the time, in UTC."""
 
-# Goes on while the machine is suspended, which CLOCK_MONOTONIC does not (clock_gettime(2)).
+# Continues while the machine is suspended; CLOCK_MONOTONIC does not (clock_gettime(2)).
 _ELAPSED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -17,8 +17,8 @@ def utc_now() -> datetime:
 
 
 def elapsed() -> float:
-    """Return seconds since some moment, on a clock that nobody sets and that is never suspended.
+    """Return seconds since some moment, on a clock that is never set and includes suspend time.
 
-    A virtual machine that its host has stopped does not see the time that it stood still.
+    A virtual machine does not see the time for which its host has paused it.
     """
     return time.clock_gettime(_ELAPSED)

@@ -1,4 +1,4 @@
-"""How calls to a backend are repeated: with backoff and jitter, within a bound in all."""
+"""Retries of calls to a backend: with backoff and jitter, within a total time limit."""
 
 import asyncio
 
@@ -13,8 +13,8 @@ FIRST_SECONDS = 0.1
 MAX_SECONDS = 2.0
 
 
-class MayPass(Exception):
-    """A failure that may have passed at another attempt, after `retry_after` seconds if known."""
+class TransientError(Exception):
+    """A failure that a retry may pass, after `retry_after` seconds if known."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -25,30 +25,30 @@ _backoff = wait_random_exponential(multiplier=FIRST_SECONDS, max=MAX_SECONDS, mi
 
 
 def _wait(state: RetryCallState) -> float:
-    """Wait at random, longer each time, and that much beyond what the other side asks for.
+    """Return the server's `Retry-After`, if any, plus a random exponential backoff.
 
-    So those who are told the same time do not come back at the same moment, and "0" is no more
-    than any other answer.
+    So clients with the same `Retry-After` do not all retry at the same moment, and "0" gets the
+    same backoff as any other value.
     """
     error = state.outcome.exception() if state.outcome else None
-    asked = error.retry_after if isinstance(error, MayPass) else None
+    asked = error.retry_after if isinstance(error, TransientError) else None
     return max(0.0, asked or 0.0) + _backoff(state)
 
 
 def attempts(within: float) -> AsyncRetrying:
-    """Return attempts that repeat after `MayPass`, none of which begins later than `within` s.
+    """Return attempts that retry after `TransientError`, none later than `within` seconds.
 
-    One that would have to begin later, as the other side asks, is not waited for.
+    If `Retry-After` is beyond that limit, there is no further attempt.
     """
     loop = asyncio.get_running_loop()
     until = loop.time() + within
 
     def stop(state: RetryCallState) -> bool:
-        # By the loop's clock and not, as tenacity's own would, by another one beside it.
+        # Use the loop's clock; tenacity would use another one.
         return loop.time() + state.upcoming_sleep >= until
 
     return AsyncRetrying(
-        retry=retry_if_exception_type(MayPass),
+        retry=retry_if_exception_type(TransientError),
         stop=stop,
         wait=_wait,
         reraise=True,

@@ -1,4 +1,4 @@
-"""What is done again and again in the background, and ends with nothing but its cancellation."""
+"""Background loops that only a cancellation ends."""
 
 import asyncio
 import logging
@@ -14,10 +14,10 @@ async def supervised(
     pause: Callable[[], float],
     limit: float | None = None,
 ) -> NoReturn:
-    """Call `once` for ever, each time after `pause()` seconds, and break it off after `limit` s.
+    """Call `once` forever, each time after `pause()` seconds, and abort it after `limit` seconds.
 
-    What it raises is what it has not foreseen: it is logged as "`what` failed", and the next round
-    goes on. Only a cancellation ends it.
+    An unexpected error is logged as "`what` failed", and the loop continues. Only a cancellation
+    ends it.
     """
     while True:
         await asyncio.sleep(pause())
@@ -26,17 +26,17 @@ async def supervised(
             async with bound:
                 await once()
         except asyncio.CancelledError:
-            # Of something that was awaited, and not of this task.
-            if _is_told_to_end():
+            # Something awaited was cancelled, not this task.
+            if _is_cancelled():
                 raise
             logger.exception("%s was cancelled from within", what)
         except Exception:
             if bound.expired():
-                logger.warning("%s had not ended after %g s", what, limit)
+                logger.warning("%s was aborted after %g s", what, limit)
             else:
                 logger.exception("%s failed", what)
 
 
-def _is_told_to_end() -> bool:
+def _is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is None or task.cancelling() > 0

@@ -1,8 +1,8 @@
-"""The components API: keeps a tool's configuration, deploys its components, says how they go.
+"""The components API: stores a tool's configuration, deploys its components, reports their status.
 
-Data flows one way. `cli` and `http` speak to people and programs; `engine` decides what happens
-to a deployment; `configuration` knows what a configuration may say; `backends` (another package)
-keep documents and build images. `.importlinter` holds these directions.
+Data flows one way. `cli` and `http` are the interfaces for people and programs; `engine` decides
+what happens to a deployment; `configuration` validates configurations; `backends` (another
+package) store documents and build images. `.importlinter` enforces these directions.
 """
 
 from importlib.metadata import version

@@ -1,8 +1,8 @@
-"""The log: one line an event on standard error, for people or for machines.
+"""The log: one line per event on standard error, as text or as JSON.
 
-Much of what is logged was written by strangers: paths, messages of builds, answers of servers.
-Whatever it is, it is text in the line of its own event: no control character, no line end and
-nothing that turns the direction of writing gets through, and nothing is longer than a bound.
+Much of what is logged is untrusted: paths, messages of builds, responses of servers. It stays
+text in the line of its own event: control characters, line ends and bidirectional formatting
+characters are escaped, and the length is limited.
 """
 
 import logging
@@ -11,13 +11,13 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter
 
-from components.seen import seen
+from components.invisible_characters import replace_invisible
 
 MESSAGE_LENGTH = 8 * 1024
-"""How many characters of an event's text are written."""
+"""How many characters of an event's text are written at most."""
 
 TRACEBACK_LENGTH = 32 * 1024
-"""How many characters of its traceback."""
+"""How many characters of a traceback are written at most."""
 
 _FIELDS = "%(asctime)s %(levelname)s %(name)s %(message)s"
 _TRACEBACKS = ("exc_info", "stack_info")
@@ -25,16 +25,16 @@ _INDENT = "    "
 
 
 def visible(text: str, length: int = MESSAGE_LENGTH) -> str:
-    """Return a text in one line, clipped, with an escape for each character that is not printed."""
-    shown = seen(text[:length])
+    """Return a text in one line, clipped, with an escape for each invisible character."""
+    shown = replace_invisible(text[:length])
     left = len(text) - length
     return f"{shown}… and {left} more characters" if left > 0 else shown
 
 
 def visible_lines(text: str) -> str:
-    """Return a traceback, with each of its lines `visible` and none where an event could begin.
+    """Return a traceback with each line made `visible` and indented, unlike a line of an event.
 
-    The end is kept: it says what went wrong.
+    The end is kept, because it has the error.
     """
     left = len(text) - TRACEBACK_LENGTH
     shown = f"{left} characters before\n{text[left:]}" if left > 0 else text
@@ -56,18 +56,18 @@ def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
     except (TypeError, ValueError, KeyError):
-        # Somebody's mistake, of which logging itself would write a traceback with all the values.
+        # A mistake in the call, for which logging would write a traceback with all values.
         return f"{record.msg} {record.args!r}"
 
 
 class _TextLines(logging.Formatter):
-    """An event is a line; its traceback, if it has one, follows in lines that are indented."""
+    """Writes an event as a line, followed by the indented lines of its traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.message = visible(_message(record))
         record.asctime = self.formatTime(record)
         lines = [self.formatMessage(record)]
-        # Not `exc_text`, which another handler may have left there as it would write it.
+        # Not `exc_text`: another handler may have cached its own format there.
         if record.exc_info:
             lines.append(visible_lines(self.formatException(record.exc_info)))
         if record.stack_info:
@@ -76,7 +76,7 @@ class _TextLines(logging.Formatter):
 
 
 class _JsonLines(JsonFormatter):
-    """An event is an object in a line; whoever decodes it finds no control characters either."""
+    """Writes an event as a JSON object in a line, without control characters once decoded."""
 
     def format(self, record: logging.LogRecord) -> str:
         record.msg, record.args, record.exc_text = _message(record), None, None

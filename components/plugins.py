@@ -1,7 +1,7 @@
-"""Backends by name: entry points, so that a third party's package can bring its own.
+"""Backends by name: entry points, so that third-party packages can provide backends.
 
-An entry point names a callable that takes an `Env` (from which it reads its own settings) and
-returns the backend without waiting for anything; what it has to wait for is in its `open`.
+An entry point names a callable that takes an `Env`, reads its own settings from it, and returns
+the backend without blocking. The backend connects in its `open`.
 """
 
 from importlib.metadata import entry_points
@@ -20,19 +20,19 @@ MEMBERS = "components.members"
 
 
 async def open_store(name: str, env: Env) -> Store:
-    """Return the store that an entry point provides under `name`. Raises `SettingsError`."""
+    """Return the store registered as `name`, opened. Raises `SettingsError`."""
     store: Store = await _open(STORES, "STORE", name, env)
     return store
 
 
 async def open_builder(name: str, env: Env) -> Builder:
-    """Return the builder that an entry point provides under `name`. Raises `SettingsError`."""
+    """Return the builder registered as `name`, opened. Raises `SettingsError`."""
     builder: Builder = await _open(BUILDERS, "BUILDER", name, env)
     return builder
 
 
 async def open_members(name: str, env: Env) -> Members:
-    """Return the members that an entry point provides under `name`. Raises `SettingsError`."""
+    """Return the members registered as `name`, opened. Raises `SettingsError`."""
     members: Members = await _open(MEMBERS, "MEMBERS", name, env)
     return members
 

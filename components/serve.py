@@ -1,4 +1,4 @@
-"""Running the service until it is told to stop."""
+"""Running the service until it receives SIGTERM or SIGINT."""
 
 import asyncio
 import gc
@@ -10,25 +10,25 @@ from aiohttp import web
 from yarl import URL
 
 from backends.supervision import supervised
-from components.caller_secret import kept_secret
+from components.caller_secret import stored_secret
 from components.http.app import create_app, create_probe_app
 from components.http.keys import CALLER_SECRET, ENGINE
 from components.http.server.listener import Listener
 from components.settings import Settings
-from components.shutdown import CANCEL_SECONDS, InFlight, wind_down
+from components.shutdown import CANCEL_SECONDS, InFlight, shut_down
 
 logger = logging.getLogger(__name__)
 
-RENEW_SECONDS = 5.0
-"""How often the TLS files are looked at; a mounted Secret says nothing when it changes."""
+TLS_CHECK_SECONDS = 5.0
+"""How often the TLS files are checked for changes; a mounted Secret sends no notification."""
 
 _ACCESS_LOG = '%a "%r" %s %b %Tfs'
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is under way, and return.
+    """Serve until SIGTERM or SIGINT; then finish running requests and launches, and return.
 
-    Raises `SettingsError`, and `OSError` where an address or a TLS file cannot be used.
+    Raises `SettingsError`, and `OSError` if an address or a TLS file cannot be used.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -44,28 +44,28 @@ async def serve(settings: Settings) -> None:
         stack.push_async_callback(listener.stop)
         url = await listener.start()
         if settings.probe_port is not None:
-            await _probe(app, settings, stack)
+            await _start_probes(app, settings, stack)
         if app[ENGINE].builder.runs_here and not settings.tls:
             port = URL(url).port or settings.port
-            file = stack.enter_context(kept_secret(port, app[CALLER_SECRET]))
-            logger.info("builds run on this machine: who calls has to know what is in %s", file)
-        settle()
+            file = stack.enter_context(stored_secret(port, app[CALLER_SECRET]))
+            logger.info("builds run on this machine: callers must send the secret in %s", file)
+        freeze_objects()
         logger.info("listening on %s", url)
-        renewal = supervised("looking at the TLS files", listener.renew, lambda: RENEW_SECONDS)
+        renewal = supervised("checking the TLS files", listener.renew, lambda: TLS_CHECK_SECONDS)
         stack.callback(asyncio.create_task(renewal).cancel)
         await stop.wait()
         logger.info("stopping")
-        await wind_down(app, listener, in_flight, settings.stop_timeout)
+        await shut_down(app, listener, in_flight, settings.stop_timeout)
 
 
-def settle() -> None:
-    """Leave what was made until now out of all later searches for garbage: they hold the loop."""
+def freeze_objects() -> None:
+    """Exclude all present objects from later garbage collections, which block the event loop."""
     gc.collect()
     gc.freeze()
 
 
-async def _probe(app: web.Application, settings: Settings, stack: AsyncExitStack) -> None:
-    """Answer the health checks on a plain port of their own, until everything else has ended."""
+async def _start_probes(app: web.Application, settings: Settings, stack: AsyncExitStack) -> None:
+    """Serve the health checks on a separate plain-text port, until everything else has stopped."""
     runner = web.AppRunner(create_probe_app(app), shutdown_timeout=0.1)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()

@@ -1,6 +1,6 @@
-"""Settings: read from the environment in one place, once, and handed on as a frozen value.
+"""Settings: read from the environment once, in one place, and passed on as a frozen value.
 
-A backend's own settings are read by the backend, from the same `Env`, when it is opened.
+A backend reads its own settings from the same `Env` when it is opened.
 """
 
 import re
@@ -10,22 +10,22 @@ from typing import Self
 from environs import Env, EnvError, ValidationError, validate
 
 PREFIX = "COMPONENTS_"
-"""What the name of every environment variable of ours begins with."""
+"""The prefix of all environment variables of this project."""
 
 PROBE_CONNECTIONS = 16
-"""How many connections the health checks' own port has."""
+"""How many connections the port of the health checks accepts at a time."""
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 LOG_FORMATS = ("text", "json")
 
 
 class SettingsError(Exception):
-    """A setting has a bad value; the message is one line that names it."""
+    """A setting is invalid; the message is one line that names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How this instance runs; docs/settings.md says what each is for. Times are in seconds."""
+    """How this instance runs; docs/settings.md describes each setting. Times are in seconds."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -61,11 +61,11 @@ class Settings:
 
     @property
     def tls(self) -> bool:
-        """Whether the service ends TLS itself."""
+        """Whether the service terminates TLS itself."""
         return bool(self.tls_cert)
 
     def for_probes(self) -> Self:
-        """Return the settings of the health checks' own port: plain, few, and nothing else."""
+        """Return the settings for the port of the health checks: plain text, few connections."""
         return replace(
             self,
             port=self.probe_port or 0,
@@ -77,7 +77,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Read the settings. Raises `EnvError` with the name of the one that is bad."""
+        """Read the settings. Raises `EnvError` with the name of the one that is invalid."""
         not_empty = validate.Length(min=1)
         settings = cls(
             host=env.str("HOST", cls.host, validate=not_empty),
@@ -140,11 +140,11 @@ class Settings:
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
         )
-        under_way = settings.max_running + settings.max_queued
-        if settings.max_running and settings.deployments_kept <= under_way:
+        unfinished = settings.max_running + settings.max_queued
+        if settings.max_running and settings.deployments_kept <= unfinished:
             raise EnvError(
-                f"{PREFIX}DEPLOYMENTS_KEPT: must be more than may run and wait together, "
-                f"{PREFIX}MAX_RUNNING + {PREFIX}MAX_QUEUED = {under_way}, "
+                f"{PREFIX}DEPLOYMENTS_KEPT: must be greater than "
+                f"{PREFIX}MAX_RUNNING + {PREFIX}MAX_QUEUED = {unfinished}, "
                 f"not {settings.deployments_kept}"
             )
         files = (settings.tls_cert, settings.tls_key, settings.tls_client_ca)
@@ -156,17 +156,17 @@ class Settings:
 def _host_name(text: str) -> str:
     name = text.strip().lower()
     if re.search(r"[/@\[\]\s]|^[^:]*:[^:]*$", name):
-        raise ValidationError(f"{name!r} is no name of a host: it has no scheme and no port")
+        raise ValidationError(f"{name!r} is not a host name: leave out the scheme and the port")
     return name
 
 
 def environment() -> Env:
-    """Return the process's environment as our settings are read from it."""
+    """Return the environment that the settings are read from."""
     return Env(prefix=PREFIX)
 
 
 def read_settings(env: Env) -> Settings:
-    """Return the settings. Raises `SettingsError` with one line that names what is bad."""
+    """Return the settings. Raises `SettingsError` with one line that names the invalid one."""
     try:
         return Settings.from_env(env)
     except EnvError as error:
@@ -174,5 +174,5 @@ def read_settings(env: Env) -> Settings:
 
 
 def one_line(error: EnvError) -> str:
-    """Return what an `EnvError` says, in one line."""
+    """Return the message of an `EnvError` in one line."""
     return " ".join(str(error).split())

@@ -1,8 +1,8 @@
-"""How the service stops: nothing new is begun, and what was begun has its time.
+"""Graceful shutdown: nothing new starts, and running requests and launches may finish.
 
-In this order: it says that it is not ready, and begins to move no deployment on; it accepts no
-connection; it answers what comes over those that are kept, and ends each with its answer; what was
-begun with the builder ends by itself or is given back. Only then everything is closed.
+In this order: the service reports that it is not ready, and reconciles no further deployments. It
+accepts no connections. It answers one more request on each keep-alive connection, and closes it.
+Launches finish or release their claims. Then everything is closed.
 """
 
 import asyncio
@@ -16,24 +16,24 @@ from components.http.server.listener import Listener
 
 logger = logging.getLogger(__name__)
 
-KEPT_SECONDS = 2.0
-"""How long a connection that is idle may still bring a request, which is then its last."""
+KEEP_ALIVE_SECONDS = 2.0
+"""How long an idle keep-alive connection may still send a last request."""
 
 DRAIN_SECONDS = 5.0
-"""How long requests may take to end by themselves, from the beginning."""
+"""How long running requests may take to finish, from the start of the shutdown."""
 
 CANCEL_SECONDS = 1.0
-"""How long a request may take to end, and then once more, when it is broken off."""
+"""How long a request may take to end; after cancellation it gets the same time again."""
 
 CLOSING_SECONDS = 8.0
-"""What is left at the end: breaking off requests, giving claims back, leaving the members."""
+"""The time reserved for the end: cancelling requests, releasing claims, leaving the members."""
 
 
 class InFlight:
     """Counts the requests that are being handled; `none` is set while there are none.
 
-    aiohttp drops what still arrives of a body once it shuts down, so that is not begun before
-    these have ended.
+    Once aiohttp shuts down, it drops the rest of request bodies. So its shutdown starts only after
+    these requests.
     """
 
     def __init__(self) -> None:
@@ -58,25 +58,25 @@ class InFlight:
         app.middlewares.insert(0, count)
 
 
-async def wind_down(
+async def shut_down(
     app: web.Application, listener: Listener, in_flight: InFlight, seconds: float
 ) -> None:
-    """Bring what is under way to its end, so that all, closing included, is within `seconds`."""
+    """Stop the service gracefully, within `seconds` including the time to close everything."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    until = began + max(seconds - CLOSING_SECONDS, 0)
+    deadline = began + max(seconds - CLOSING_SECONDS, 0)
     app[STOPPING].set()
     app[BACKGROUND].rest()
     await listener.stop()
     try:
-        async with asyncio.timeout_at(min(began + KEPT_SECONDS, until)):
+        async with asyncio.timeout_at(min(began + KEEP_ALIVE_SECONDS, deadline)):
             await listener.left.wait()
     except TimeoutError:
-        logger.info("connections that are kept are closed")
+        logger.info("closing idle keep-alive connections")
     try:
-        async with asyncio.timeout_at(min(began + DRAIN_SECONDS, until)):
+        async with asyncio.timeout_at(min(began + DRAIN_SECONDS, deadline)):
             await in_flight.none.wait()
     except TimeoutError:
         logger.warning("%s requests have not ended and are cut off", in_flight.number)
-    await app[REFRESHER].close(until - loop.time())
-    await app[ENGINE].work.close(until - loop.time())
+    await app[REFRESHER].close(deadline - loop.time())
+    await app[ENGINE].work.close(deadline - loop.time())

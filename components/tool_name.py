@@ -1,8 +1,8 @@
-"""What a tool can be called."""
+"""The rules for names of tools."""
 
 import re
 
-# With the prefix `tool-` it must still name a namespace, which is a DNS label (RFC 1123).
+# With the prefix `tool-`, it must be a valid name of a namespace: a DNS label (RFC 1123).
 TOOL_NAME = r"[a-z0-9]([a-z0-9-]{0,56}[a-z0-9])?"
 
 RULE = (
@@ -12,5 +12,5 @@ RULE = (
 
 
 def is_tool_name(name: str) -> bool:
-    """Whether a tool can be called `name`."""
+    """Whether `name` is a valid name of a tool."""
     return re.fullmatch(TOOL_NAME, name) is not None

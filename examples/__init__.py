@@ -1,1 +1,1 @@
-"""Programs that show the service at work."""
+"""Programs that demonstrate the service."""

@@ -1,8 +1,8 @@
-"""Starts the service, deploys something, shows it to its end, and stops the service again.
+"""The demo: starts the service, deploys a sample, follows the deployment, and stops the service.
 
-`make demo` runs it. Everything happens on this machine and in memory. Where buildah, podman or
-docker builds here, a repository that is made on the spot becomes two images; where none does, an
-example configuration is deployed, and its builds are simulated.
+`make demo` runs it. Everything runs on this machine and in memory. If buildah, podman or docker
+works here, two images are built from a generated repository. Otherwise an example configuration is
+deployed with simulated builds.
 """
 
 import asyncio
@@ -25,8 +25,8 @@ STOP_SECONDS = 15
 
 
 async def main() -> int:
-    """Run the demonstration; return the exit code of the deployment."""
-    # So that the service is stopped too when somebody stops this.
+    """Run the demo; return the exit code of the deployment."""
+    # On SIGTERM, stop the service as well.
     if task := asyncio.current_task():
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with TemporaryDirectory(prefix="components-demo-", ignore_cleanup_errors=True) as name:
@@ -45,7 +45,7 @@ async def main() -> int:
 
 
 async def demonstrate(more: Mapping[str, str], configuration: str, logs: str = "") -> int:
-    """Deploy a configuration to a service of its own; return the exit code of the deployment."""
+    """Deploy a configuration to a new service; return the exit code of the deployment."""
     async with service(more) as environ:
         print(f"the service runs at {environ['COMPONENTS_URL']}\n", flush=True)
         code = await run(environ, "config", "set", configuration)
@@ -57,10 +57,10 @@ async def demonstrate(more: Mapping[str, str], configuration: str, logs: str = "
 
 @asynccontextmanager
 async def service(more: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
-    """Run a service of its own; yield the environment in which commands find it."""
+    """Run a new service; yield an environment for the command line to use it."""
     environ = os.environ | {
         "COMPONENTS_HOST": "127.0.0.1",
-        "COMPONENTS_PORT": "0",  # whichever is free
+        "COMPONENTS_PORT": "0",  # any free port
         "COMPONENTS_STORE": "memory",
         "COMPONENTS_LOG_FORMAT": "text",
         "COMPONENTS_LOG_LEVEL": "INFO",
@@ -74,7 +74,7 @@ async def service(more: Mapping[str, str]) -> AsyncIterator[dict[str, str]]:
 
 
 async def images(environ: Mapping[str, str]) -> None:
-    """Show the images that were made."""
+    """Show the images that were built."""
     engine = environ["COMPONENTS_LOCAL_ENGINE"]
     print(f"$ {engine} images", flush=True)
     listing = await asyncio.create_subprocess_exec(engine, "images", env=environ)
@@ -82,7 +82,7 @@ async def images(environ: Mapping[str, str]) -> None:
 
 
 async def address_of(service: Process) -> str:
-    """Return the URL that the service says it listens on."""
+    """Return the URL of the service from its log."""
     assert service.stderr is not None
     async for line in service.stderr:
         if found := re.search(rb"listening on (http://\S+)", line):
@@ -92,7 +92,7 @@ async def address_of(service: Process) -> str:
 
 
 async def run(environ: dict[str, str], *arguments: str) -> int:
-    """Show a command, run it, and return its exit code."""
+    """Print a command, run it, and return its exit code."""
     print(f"$ components {shlex.join(arguments)}", flush=True)
     command = await asyncio.create_subprocess_exec(COMPONENTS, *arguments, env=environ)
     code = await command.wait()
@@ -101,7 +101,7 @@ async def run(environ: dict[str, str], *arguments: str) -> int:
 
 
 async def stop(service: Process) -> None:
-    """End the service, by force if it does not end by itself."""
+    """Stop the service; kill it if it does not stop in time."""
     if service.returncode is None:
         service.terminate()
     try:

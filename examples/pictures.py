@@ -1,7 +1,7 @@
-"""Makes the picture of `components deploy --follow` for the README, from what really runs.
+"""Creates the picture of `components deploy --follow` for the README from a real deployment.
 
-`make pictures` runs it. A service with simulated builds is started, some of an example is deployed,
-and then all of it, in a terminal of its own whose last screen becomes `docs/deploy.svg`.
+`make pictures` runs it. It starts a service with simulated builds, and deploys first a part of an
+example, then all of it, in a pseudo-terminal. The last screen becomes `docs/deploy.svg`.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from examples.demo import COMPONENTS, CONFIGURATION, service
 
 PICTURE = Path(__file__).parents[1] / "docs/deploy.svg"
 BEFORE = ("gateway", "archive")
-"""What is deployed already, so that the picture shows how a build is reused."""
+"""The components that are deployed before, so that the picture shows reused builds."""
 
 COMMAND = ("deploy", "--follow")
 COLUMNS, ROWS = 106, 40
 
-# What the command line writes besides text and colours: a table in the place of the one before.
+# The control sequences of the command line besides colours: a table replaces the previous one.
 _CLEARED = re.compile(r"\r\x1b\[2K(?P<above>(?:\x1b\[1A\x1b\[2K)*)")
 _CURSOR = re.compile(r"\x1b\[\?25[lh]")
-# rich lets its pictures load fonts from somewhere else; who looks at a file should not have to.
+# rich makes its pictures load fonts from another host; a picture should be self-contained.
 _FONTS = re.compile(r"\s*@font-face \{.*?\n    \}", re.DOTALL)
 
 
@@ -42,7 +42,7 @@ async def picture() -> str:
 
 
 async def recorded(environ: dict[str, str], *arguments: str) -> str:
-    """Run a command in a terminal, and return all that it writes there."""
+    """Run a command in a terminal, and return its output."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (ROWS, COLUMNS))
     try:
@@ -67,14 +67,14 @@ def _all(terminal: int) -> str:
     """Return what is written to a terminal, whose other end this descriptor is; close it."""
     parts = []
     with os.fdopen(terminal, "rb", buffering=0) as reader, suppress(OSError):
-        # An OSError is what Linux says where nobody has the terminal open any more.
+        # Linux raises OSError once no process has the terminal open.
         while part := reader.read(65536):
             parts.append(part)
     return b"".join(parts).decode()
 
 
 def last_screen(written: str) -> str:
-    """Return what a terminal shows in the end of what was written to it, colours included."""
+    """Return the final screen of a terminal, with colours, for its output."""
     text, *rest = _CLEARED.split(_CURSOR.sub("", written))
     for above, more in zip(rest[::2], rest[1::2], strict=True):
         lines = text.split("\n")
@@ -84,7 +84,7 @@ def last_screen(written: str) -> str:
 
 
 def svg(text: str) -> str:
-    """Return a terminal's text as an SVG that needs nothing from anywhere."""
+    """Return a terminal's text as a self-contained SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO())
     console.print(Text.from_ansi(text.rstrip()))
     exported = _FONTS.sub("", console.export_svg(title="", unique_id="terminal"))

@@ -1,4 +1,4 @@
-"""What the demonstration builds: a repository that is made on the spot and served on loopback."""
+"""The sample that the demo builds: a generated repository, served on loopback."""
 
 import asyncio
 import os
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-RECIPE = "FROM scratch\nCOPY hello.txt /hello.txt\n"
+CONTAINERFILE = "FROM scratch\nCOPY hello.txt /hello.txt\n"
 CONFIGURATION = """\
 components:
   web:
@@ -28,20 +28,20 @@ STORAGE = '[storage]\ndriver = "vfs"\ngraphroot = "{0}/images"\nrunroot = "{0}/r
 
 
 def engine_environment(directory: Path) -> Mapping[str, str] | None:
-    """Return the environment in which an engine builds here; None where none does.
+    """Return an environment for the first engine that can build here; None if there is none.
 
-    buildah gets a storage of its own in `directory`, of the kind that works everywhere.
+    buildah gets its own storage in `directory`, with the driver vfs, which works everywhere.
     """
     if not shutil.which("git"):
         return None
     (directory / "storage.conf").write_text(STORAGE.format(directory))
-    own = {
+    buildah = {
         "CONTAINERS_STORAGE_CONF": str(directory / "storage.conf"),
         "BUILDAH_ISOLATION": "chroot",
     }
     (directory / "trial").mkdir()
     (directory / "trial/Containerfile").write_text("FROM scratch\nLABEL trial=yes\n")
-    for engine, environ in (("buildah", own), ("podman", {}), ("docker", {})):
+    for engine, environ in (("buildah", buildah), ("podman", {}), ("docker", {})):
         if shutil.which(engine) and _succeeds(
             [engine, "build", "--tag", "localhost/trial", str(directory / "trial")], environ
         ):
@@ -51,20 +51,20 @@ def engine_environment(directory: Path) -> Mapping[str, str] | None:
 
 def _succeeds(arguments: list[str], environ: Mapping[str, str]) -> bool:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             arguments, env={**os.environ, **environ}, capture_output=True, timeout=60, check=False
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
-    return done.returncode == 0
+    return process.returncode == 0
 
 
 @asynccontextmanager
 async def sample(directory: Path) -> AsyncIterator[Path]:
-    """Make the repository and serve it; yield the file of a configuration that builds it."""
+    """Create the repository and serve it; yield the file of a configuration that builds it."""
     repository = directory / "repositories/sample"
     repository.mkdir(parents=True)
-    (repository / "Containerfile").write_text(RECIPE)
+    (repository / "Containerfile").write_text(CONTAINERFILE)
     (repository / "hello.txt").write_text("hello from the web service\n")
     _git(repository, "init", "--quiet", "--initial-branch=main")
     _git(repository, "add", "--all")
@@ -95,11 +95,11 @@ async def sample(directory: Path) -> AsyncIterator[Path]:
 def _git(where: Path, *arguments: str) -> str:
     who = {"NAME": "Sample", "EMAIL": "sample@example.org"}
     identity = {f"GIT_{role}_{k}": v for role in ("AUTHOR", "COMMITTER") for k, v in who.items()}
-    done = subprocess.run(
+    process = subprocess.run(
         ["git", "-C", str(where), *arguments],
         env={**os.environ, **identity, "GIT_CONFIG_GLOBAL": "/dev/null"},
         check=True,
         capture_output=True,
         text=True,
     )
-    return done.stdout.strip()
+    return process.stdout.strip()

@@ -1,4 +1,4 @@
-"""What all tests share: a clock to turn by hand, a fixture that finds leaked tasks, and data."""
+"""Shared fixtures: a manual clock, a check for leaked tasks, and example configurations."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from hypothesis import settings as hypothesis_settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.stores.counting import CountingStore
 
-# What runs in the background of a shell has no Ctrl-C, and neither would what the tests run.
+# A shell's background jobs ignore SIGINT, and processes that the tests start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -22,7 +22,7 @@ hypothesis_settings.load_profile("here")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
-"""What is not ours, and beside the checkout where it is there: real data to test with too."""
+"""An optional directory beside the checkout, with real data for additional tests."""
 
 CONFIGURATIONS = [
     *sorted((ROOT / "examples/configurations").glob("*.yaml")),
@@ -32,12 +32,12 @@ NOON = datetime(2024, 4, 4, 12, tzinfo=UTC)
 
 
 def unmeasured() -> dict[str, str]:
-    """The environment for another program, whose lines are not ours to cover."""
+    """Return the environment without coverage, for other programs."""
     return {name: value for name, value in os.environ.items() if not name.startswith("COV")}
 
 
 class HandClock:
-    """A clock that stands still until a test turns it."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.time = NOON
@@ -58,8 +58,8 @@ def clock() -> HandClock:
 async def no_task_is_left_behind() -> AsyncIterator[None]:
     before = asyncio.all_tasks()
     yield
-    left = asyncio.all_tasks() - before - {asyncio.current_task()}
-    assert not left, f"tasks still running after the test: {left}"
+    leaked = asyncio.all_tasks() - before - {asyncio.current_task()}
+    assert not leaked, f"tasks still running after the test: {leaked}"
 
 
 @pytest.fixture(params=CONFIGURATIONS, ids=lambda path: path.stem)

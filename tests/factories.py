@@ -1,4 +1,4 @@
-"""Small values to test with; each argument is what the test is about, the rest is ordinary."""
+"""Factories for test data: arguments are what a test is about, the rest has ordinary values."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ TOOL = "mytool"
 
 
 def component(**run: Any) -> dict[str, Any]:
-    """A component with a source of its own; `run` adds to its `run`."""
+    """A component with a repository, and with these additional fields in `run`."""
     return {
         "build": {"repository": "https://git.example.org/mytool", "ref": "main"},
         "run": {"command": "start", **run},
@@ -22,7 +22,7 @@ def reusing(source: str) -> dict[str, Any]:
 
 
 def configuration(*names: str, **components: Any) -> dict[str, Any]:
-    """A configuration of ordinary components by name, and of those given."""
+    """A configuration of ordinary components with these names, and of the given components."""
     return {"components": {name: component() for name in names or ("web",)} | components}
 
 

@@ -2,5 +2,5 @@
 
 `base` is the interface; each other module is one builder.
 
-What a deployment is does not belong here: a builder knows builds of a tool's components only.
+Deployments do not belong here: a builder only knows the builds of a tool's components.
 """

@@ -1,10 +1,10 @@
 """The interface of a builder, its data types and its errors.
 
 BuilderError
-├── BuildRejected        the request is wrong, for good; in the backend's own words
-├── NoFreeSlot           nothing is wrong, and there is no room for this build now
+├── BuildRejected        the request is invalid and will never succeed; the backend's message
+├── NoFreeSlot           the request is valid, but the build limit is reached
 ├── BuildNotFound        the backend has no log of this build: unknown, or lost
-└── BuilderUnavailable   the backend does not answer; worth another try later
+└── BuilderUnavailable   the backend does not respond; retry later
 """
 
 from abc import ABC, abstractmethod
@@ -17,7 +17,8 @@ MAX_MESSAGE_BYTES = 2048
 
 
 def clip(message: str) -> str:
-    """Return `message` in at most `MAX_MESSAGE_BYTES` of UTF-8, with line ends but no controls."""
+    """Return `message` in at most `MAX_MESSAGE_BYTES` of UTF-8, without control characters but
+    `\n`."""
     clean = "".join(c if c.isprintable() or c == "\n" else " " for c in message).strip()
     encoded = clean.encode("utf-8", "replace")
     if len(encoded) <= MAX_MESSAGE_BYTES:
@@ -26,7 +27,7 @@ def clip(message: str) -> str:
 
 
 class BuildStatus(StrEnum):
-    """How a build goes. The last three are final: a build that has one keeps it."""
+    """The status of a build. The last three are final: such a status never changes."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -42,7 +43,7 @@ class BuildStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What to build, as the configuration has it; None is what the configuration leaves out."""
+    """What to build, as in the configuration; None where the configuration does not set it."""
 
     repository: str
     ref: str | None = None
@@ -54,12 +55,11 @@ class Source:
 class BuildRequest:
     """A build to start.
 
-    `key` is the same for every attempt of one build and for no other build, so that starting
-    twice gives one build. `repeated` is False where no earlier attempt can have started it, which
-    spares a builder a search; `first_attempt` is the time, in UTC, of the first one that can, and
-    `last_attempt` when the last of them was broken off. `taken` holds the ids of builds that are
-    known to be others' and are never this one; it is only filled in for a builder that does not
-    know keys.
+    `key` is the idempotency key: all attempts of one build share it, and no other build has it.
+    `repeated` is False if no earlier attempt can have started the build, so a builder need not
+    search. `first_attempt` is the time, in UTC, of the first attempt that can have; `last_attempt`
+    is when the last one was aborted. `taken` holds the ids of builds known to belong to other
+    requests; it is only set for a builder without idempotency keys.
     """
 
     tool: str
@@ -74,10 +74,10 @@ class BuildRequest:
 
 @dataclass(frozen=True, slots=True)
 class BuildState:
-    """What is known of a build now. `message` is for people and is clipped to 2 KiB.
+    """What is currently known about a build. `message` is for people and is clipped to 2 KiB.
 
-    `lost` says that the backend does not know the build any more, so that nobody can tell how it
-    ended; its status is then `ERROR`.
+    `lost` means that the backend no longer knows the build, so its outcome cannot be determined;
+    its status is then `ERROR`.
     """
 
     id: str
@@ -95,10 +95,10 @@ class BuildState:
 
 
 class BuilderError(Exception):
-    """The root of all that a builder raises; the message is for people.
+    """The base of all errors of a builder; the message is for people.
 
-    From `start`, `maybe_started` says that the build may have been started all the same: an earlier
-    request of the same call was not answered, or this one was not.
+    From `start`, `maybe_started` means that the build may have been started anyway: this request,
+    or an earlier request of the same call, got no response.
     """
 
     maybe_started = False
@@ -110,64 +110,65 @@ class BuilderError(Exception):
 
 
 class BuildRejected(BuilderError):
-    """The backend will never build this; the message is its own."""
+    """The backend will never build this; the message is the backend's."""
 
 
 class NoFreeSlot(BuilderError):
-    """The backend has no room for another build now."""
+    """The backend cannot run another build now."""
 
 
 class BuildNotFound(BuilderError):
-    """The backend does not know the build whose log was asked for."""
+    """The backend does not know the build whose log was requested."""
 
 
 class BuilderUnavailable(BuilderError):
-    """The backend cannot be reached or does not answer; the same call may go through later."""
+    """The backend cannot be reached or does not respond; retry the call later."""
 
     maybe_started = True
 
 
 class Builder(ABC):
-    """Something that builds images.
+    """Builds images.
 
-    Every method may raise `BuilderUnavailable`. A call that raises it, or that never returns,
-    may have been carried out: that is what the key of a request is for.
+    Every method may raise `BuilderUnavailable`. A call that raises it, or never returns, may still
+    have been executed: the idempotency key of a request makes it safe to repeat.
     """
 
     notice: str = ""
-    """A warning for every answer about a deployment; empty where there is nothing to warn of."""
+    """A warning for every response about a deployment; empty if there is none."""
 
     runs_here: bool = False
-    """Whether builds run on this machine, where they reach what listens on it: then a caller in
-    plain text has to know a secret besides."""
+    """Whether builds run on this machine, where they can connect to local ports. A caller over
+    plain text then also needs a secret."""
 
     knows_keys: bool = True
-    """Whether the backend itself never makes a second build of one key, so that a start whose
-    outcome is not known may be repeated at once. Otherwise it is only looked for until `settling`
-    is over."""
+    """Whether the backend itself deduplicates builds by key, so that a start with an unknown
+    outcome may be repeated at once. Otherwise the build is only searched for until `settling` has
+    passed."""
 
     settling: timedelta = timedelta()
-    """How long after a start was broken off its request may still be carried out: a search that
-    finds nothing before proves nothing."""
+    """How long after an aborted start its request may still be executed: until then, a search
+    without a result proves nothing."""
 
     unique_images: bool = False
-    """Whether the name of an image is one build's alone, so that it can be deployed again by its
-    name. Otherwise only an image with a digest can."""
+    """Whether each build has its own image name, so that an image can be deployed again by its
+    name. Otherwise that takes an image with a digest."""
 
-    async def open(self) -> None:  # noqa: B027 - a builder that needs nothing does nothing
-        """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
+    async def open(self) -> None:  # noqa: B027 - nothing to do by default
+        """Open the builder; called once, at the start. Raises `EnvError` for a bad setting."""
 
     @abstractmethod
     async def start(self, request: BuildRequest) -> BuildState:
-        """Start a build, or find the one that an earlier attempt with the same key has started.
+        """Start a build, or find the build that an earlier attempt with the same key started.
 
         Raises `BuildRejected`, `NoFreeSlot`.
         """
 
     async def find(self, request: BuildRequest) -> BuildState | None:
-        """Return the build that an earlier `start` of this request has made; None if there is none.
+        """Return the build that an earlier `start` of this request created; None if there is none.
 
-        It is asked for what is to be cancelled. A builder that can only tell by starting does that.
+        It is called for builds that are to be cancelled. A builder that can only find a build by
+        starting it starts it.
         """
         try:
             return await self.start(request)
@@ -178,35 +179,35 @@ class Builder(ABC):
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
         """Return the states of builds of one tool by id, in one call to the backend.
 
-        None where there is no news. A build that the backend does not know any more is `lost`.
+        None means that there is no new state. A build that the backend no longer knows is `lost`.
         """
 
     @abstractmethod
     async def cancel(self, tool: str, build_id: str) -> None:
-        """Ask that a build end now. Of a build that has ended, or is not known, it asks nothing."""
+        """Request that a build be cancelled. Does nothing if it has ended or is unknown."""
 
     @abstractmethod
     def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """Yield the lines of a build's log, without line ends; if `follow`, until the build ends.
 
-        Raises `BuildNotFound`, at the latest when the first line is asked for.
+        Raises `BuildNotFound`, at the latest when the first line is requested.
         """
 
     async def resolve(self, tool: str, source: Source) -> str | None:
-        """Return the commit that a source means now; None from a builder that cannot tell.
+        """Return the commit that a source resolves to now; None if the builder cannot tell.
 
-        Raises `BuildRejected` where the repository or the ref does not exist.
+        Raises `BuildRejected` if the repository or the ref does not exist.
         """
         return None
 
     async def has_image(self, tool: str, image: str) -> bool | None:
-        """Return whether an image that was built is still there; None where that is not known."""
+        """Return whether a built image still exists; None if that is unknown."""
         return None
 
     @abstractmethod
     async def ping(self) -> None:
-        """Return if the backend answers. Raises `BuilderUnavailable`."""
+        """Return if the backend responds. Raises `BuilderUnavailable`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of connections and of what this process runs; not used afterwards."""
+        """Close connections and stop what this process runs; not used afterwards."""

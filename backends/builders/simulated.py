@@ -1,12 +1,12 @@
-"""A builder that builds nothing: a clock, for development, the demo and tests.
+"""A builder that builds nothing, for development, the demo and tests.
 
 A build's id holds its component, the time of the first attempt, a hash of the key, and whether it
-is to fail; how far a build is follows from that and the clock. So any process can answer for any
-build.
+is to fail. Its progress follows from that and the clock, so any process can report any build.
 
-Only that a build was cancelled is kept, in this process. A process that was not told, another one
-or a later one, answers as if it went on. The engine asks the process that it has told, at once, and
-stores what that says; so a build that was seen as cancelled stays so.
+Only cancellations are stored, in the memory of this process. Another process, or this one after a
+restart, reports a cancelled build as if it had continued. The engine queries the process that it
+asked to cancel, immediately, and stores the result; so a build once seen as cancelled stays
+cancelled.
 """
 
 import asyncio
@@ -33,23 +33,23 @@ from backends.clock import Clock, utc_now
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 PENDING_SHARE = 0.25
-"""The part of a build's time that it spends pending."""
+"""The part of a build's duration for which it is pending."""
 
 FAILING_REF = "simulate/error"
-"""A build of this ref fails at the end of its time."""
+"""A build of this ref fails at the end of its duration."""
 
-CANCELLED_KEPT = 10_000
-"""How many cancelled builds are remembered; one that ended long ago is asked for no more."""
+MAX_CANCELLED = 10_000
+"""How many cancelled builds are remembered; older ones are no longer queried."""
 
-LOOK_SECONDS = 0.5
-"""How often it is looked whether a build whose log is followed was cancelled."""
+POLL_SECONDS = 0.5
+"""How often a followed log checks whether its build was cancelled."""
 
 _FAILS = "fails"
 
 
 @dataclass(frozen=True, slots=True)
 class _SimulatedBuild:
-    """What an id says: `<component>-<milliseconds since 1970>-<hash of the key>[.fails]`."""
+    """The parts of an id: `<component>-<milliseconds since 1970>-<hash of the key>[.fails]`."""
 
     component: str
     started: datetime
@@ -63,16 +63,16 @@ class _SimulatedBuild:
             started = EPOCH + MILLISECOND * int(milliseconds)
         except (ValueError, OverflowError):
             return None
-        digest, _, fate = rest.partition(".")
-        return cls(component, started, digest, fate == _FAILS) if fate in ("", _FAILS) else None
+        digest, _, suffix = rest.partition(".")
+        return cls(component, started, digest, suffix == _FAILS) if suffix in ("", _FAILS) else None
 
     def __str__(self) -> str:
-        fate = f".{_FAILS}" if self.fails else ""
-        return f"{self.component}-{(self.started - EPOCH) // MILLISECOND}-{self.digest}{fate}"
+        suffix = f".{_FAILS}" if self.fails else ""
+        return f"{self.component}-{(self.started - EPOCH) // MILLISECOND}-{self.digest}{suffix}"
 
 
 class SimulatedBuilder(Builder):
-    """Every build ends `build_seconds` after its first attempt, unless it is cancelled before."""
+    """Every build ends `build_seconds` after its first attempt, unless it is cancelled earlier."""
 
     notice = "builds are simulated: nothing is built, and the images do not exist"
     unique_images = True
@@ -84,7 +84,7 @@ class SimulatedBuilder(Builder):
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder as `SIMULATED_BUILD_SECONDS` says (default 2)."""
+        """Return a builder configured by `SIMULATED_BUILD_SECONDS` (default 2)."""
         return cls(
             env.float("SIMULATED_BUILD_SECONDS", 2.0, validate=validate.Range(min=0, max=86400))
         )
@@ -97,7 +97,7 @@ class SimulatedBuilder(Builder):
         return self._state(request.tool, str(build))
 
     async def find(self, request: BuildRequest) -> BuildState | None:
-        """Return None: a build that nobody knows of is no build."""
+        """Return None: there are no builds besides those with a known id."""
         return None
 
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
@@ -105,11 +105,11 @@ class SimulatedBuilder(Builder):
         return {build_id: self._state(tool, build_id) for build_id in ids}
 
     async def cancel(self, tool: str, build_id: str) -> None:
-        """See `Builder.cancel`. It is this process that remembers it."""
+        """See `Builder.cancel`. Only this process remembers the cancellation."""
         if self._state(tool, build_id).status.is_final:
             return
         self._cancelled[tool, build_id] = self._clock()
-        while len(self._cancelled) > CANCELLED_KEPT:
+        while len(self._cancelled) > MAX_CANCELLED:
             self._cancelled.popitem(last=False)
 
     async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
@@ -117,21 +117,21 @@ class SimulatedBuilder(Builder):
         build = _SimulatedBuild.parse(build_id)
         if build is None:
             raise BuildNotFound(f"there is no build {build_id!r}")
-        what = f"simulated build of {build.component}"
-        yield f"{what}: started"
+        label = f"simulated build of {build.component}"
+        yield f"{label}: started"
         while not (state := self._state(tool, build_id)).status.is_final and follow:
             left = (build.started + self._duration - self._clock()).total_seconds()
-            await asyncio.sleep(min(max(left, 0.0), LOOK_SECONDS))
+            await asyncio.sleep(min(max(left, 0.0), POLL_SECONDS))
         if state.status is BuildStatus.FINISHED:
-            yield f"{what}: finished, nothing was built"
+            yield f"{label}: finished, nothing was built"
         elif state.status.is_final:
-            yield f"{what}: {state.message}"
+            yield f"{label}: {state.message}"
 
     async def resolve(self, tool: str, source: Source) -> str | None:
-        """Return a commit that follows from the repository and the ref: nothing ever changes there.
+        """Return a commit derived from the repository and the ref, so it never changes.
 
-        A ref that is a commit already is that one. The one that asks to fail has none: a commit
-        would be built in its place.
+        A commit resolves to itself. `FAILING_REF` has no commit: a build of a commit would not
+        fail.
         """
         if source.ref == FAILING_REF:
             return None
@@ -141,10 +141,10 @@ class SimulatedBuilder(Builder):
         return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     async def ping(self) -> None:
-        """Return: a clock always answers."""
+        """Do nothing: this builder is always available."""
 
     async def close(self) -> None:
-        """Return: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
     def _state(self, tool: str, build_id: str) -> BuildState:
         build = _SimulatedBuild.parse(build_id)
@@ -164,7 +164,7 @@ class SimulatedBuilder(Builder):
             )
         elapsed = self._clock() - build.started
         if elapsed >= self._duration and build.fails:
-            message = f"failed, as its ref {FAILING_REF!r} asks"
+            message = f"failed, as requested by its ref {FAILING_REF!r}"
             return BuildState(
                 build_id, BuildStatus.ERROR, message, started=build.started, ended=ended
             )
@@ -174,7 +174,7 @@ class SimulatedBuilder(Builder):
                 BuildStatus.FINISHED,
                 started=build.started,
                 ended=ended,
-                # .invalid is reserved (RFC 2606): nobody can ever pull this by mistake.
+                # .invalid is reserved (RFC 2606), so this can never be pulled by mistake.
                 image=f"simulated.invalid/{tool}/{build.component}:{build.digest}",
             )
         if elapsed < self._duration * PENDING_SHARE:

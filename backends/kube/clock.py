@@ -1,16 +1,15 @@
-"""The API server's clock, as its answers tell it: what all instances share.
+"""The API server's clock, from the `Date` of its responses: all instances share it.
 
-Where there are several API servers, the clock of one may be wrong, and so may this machine's own.
-So no single answer is believed against the others:
+If there are several API servers, the clock of one may be wrong, and so may this machine's own. So a
+single response is never trusted against the others:
 
-- The first that this machine's own clock confirms is believed: two that are wrong are hardly wrong
-  alike. Without that, it takes `ENOUGH` answers that agree.
-- From then on an answer that is `CLOSE_SECONDS` off changes nothing. It is only noted, and while it
-  is the latest one, the clock is not `settled`: whoever needs the time asks again, and better on
-  another connection.
-- What `ENOUGH` of such answers say alike, over `JUMP_SECONDS` and with `MAJORITY` of all answers in
-  that time, is believed instead. `steady_for` then says how long ago that was: nothing is to be
-  judged by an age that is greater, since that jump may be a part of it.
+- The first response that agrees with this machine's own clock is trusted: two wrong clocks hardly
+  agree. Otherwise, it takes `MIN_AGREEING` responses that agree.
+- From then on, a response that differs by more than `MAX_SKEW_SECONDS` changes nothing. While it is
+  the latest one, the clock is not `settled`: send another request, better on a new connection.
+- If `MIN_AGREEING` such responses agree, over `JUMP_SECONDS` and as a `MAJORITY` of all responses
+  in that time, they are trusted instead: the clock has jumped. `steady_for` returns the time since;
+  do not judge anything by an age greater than that, since the jump may be part of it.
 """
 
 import logging
@@ -24,127 +23,131 @@ from backends.clock import Clock, elapsed, utc_now
 
 logger = logging.getLogger(__name__)
 
-CLOSE_SECONDS = 5.0
-"""How far apart the clocks of API servers may be that are kept by the same time servers."""
+MAX_SKEW_SECONDS = 5.0
+"""How much the clocks of API servers with the same time servers may differ."""
 
-ENOUGH = 5
+MIN_AGREEING = 5
 MAJORITY = 2 / 3
 JUMP_SECONDS = 30.0
 
-VOTE_SECONDS = 1.0
-VOTES = 45
-"""Once the time is known, one answer in each second is remembered, and so many of them: two thirds
-are as much as `JUMP_SECONDS` has."""
+SAMPLE_INTERVAL_SECONDS = 1.0
+MAX_SAMPLES = 45
+"""Once the time is known, one response per second is stored, and at most this many: two thirds of
+them cover `JUMP_SECONDS`."""
 
-OLD_SECONDS = 120.0
-"""After how long an answer no longer counts."""
+MAX_SAMPLE_AGE_SECONDS = 120.0
+"""How long a response counts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """By how much the server's clock is ahead of `elapsed`, at least and at most, in seconds."""
+    """How far the server's clock is ahead of `elapsed`, at least and at most, in seconds."""
 
     low: float
     high: float
 
     @property
     def middle(self) -> float:
-        """The best guess."""
+        """The best estimate."""
         return (self.low + self.high) / 2
 
     def is_close(self, other: "Offset") -> bool:
-        """Whether both can be true of clocks that are as good as the same."""
-        return max(self.low, other.low) - min(self.high, other.high) <= CLOSE_SECONDS
+        """Whether both can be true of clocks that differ by no more than `MAX_SKEW_SECONDS`."""
+        return max(self.low, other.low) - min(self.high, other.high) <= MAX_SKEW_SECONDS
 
     def narrowed(self, other: "Offset") -> "Offset":
-        """Return what both say together; of what cannot both be true, the other."""
+        """Return the intersection of both; the other one if they do not overlap."""
         low, high = max(self.low, other.low), min(self.high, other.high)
         return Offset(low, high) if low <= high else other
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
-    """What an answer said, and when by `elapsed`."""
+class Sample:
+    """The offset from one response, and its time on `elapsed`."""
 
     offset: Offset
     at: float
 
 
 class ServerClock:
-    """Narrows down by how much the server's clock is ahead of `elapsed`, which nobody sets.
+    """Estimates how far the server's clock is ahead of `elapsed`, which cannot be set.
 
-    Each `Date` header (RFC 9110, 6.6.1) has whole seconds: when it was written, the server's clock
-    was somewhere between it and a second later. What several answers say together is closer than
-    that, and no change of this machine's time matters.
+    Each `Date` header (RFC 9110, 6.6.1) has whole seconds: the server's clock was between it and
+    one second later. Several responses together give a closer estimate, and changes of this
+    machine's time do not matter.
     """
 
     def __init__(self, elapsed: Callable[[], float] = elapsed, own: Clock = utc_now) -> None:
         self._elapsed = elapsed
         self._own = own
-        self._believed: Offset | None = None
-        self._votes: deque[Vote] = deque(maxlen=VOTES)
+        self._trusted: Offset | None = None
+        self._samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._confirmed = False
         self._jumped: float | None = None
-        self._latest = 0.0
+        self._last_returned = 0.0
 
     @property
     def known(self) -> bool:
-        """Whether the time is known at all."""
-        return self._believed is not None
+        """Whether the time is known."""
+        return self._trusted is not None
 
     @property
     def settled(self) -> bool:
-        """Whether the time is known, and the latest answer says the same."""
+        """Whether the time is known and the latest response agrees with it."""
         return self.known and self._confirmed
 
     def observe(self, date: str, sent: float, received: float) -> None:
-        """Take note of an answer: its `Date` header, and when by `elapsed` its call ran."""
+        """Add a response: its `Date` header, and when its call began and ended on `elapsed`."""
         try:
             server = parsedate_to_datetime(date).timestamp()
         except (ValueError, OverflowError):
             return
-        said = Offset(server - received, server + 1 - sent)
-        self._vote(Vote(said, received))
-        if self._believed is None:
+        offset = Offset(server - received, server + 1 - sent)
+        self._add_sample(Sample(offset, received))
+        if self._trusted is None:
             own = self._own().timestamp() - received
-            if said.is_close(Offset(own, own)) or self._is_agreed(said):
-                self._believed = said
-        elif said.is_close(self._believed):
-            self._believed = self._believed.narrowed(said)
-        elif self._is_agreed(said, JUMP_SECONDS):
-            ahead = said.middle - self._believed.middle
+            if offset.is_close(Offset(own, own)) or self._is_majority(offset):
+                self._trusted = offset
+        elif offset.is_close(self._trusted):
+            self._trusted = self._trusted.narrowed(offset)
+        elif self._is_majority(offset, JUMP_SECONDS):
+            ahead = offset.middle - self._trusted.middle
             logger.warning("the clock of the Kubernetes API servers has jumped by %+.0f s", ahead)
-            self._believed, self._jumped, self._latest = said, received, 0.0
-        self._confirmed = self._believed is not None and said.is_close(self._believed)
+            self._trusted, self._jumped, self._last_returned = offset, received, 0.0
+        self._confirmed = self._trusted is not None and offset.is_close(self._trusted)
 
     def now(self) -> datetime:
         """Return the server's time, in UTC. `known` must be true.
 
-        It never goes back by what a better estimate takes off; only a jump takes it back.
+        It never goes back when the estimate improves; only a jump can set it back.
         """
-        if self._believed is None:
-            raise RuntimeError("the time is not known")
-        self._latest = max(self._latest, self._elapsed() + self._believed.middle)
-        return datetime.fromtimestamp(self._latest, UTC)
+        if self._trusted is None:
+            raise RuntimeError("the time is not known yet")
+        self._last_returned = max(self._last_returned, self._elapsed() + self._trusted.middle)
+        return datetime.fromtimestamp(self._last_returned, UTC)
 
     def steady_for(self) -> timedelta:
-        """Return for how long it has gone on without a jump; `timedelta.max` if there was none."""
+        """Return the time since the last jump; `timedelta.max` if there was none."""
         if self._jumped is None:
             return timedelta.max
         return timedelta(seconds=self._elapsed() - self._jumped)
 
-    def _vote(self, vote: Vote) -> None:
-        """Remember an answer; not each, so that what is remembered reaches back far enough."""
-        if self.known and self._votes and vote.at - self._votes[-1].at < VOTE_SECONDS:
+    def _add_sample(self, sample: Sample) -> None:
+        """Store a sample, at most one per interval, so that the samples reach back far enough."""
+        if (
+            self.known
+            and self._samples
+            and sample.at - self._samples[-1].at < SAMPLE_INTERVAL_SECONDS
+        ):
             return
-        self._votes.append(vote)
-        while vote.at - self._votes[0].at > OLD_SECONDS:
-            self._votes.popleft()
+        self._samples.append(sample)
+        while sample.at - self._samples[0].at > MAX_SAMPLE_AGE_SECONDS:
+            self._samples.popleft()
 
-    def _is_agreed(self, said: Offset, over: float = 0.0) -> bool:
-        """Whether enough answers, for long enough, have said the same."""
-        alike = [vote for vote in self._votes if vote.offset.is_close(said)]
+    def _is_majority(self, offset: Offset, over: float = 0.0) -> bool:
+        """Whether enough samples, over a long enough time, agree with an offset."""
+        agreeing = [sample for sample in self._samples if sample.offset.is_close(offset)]
         return (
-            len(alike) >= max(ENOUGH, MAJORITY * len(self._votes))
-            and alike[-1].at - alike[0].at >= over
+            len(agreeing) >= max(MIN_AGREEING, MAJORITY * len(self._samples))
+            and agreeing[-1].at - agreeing[0].at >= over
         )

@@ -1,4 +1,4 @@
-"""One connection to an API server: raw JSON in and out, each call bounded and repeated."""
+"""One connection to an API server: raw JSON in and out; calls are bounded and retried."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -10,55 +10,55 @@ import aiohttp
 from kubernetes_asyncio import client
 
 from backends.clock import elapsed
-from backends.kube.answers import an_object, anything, ok
 from backends.kube.clock import ServerClock
 from backends.kube.errors import (
     KubeError,
     KubeUnauthorized,
     KubeUnavailable,
+    client_errors,
     error_of,
-    no_answer,
 )
 from backends.kube.login import Login
+from backends.kube.responses import any_object, health_ok, stored_object
 from backends.retries import attempts
 
 T = TypeVar("T")
 Operation = Callable[..., Awaitable[Any]]
-Reading = Callable[[bytes], Any]
-"""Returns what is in a body; raises `ValueError` where it is not what was asked for."""
+Parser = Callable[[bytes], Any]
+"""Parses a body; raises `ValueError` if it is not what was requested."""
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class CallTimeouts:
     """How many seconds one attempt of a call may take, and the call with all its attempts."""
 
     attempt: float = 5.0
     total: float = 10.0
 
 
-CALL = Patience()
-LONG_LIST = Patience(25.0, 25.0)
-"""For what grows with the number of tools: one attempt may take all of it."""
+CALL = CallTimeouts()
+LONG_LIST = CallTimeouts(25.0, 25.0)
+"""For calls that grow with the number of tools: one attempt may use the whole time."""
 
-QUESTION = Patience(4.0, 4.0)
-"""For what is asked only to tell how things are: its answer is not waited for long."""
+PROBE = CallTimeouts(4.0, 4.0)
+"""For health checks, which must return soon."""
 
 _UNBOUNDED = aiohttp.ClientTimeout(sock_connect=CALL.attempt)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What the API server answered; `repeated` if an earlier attempt may have done it already."""
+class Response:
+    """A parsed response; `repeated` if an earlier attempt may already have been executed."""
 
     body: Any
     repeated: bool
 
 
 class KubeConnection:
-    """The API server that a configuration names. `open` comes first, `close` last.
+    """A connection to the API server. Call `open` first, `close` last.
 
-    `kubeconfig` is the path of a file (or several, as kubectl takes them), `context` a context in
-    it. Where neither is given and this runs in a cluster, it is that cluster.
+    `kubeconfig` is the path of a file (or several, as for kubectl), `context` a context in it. If
+    neither is given and this runs in a cluster, that cluster is used.
     """
 
     def __init__(
@@ -71,45 +71,45 @@ class KubeConnection:
         self.clock = clock or ServerClock()
 
     async def open(self) -> None:
-        """Read the configuration: of the kubeconfig, or of the cluster that this runs in.
+        """Load the configuration. Does nothing if it is open.
 
-        Raises `EnvError` where there is none that can be used. Nothing happens if it is open.
+        Raises `EnvError` if there is no usable configuration.
         """
         await self._login.open()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         await self._login.close()
 
     @property
     def client(self) -> client.ApiClient:
-        """The client that the library's APIs are made with."""
+        """The client to construct the library's APIs with."""
         return self._login.client
 
     async def ready(self) -> None:
-        """Return if the API server says that it is ready. Raises `KubeError`.
+        """Return if the API server reports that it is ready. Raises `KubeError`.
 
-        What it says of its etcd may be some seconds old: it does not ask that for each question.
-        The connection is not used again: where there are several API servers, the next question
-        may go to another one.
+        Its information about etcd may be some seconds old, since it does not query etcd each time.
+        The connection is closed: if there are several API servers, the next request may reach
+        another one.
         """
         await self.call(
             self.client.call_api,
             "/readyz",
             "GET",
-            reading=ok,
+            parse=health_ok,
             header_params={"Connection": "close"},
             auth_settings=["BearerToken"],
         )
 
     async def serves(self, path: str) -> None:
-        """Return if the API server has this group of its API. Raises `KubeError`."""
+        """Return if the API server serves this API group. Raises `KubeError`."""
         await self.call(
             self.client.call_api,
             path,
             "GET",
-            reading=anything,
-            patience=QUESTION,
+            parse=any_object,
+            timeouts=PROBE,
             auth_settings=["BearerToken"],
         )
 
@@ -117,40 +117,40 @@ class KubeConnection:
         self,
         operation: Operation,
         *args: Any,
-        reading: Reading = an_object,
-        patience: Patience = CALL,
+        parse: Parser = stored_object,
+        timeouts: CallTimeouts = CALL,
         **kwargs: Any,
-    ) -> Answer:
-        """Call a function of the library's APIs; `reading` makes of the body what is answered.
+    ) -> Response:
+        """Call a function of the library's APIs; `parse` parses the body of its response.
 
-        It is repeated after whatever may pass, so it must be one that may be carried out twice.
-        Raises `KubeError`, whose `repeated` says whether an earlier attempt may have been.
+        It is retried after transient errors, so it must be safe to repeat. Raises `KubeError`,
+        whose `repeated` says whether an earlier attempt may have been executed.
         """
-        until = elapsed() + patience.total
+        until = elapsed() + timeouts.total
         repeated = False
 
         async def once() -> Any:
-            seconds = max(0.1, min(patience.attempt, until - elapsed()))
-            return await self._once(seconds, reading, operation, args, kwargs)
+            seconds = max(0.1, min(timeouts.attempt, until - elapsed()))
+            return await self._once(seconds, parse, operation, args, kwargs)
 
-        async def attempt() -> Answer:
+        async def attempt() -> Response:
             nonlocal repeated
             try:
-                return Answer(await self._logged_in(once, until), repeated)
+                return Response(await self._authenticated(once, until), repeated)
             except KubeError as error:
                 error.repeated = repeated
-                # Whatever came instead of an answer, the call may have been carried out.
+                # Without a valid response, the call may still have been executed.
                 repeated = True
                 raise
 
-        return await attempts(within=patience.total)(attempt)
+        return await attempts(within=timeouts.total)(attempt)
 
     async def stream(
         self, operation: Operation, *args: Any, **kwargs: Any
     ) -> AsyncGenerator[bytes, None]:
-        """Yield what a function of the library's APIs is answered, as it comes, for any time.
+        """Stream the response to a function of the library's APIs, without a time limit.
 
-        It is not repeated. Raises `KubeError`.
+        It is not retried. Raises `KubeError`.
         """
 
         async def begin() -> aiohttp.ClientResponse:
@@ -163,14 +163,14 @@ class KubeConnection:
                         raise error_of(begun.status, await begun.read())
                 return begun
 
-        with no_answer():
-            response = await self._logged_in(begin, elapsed() + CALL.total)
+        with client_errors():
+            response = await self._authenticated(begin, elapsed() + CALL.total)
             async with response:
                 async for chunk in response.content.iter_any():
                     yield chunk
 
-    async def _logged_in(self, once: Callable[[], Awaitable[T]], until: float) -> T:
-        """Return what `once` does; another time if it was not let in and there is a new login."""
+    async def _authenticated(self, once: Callable[[], Awaitable[T]], until: float) -> T:
+        """Return the result of `once`; after a 401, renew the login and try once again."""
         used = self.client.configuration
         try:
             return await once()
@@ -182,31 +182,31 @@ class KubeConnection:
     async def _once(
         self,
         seconds: float,
-        reading: Reading,
+        parse: Parser,
         operation: Operation,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
         sent = elapsed()
-        with no_answer():
+        with client_errors():
             async with asyncio.timeout(seconds):
                 response = await operation(*args, _preload_content=False, **kwargs)
                 async with response:
                     body = await response.read()
         if response.status >= HTTPStatus.BAD_REQUEST:
-            # Perhaps not the API server's own, so its date is not looked at.
+            # This may come from a proxy, so do not use its date.
             raise error_of(response.status, body, _retry_after(response.headers))
         try:
-            found = reading(body)
+            found = parse(body)
         except ValueError as error:
             raise KubeUnavailable(
-                f"what answers is not the Kubernetes API server: {error}"
+                f"the response is not from the Kubernetes API server: {error}"
             ) from None
         self.clock.observe(response.headers.get("Date", ""), sent, elapsed())
         return found
 
 
 def _retry_after(headers: Any) -> float | None:
-    """Return the seconds that the server asks for; it writes whole ones (RFC 9110, 10.2.3)."""
+    """Return the `Retry-After` of the server in seconds; it sends integers (RFC 9110, 10.2.3)."""
     value = headers.get("Retry-After", "")
     return float(value) if value.isdecimal() else None

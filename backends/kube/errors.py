@@ -1,18 +1,18 @@
-"""What the API server answers instead of what was asked for, translated in one place.
+"""The error responses of the API server, translated in one place.
 
 KubeError
-├── KubeNotFound        404, and 403 in a namespace that is going away
+├── KubeNotFound        404, and 403 in a namespace that is terminating
 ├── KubeAlreadyExists   409 AlreadyExists
 ├── KubeConflict        409 Conflict
-├── KubeExpired         410: the token of a list has expired
+├── KubeExpired         410: the continue token of a list has expired
 ├── KubeInvalid         400, 413, 422, and 403 by an admission plugin
 │   └── KubeOverQuota   403 by a quota
 ├── KubeForbidden       403 by RBAC: names the missing verb and resource
-│   └── KubeUnauthorized   401, whoever has written it
-└── KubeUnavailable     no connection, no answer in time, 429, 5xx; what is no answer of the API
-                        server, but of something in between; what could not even be asked
+│   └── KubeUnauthorized   401, from the API server or from a proxy
+└── KubeUnavailable     no connection, timeout, 429, 5xx; a response from a proxy instead of the
+                        API server; a request that could not be sent
 
-Only the API server's own word, a `Status`, can say that something is not there or not allowed.
+Only a `Status` of the API server itself can mean that something does not exist or is forbidden.
 """
 
 import json
@@ -23,54 +23,54 @@ from typing import Any
 
 import aiohttp
 
-from backends.retries import MayPass
+from backends.retries import TransientError
 
 _RBAC = re.compile(r'cannot (?P<verb>\S+) resource "(?P<resource>[^"]+)"')
 
 
 class KubeError(Exception):
-    """The root of what a call to the API server can raise.
+    """The base of all errors of a call to the API server.
 
-    `repeated` says that an earlier attempt of the same call may have been carried out.
+    `repeated` means that an earlier attempt of the same call may have been executed.
     """
 
     repeated = False
 
 
 class KubeNotFound(KubeError):
-    """The object is not there, or its namespace is not, or is going away."""
+    """The object or its namespace does not exist, or the namespace is terminating."""
 
 
 class KubeAlreadyExists(KubeError):
-    """An object of this name is there."""
+    """An object with this name already exists."""
 
 
 class KubeConflict(KubeError):
-    """The object has changed since the version that the call names."""
+    """The object has changed since the resourceVersion of the call."""
 
 
 class KubeExpired(KubeError):
-    """The list that a token continues is no longer kept, or the version asked for never was."""
+    """The continue token has expired, or the requested resourceVersion is unknown."""
 
 
 class KubeInvalid(KubeError):
-    """The API server will not store this object; the message is its own."""
+    """The API server rejects this object; the message is the server's."""
 
 
 class KubeOverQuota(KubeInvalid):
-    """A quota has no room for this object; the message names the quota, and what is used of it."""
+    """The object would exceed a quota; the message names the quota and its usage."""
 
 
 class KubeForbidden(KubeError):
-    """This client lacks a right; the message names the verb and the resource."""
+    """This client lacks a permission; the message names the verb and the resource."""
 
 
 class KubeUnauthorized(KubeForbidden):
-    """This client's credentials are not, or no longer, good for anything."""
+    """This client's credentials are invalid or expired."""
 
 
-class KubeUnavailable(KubeError, MayPass):
-    """The API server does not answer, or not now."""
+class KubeUnavailable(KubeError, TransientError):
+    """The API server does not respond, or cannot serve the request now."""
 
 
 _BY_REASON: dict[tuple[int, str], type[KubeError]] = {(409, "AlreadyExists"): KubeAlreadyExists}
@@ -88,38 +88,40 @@ _QUOTA = "exceeded quota: "
 
 
 @contextmanager
-def no_answer() -> Iterator[None]:
-    """Turn whatever the client library raises where it gets no answer into `KubeUnavailable`."""
+def client_errors() -> Iterator[None]:
+    """Translate what the client library raises without a response into `KubeUnavailable`."""
     try:
         yield
     except KubeError:
         raise
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        reason = str(error) or "no answer in time"
-        raise KubeUnavailable(f"the Kubernetes API server does not answer: {reason}") from None
+        reason = str(error) or "timeout"
+        raise KubeUnavailable(f"the Kubernetes API server does not respond: {reason}") from None
     except Exception as error:
-        # A token file that is empty for a moment, a header that cannot be sent, and what else the
-        # library stumbles over: each in a type of its own, and none worth a task.
+        # The library raises many types, for example for a token file that is empty for a moment or
+        # an invalid header. None of them may end a background task.
         reason = f"{type(error).__name__}: {error}"
-        raise KubeUnavailable(f"the Kubernetes API server cannot be asked: {reason}") from error
+        raise KubeUnavailable(
+            f"the request to the Kubernetes API server cannot be sent: {reason}"
+        ) from error
 
 
-def is_of_api(found: Any) -> bool:
-    """Return whether decoded JSON is an object of the Kubernetes API, and not of somebody else."""
+def is_kubernetes_object(found: Any) -> bool:
+    """Return whether decoded JSON is an object of the Kubernetes API."""
     return isinstance(found, dict) and all(
         isinstance(found.get(each), str) for each in ("apiVersion", "kind")
     )
 
 
 def error_of(status: int, body: bytes, retry_after: float | None = None) -> KubeError:
-    """Return the error that an answer with a `status` of 400 or more means."""
+    """Return the error for a response with a `status` of 400 or more."""
     details = _status_object(body)
-    message = str(details.get("message") or f"the API server answered {status}")
+    message = str(details.get("message") or f"the API server responded with {status}")
     if status == _UNAUTHORIZED:
         return KubeUnauthorized(message)
     if not details:
-        where = "the API server, which may not have this part of its API, or something before it,"
-        return KubeUnavailable(f"{where} answered {status}", retry_after)
+        where = "the API server, which may not serve this API, or a proxy before it,"
+        return KubeUnavailable(f"{where} responded with {status}", retry_after)
     if status == _FORBIDDEN:
         return _forbidden(details, message)
     if "ResourceVersionTooLarge" in _causes(details):
@@ -133,7 +135,7 @@ def _forbidden(details: dict[str, Any], message: str) -> KubeError:
     if "NamespaceTerminating" in _causes(details):
         return KubeNotFound(message)
     if found := _RBAC.search(message):
-        return KubeForbidden(f"missing right: {found['verb']} {found['resource']} ({message})")
+        return KubeForbidden(f"missing permission: {found['verb']} {found['resource']} ({message})")
     return KubeOverQuota(message) if _QUOTA in message else KubeInvalid(message)
 
 
@@ -145,10 +147,10 @@ def _causes(details: dict[str, Any]) -> set[str]:
 
 
 def _status_object(body: bytes) -> dict[str, Any]:
-    """Return the `Status` in an answer; empty where a proxy or nobody has written one."""
+    """Return the `Status` in a response; empty if the API server did not write it."""
     try:
         details = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    is_status = is_of_api(details) and details["kind"] == "Status"
+    is_status = is_kubernetes_object(details) and details["kind"] == "Status"
     return details if is_status else {}

@@ -1,5 +1,5 @@
-"""Who else runs: the live instances of the service, so that they can share work.
+"""The live instances of the service, so that they can share work.
 
-`base` is the interface, `rendezvous` says whose something is; each other module is one way to know.
-What the work is does not belong here.
+`base` is the interface, `rendezvous` assigns each key to one instance; each other module is one way
+to discover instances. What the work is does not belong here.
 """

@@ -1,7 +1,7 @@
-"""Whose something is, among those who are live, without asking anybody.
+"""Assigns a key to one of the live members, without communication.
 
-Rendezvous hashing (Thaler and Ravishankar, 1996): everybody gives each member a weight for the key,
-and the heaviest has it. Where a member goes, only what it had gets another.
+Rendezvous hashing (Thaler and Ravishankar, 1996): each member gets a weight for the key, and the
+highest wins. When a member leaves, only its keys move.
 """
 
 import hashlib
@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 
 def responsible(key: str, members: Collection[str]) -> str:
-    """Return the member whose `key` is. Raises `ValueError` where there is no member."""
+    """Return the member responsible for `key`. Raises `ValueError` without members."""
     return max(members, key=lambda member: (_weight(member, key), member))
 
 

@@ -1,4 +1,4 @@
-"""There is one instance: this one."""
+"""A single instance: this one."""
 
 from typing import Self
 
@@ -8,11 +8,11 @@ from backends.members.base import Members
 
 
 class SingleMember(Members):
-    """For development, for tests, and wherever one instance is all there is."""
+    """For development, tests, and any deployment of a single instance."""
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return it. It has no settings."""
+        """Return an instance; there are no settings."""
         return cls()
 
     def live(self) -> frozenset[str]:
@@ -20,4 +20,4 @@ class SingleMember(Members):
         return frozenset({self.own})
 
     async def close(self) -> None:
-        """Return: nobody needs to know."""
+        """Do nothing: there are no other instances."""

@@ -1,15 +1,15 @@
 """The interface of a store, its data types and its errors.
 
 StoreError
-├── DocumentError          one document, named by tool, kind and name
-│   ├── NotFound           it is not there (on create: there is no such tool)
-│   ├── AlreadyExists      it is there already
+├── DocumentError          about one document, given by tool, kind and name
+│   ├── NotFound           it does not exist (on create: the tool does not exist)
+│   ├── AlreadyExists      it already exists
 │   ├── Conflict           it has changed since it was read
-│   ├── Sealed             it never changes again
-│   └── Corrupt            it is there and is not what this store wrote
-├── Rejected               too large, forbidden by a policy; in the store's words
-│   └── OverQuota          there is no room for one more: it may be kept once others are removed
-└── Unavailable            the store does not answer; worth another try later
+│   ├── Sealed             it can no longer change
+│   └── Corrupt            it exists, but this service did not write it as it is
+├── Rejected               too large, or forbidden by a policy; the store's message
+│   └── OverQuota          over a quota: it can be stored once other documents are deleted
+└── Unavailable            the store does not respond; retry later
 """
 
 from abc import ABC, abstractmethod
@@ -22,7 +22,7 @@ JsonObject = dict[str, Any]
 
 
 class DocumentState(StrEnum):
-    """How a document may change, and whether `list_open` finds it."""
+    """Whether a document can change, and whether `list_open` returns it."""
 
     PLAIN = "plain"
     OPEN = "open"
@@ -31,9 +31,9 @@ class DocumentState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One stored document; `data` is the reader's own copy.
+    """One stored document; `data` is a copy of the caller's own.
 
-    `version` is opaque. It changes whenever the data do, and a write must name the one it read.
+    `version` is opaque. It changes whenever the data change; a write must name the version it read.
     """
 
     tool: str
@@ -45,11 +45,11 @@ class Document:
 
 
 class StoreError(Exception):
-    """The root of all that a store raises."""
+    """The base of all errors of a store."""
 
 
 class DocumentError(StoreError):
-    """Something about one document: `tool`, `kind` and `name` say which."""
+    """An error about one document: `tool`, `kind` and `name` identify it."""
 
     what = "is in error"
 
@@ -59,64 +59,64 @@ class DocumentError(StoreError):
 
 
 class NotFound(DocumentError):
-    """There is no such document; from `create`: there is no such tool."""
+    """The document does not exist; from `create`: the tool does not exist."""
 
     what = "does not exist"
 
 
 class AlreadyExists(DocumentError):
-    """A document of this kind and name is there already."""
+    """A document of this kind and name already exists."""
 
-    what = "exists already"
+    what = "already exists"
 
 
 class Conflict(DocumentError):
-    """The document has changed since the version that the write names."""
+    """The document has changed since the version named by the write."""
 
     what = "has changed since it was read"
 
 
 class Sealed(DocumentError):
-    """The document is sealed: it can be read and deleted, and never changes again."""
+    """The document is sealed: it can be read and deleted, but not changed."""
 
-    what = "is sealed and cannot change"
+    what = "is sealed and cannot be changed"
 
 
 class Corrupt(DocumentError):
-    """The document cannot be understood: somebody else made or changed it."""
+    """The document cannot be parsed: something other than this service created or changed it."""
 
-    what = "cannot be understood"
+    what = "cannot be parsed"
 
 
 class Rejected(StoreError):
-    """The store will not keep this document; the message is the store's own."""
+    """The store rejects this document; the message is the store's."""
 
 
 class OverQuota(Rejected):
-    """The store has no room for another document of this tool, and would have without some."""
+    """The document would exceed the tool's quota; deleting others makes room for it."""
 
 
 class Unavailable(StoreError):
-    """The store cannot be reached or does not answer; the same call may go through later."""
+    """The store cannot be reached or does not respond; retry the call later."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a list found. A corrupt document is named beside the others and does not hide them."""
+    """The result of a list. Corrupt documents are listed separately and do not hide the others."""
 
     documents: tuple[Document, ...]
     corrupt: tuple[Corrupt, ...] = ()
 
 
 class Store(ABC):
-    """Documents that belong to a tool, each with a kind and a name unique for tool and kind.
+    """Documents of tools, each with a kind and a name unique for tool and kind.
 
-    Every method may raise `Unavailable`. A call that raises it, or that never returns, may have
-    been carried out: callers must be able to repeat what they do.
+    Every method may raise `Unavailable`. A call that raises it, or never returns, may still have
+    been executed: callers must be able to repeat it.
     """
 
-    async def open(self) -> None:  # noqa: B027 - a store that needs nothing does nothing
-        """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
+    async def open(self) -> None:  # noqa: B027 - nothing to do by default
+        """Open the store; called once, at the start. Raises `EnvError` for a bad setting."""
 
     @abstractmethod
     async def get(self, tool: str, kind: str, name: str) -> Document:
@@ -124,16 +124,16 @@ class Store(ABC):
 
     @abstractmethod
     async def list(self, tool: str, *kinds: str) -> Listing:
-        """Return all documents of these kinds of a tool, in no particular order; none is no error.
+        """Return all documents of these kinds of a tool, in no particular order; possibly none.
 
-        They are as they were at one moment.
+        The result is a consistent snapshot.
         """
 
     @abstractmethod
     async def list_open(self, kind: str) -> Listing:
         """Return the open documents of one kind of all tools, in no particular order.
 
-        It may take some 25 s, where there are many.
+        It may take about 25 s if there are many.
         """
 
     @abstractmethod
@@ -149,38 +149,38 @@ class Store(ABC):
 
     @abstractmethod
     async def replace(self, read: Document, data: JsonObject, state: DocumentState) -> Document:
-        """Put `data` and `state` in the place of `read`, if its version is still the stored one.
+        """Replace `read` by `data` and `state`, if its version is still the stored one.
 
         Raises `Conflict` (another version is stored), `Sealed`, `NotFound`, `Rejected`.
         """
 
     @abstractmethod
     async def delete(self, tool: str, kind: str, name: str, version: str | None = None) -> None:
-        """Remove a document, in whatever state; if `version` is given, that version only.
+        """Delete a document in any state; with `version`, only that version.
 
         Raises `NotFound`, `Conflict`.
         """
 
     @abstractmethod
     async def now(self) -> datetime:
-        """Return the time of the clock that all instances on this store share, in UTC.
+        """Return the time, in UTC, of the clock that all instances on this store share.
 
-        Raises `Unavailable` while it cannot be told, as that clock says one thing and another.
+        Raises `Unavailable` while the time is uncertain, since that clock gives contradictory
+        times.
         """
 
     def steady_for(self) -> timedelta:
-        """Return for how long `now` has gone on evenly; `timedelta.max` if it has never jumped.
+        """Return the time since the last jump of `now`; `timedelta.max` if there was none. No call.
 
-        What was noted before a jump can seem older by all of it, so nothing is to be ended for an
-        age that is greater than the limit, unless the clock has been steady for as long as that
-        limit. Asks nobody.
+        A time stored before a jump may appear older by the whole jump. So expire something by its
+        age only if the clock has been steady for as long as the limit.
         """
         return timedelta.max
 
     @abstractmethod
     async def ping(self) -> None:
-        """Return if the store answers. Raises `Unavailable`."""
+        """Return if the store responds. Raises `Unavailable`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """Let go of connections; the store is not used afterwards."""
+        """Close connections; the store is not used afterwards."""

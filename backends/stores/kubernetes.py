@@ -1,7 +1,7 @@
 """A store in Kubernetes: one Secret for each document, in the namespace of its tool.
 
-Concurrency is the API server's: `resourceVersion` is the version, `immutable` seals. Every call
-may be carried out twice; where the first one's answer was lost, the second's is made sense of.
+The API server handles concurrency: `resourceVersion` is the version, `immutable` seals. Every call
+may be executed twice; if the first response was lost, the second one is interpreted accordingly.
 """
 
 import asyncio
@@ -14,8 +14,7 @@ from typing import Self
 from environs import Env, validate
 from kubernetes_asyncio import client
 
-from backends.kube.answers import anything
-from backends.kube.connection import QUESTION, KubeConnection
+from backends.kube.connection import PROBE, KubeConnection
 from backends.kube.errors import (
     KubeAlreadyExists,
     KubeConflict,
@@ -23,6 +22,7 @@ from backends.kube.errors import (
     KubeNotFound,
     KubeUnavailable,
 )
+from backends.kube.responses import any_object
 from backends.stores.base import (
     Corrupt,
     Document,
@@ -47,23 +47,23 @@ from backends.stores.secret_documents import (
 
 logger = logging.getLogger(__name__)
 
-QUESTIONS = 3
-"""How often the API server is asked for the time where the latest answer contradicts the others."""
+CLOCK_REQUESTS = 3
+"""How many requests for the time `now` makes if the latest response contradicts the others."""
 
-FIRST_QUESTIONS = 10
-"""How often where nothing is known: enough to outvote one API server of three."""
+FIRST_CLOCK_REQUESTS = 10
+"""The same while the time is unknown: enough to outvote one wrong API server of three."""
 
-NOWHERE = "default"
-"""The namespace in which `ping` looks, where the service may read all: every cluster has it."""
+PING_NAMESPACE = "default"
+"""The namespace that `ping` reads, unless the service is limited to some: every cluster has it."""
 
-NOTHING = "components-api-ping"
-"""The name of the Secret that it looks for, which nobody makes."""
+PING_NAME = "components-api-ping"
+"""The name of the Secret that `ping` requests; it never exists."""
 
-NO_TIME = "the Kubernetes API server does not say for certain what time it is"
+CLOCK_UNCERTAIN = "the time of the Kubernetes API servers is uncertain: they report different times"
 
 
 class KubernetesStore(Store):
-    """Documents as Secrets. `namespaces`, if given, are the only ones that it may list."""
+    """Documents as Secrets. `namespaces`, if given, are the only ones that can be listed."""
 
     def __init__(
         self,
@@ -74,22 +74,22 @@ class KubernetesStore(Store):
     ) -> None:
         self._kube = connection
         self._namespaces = Namespaces(prefix)
-        self._nowhere = namespaces[0] if namespaces else NOWHERE
+        self._ping_namespace = namespaces[0] if namespaces else PING_NAMESPACE
         self._lists = SecretLists(connection, namespaces, page)
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a store as the settings say; nothing is read or asked before `open`."""
+        """Return a store configured by the settings; nothing is read or called before `open`."""
         dns_label = validate.Regexp(r"[a-z0-9][a-z0-9-]*\Z", error="must begin a DNS label")
         return cls(
-            # Without our prefix: it is kubectl's own.
+            # Without our prefix: it is the variable of kubectl.
             KubeConnection(os.environ.get("KUBECONFIG"), env.str("KUBE_CONTEXT", "") or None),
             env.str("NAMESPACE_PREFIX", "tool-", validate=dns_label),
             env.list("NAMESPACES", [], subcast=str),
         )
 
     async def open(self) -> None:
-        """See `Store.open`. Raises `EnvError` where no Kubernetes configuration can be used."""
+        """See `Store.open`. Raises `EnvError` if there is no usable Kubernetes configuration."""
         await self._kube.open()
 
     async def close(self) -> None:
@@ -105,13 +105,13 @@ class KubernetesStore(Store):
         return document_of(tool, kind, answer.body)
 
     async def list(self, tool: str, *kinds: str) -> Listing:
-        """See `Store.list`. One call for each page, whatever the number of kinds."""
+        """See `Store.list`. One call for each page, for any number of kinds."""
         with store_errors(tool, " or ".join(kinds), "*"):
             items = await self._lists.pages(self._namespaces.of(tool), selector(*kinds))
         return await self._listing(items)
 
     async def list_open(self, kind: str) -> Listing:
-        """See `Store.list_open`. One call, or one for each namespace that may be listed."""
+        """See `Store.list_open`. One call, or one for each namespace if they are limited."""
         with store_errors("*", kind, "*"):
             items = await self._lists.cached(selector(kind, open_only=True))
         return await self._listing(items)
@@ -124,7 +124,7 @@ class KubernetesStore(Store):
         data: JsonObject,
         state: DocumentState = DocumentState.PLAIN,
     ) -> Document:
-        """See `Store.create`. One call; a second one where the first one's answer was lost."""
+        """See `Store.create`. One call; a second one if the first response was lost."""
         body = secret_of(kind, name, data, state)
         with store_errors(tool, kind, name, writing=True):
             try:
@@ -132,16 +132,18 @@ class KubernetesStore(Store):
                     self._api.create_namespaced_secret, self._namespaces.of(tool), body
                 )
             except KubeAlreadyExists as error:
-                if error.repeated and (ours := await self._same(tool, kind, name, data, state)):
-                    return ours
+                if error.repeated and (
+                    existing := await self._already_written(tool, kind, name, data, state)
+                ):
+                    return existing
                 raise
             except KubeConflict as error:
-                # Of something else, such as a quota that others are using up: it may pass.
+                # A conflict on something else, such as a quota updated by others: it is transient.
                 raise KubeUnavailable(str(error)) from None
         return self._written(tool, kind, answer.body)
 
     async def replace(self, read: Document, data: JsonObject, state: DocumentState) -> Document:
-        """See `Store.replace`. One conditional call; another where its answer was lost."""
+        """See `Store.replace`. One conditional call; another if its response was lost."""
         tool, kind, name = read.tool, read.kind, read.name
         if read.state is DocumentState.SEALED:
             raise Sealed(tool, kind, name)
@@ -155,8 +157,10 @@ class KubernetesStore(Store):
                     body,
                 )
             except KubeConflict as error:
-                if error.repeated and (ours := await self._same(tool, kind, name, data, state)):
-                    return ours
+                if error.repeated and (
+                    existing := await self._already_written(tool, kind, name, data, state)
+                ):
+                    return existing
                 raise
         return self._written(tool, kind, answer.body)
 
@@ -169,25 +173,27 @@ class KubernetesStore(Store):
                     self._api.delete_namespaced_secret,
                     secret_name(kind, name),
                     self._namespaces.of(tool),
-                    reading=anything,
+                    parse=any_object,
                     body=options,
                 )
             except KubeNotFound as error:
-                # The earlier attempt removed it, or somebody else did: it is gone, as was asked.
+                # An earlier attempt or another client deleted it: it no longer exists, as
+                # requested.
                 if not (error.repeated and version):
                     raise
 
     async def now(self) -> datetime:
-        """See `Store.now`: the API server's clock. A call only where there is a doubt about it."""
+        """See `Store.now`: the API server's clock. Calls the server only while the time is
+        uncertain."""
         clock = self._kube.clock
-        for _ in range(QUESTIONS if clock.known else FIRST_QUESTIONS):
+        for _ in range(CLOCK_REQUESTS if clock.known else FIRST_CLOCK_REQUESTS):
             if clock.settled:
                 break
             with store_errors("*", "*", "*"):
                 await self._kube.ready()
         if not clock.settled:
-            logger.warning(NO_TIME)
-            raise Unavailable(NO_TIME)
+            logger.warning(CLOCK_UNCERTAIN)
+            raise Unavailable(CLOCK_UNCERTAIN)
         return clock.now()
 
     def steady_for(self) -> timedelta:
@@ -195,29 +201,33 @@ class KubernetesStore(Store):
         return self._kube.clock.steady_for()
 
     async def ping(self) -> None:
-        """See `Store.ping`. One call; another where the first one's namespace may not be read.
+        """See `Store.ping`. One call; another if the service may not read the namespace.
 
-        What is not there, only etcd can tell: `/readyz` repeats for a while what etcd said before.
+        Only etcd knows that an object does not exist; `/readyz` caches the state of etcd for a
+        while.
         """
         with store_errors("*", "*", "*"):
             try:
                 await self._kube.call(
-                    self._api.read_namespaced_secret, NOTHING, self._nowhere, patience=QUESTION
+                    self._api.read_namespaced_secret,
+                    PING_NAME,
+                    self._ping_namespace,
+                    timeouts=PROBE,
                 )
             except KubeNotFound:
                 return
             except KubeForbidden:
-                # One namespace of several may have gone, with the right to read it.
+                # The namespace, and with it the permission to read it, may have been deleted.
                 await self._kube.ready()
 
     @property
     def _api(self) -> client.CoreV1Api:
         return client.CoreV1Api(self._kube.client)
 
-    async def _same(
+    async def _already_written(
         self, tool: str, kind: str, name: str, data: JsonObject, state: DocumentState
     ) -> Document | None:
-        """Return what is stored if it is what a lost call has written; None otherwise."""
+        """Return the stored document if it equals what a call without a response wrote."""
         try:
             stored = await self.get(tool, kind, name)
         except (NotFound, Corrupt):
@@ -226,11 +236,11 @@ class KubernetesStore(Store):
 
     def _written(self, tool: str, kind: str, secret: JsonObject) -> Document:
         document = document_of(tool, kind, secret)
-        self._lists.has_written(document.version)
+        self._lists.note_written(document.version)
         return document
 
     async def _listing(self, items: Items) -> Listing:
-        """Return the documents in Secrets; others are served while each is read."""
+        """Return the documents in Secrets; yields to the event loop after each one."""
         documents, corrupt = [], []
         for item in items:
             tool = self._namespaces.tool(item["metadata"]["namespace"])

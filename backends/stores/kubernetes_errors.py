@@ -1,4 +1,4 @@
-"""The API server's errors as a store's, in this one place."""
+"""Translates the API server's errors to those of a store, in one place."""
 
 import logging
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ _IMMUTABLE = "field is immutable when `immutable` is set"
 
 @contextmanager
 def store_errors(tool: str, kind: str, name: str, *, writing: bool = False) -> Iterator[None]:
-    """Translate what a call about a document raises."""
+    """Translate the errors of a call about a document."""
     try:
         yield
     except KubeNotFound:
@@ -40,18 +40,18 @@ def store_errors(tool: str, kind: str, name: str, *, writing: bool = False) -> I
     except KubeConflict:
         raise Conflict(tool, kind, name) from None
     except KubeInvalid as error:
-        # Only of what was to be stored do the server's words say something to its owner.
+        # The server's message is only useful to the caller who sent the document.
         if writing and _IMMUTABLE in str(error):
             raise Sealed(tool, kind, name) from None
         if writing:
             refused = OverQuota if isinstance(error, KubeOverQuota) else Rejected
             raise refused(str(error)) from None
         logger.error("%s", error)  # noqa: TRY400
-        raise Unavailable("the store refuses to be read: the service's log says why") from None
+        raise Unavailable("the store refuses the request: see the service's log") from None
     except KubeForbidden as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message is all that there is to know
-        raise Unavailable("the store does not let this service in: its log says why") from None
+        logger.error("%s", error)  # noqa: TRY400 - the traceback adds nothing
+        raise Unavailable("the store denies access to this service: see its log") from None
     except KubeUnavailable as error:
-        # Addresses and the like are for the log.
+        # Keep addresses and the like out of the response.
         logger.warning("%s", error)
-        raise Unavailable("the Kubernetes API server does not answer, or not now") from None
+        raise Unavailable("the Kubernetes API server does not respond") from None

@@ -1,4 +1,4 @@
-"""A store in this process's memory: for development and tests. It ends with the process."""
+"""A store in this process's memory, for development and tests; it is lost with the process."""
 
 import asyncio
 import json
@@ -24,13 +24,13 @@ from backends.stores.base import (
     Store,
 )
 
-# What a Kubernetes Secret may hold, so that what fits here fits in production.
+# The limit of a Kubernetes Secret, so that what fits here fits in production.
 MAX_DOCUMENT_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A document as text, so that no caller can reach into it."""
+    """A document as text, so that callers cannot modify it."""
 
     text: str
     version: str
@@ -38,7 +38,7 @@ class _Stored:
 
 
 class MemoryStore(Store):
-    """Documents in a dictionary. `clock` returns the time in UTC, and is a test's to set."""
+    """Documents in a dictionary. `clock` returns the time in UTC; tests may set it."""
 
     def __init__(self, clock: Clock = utc_now) -> None:
         self._clock = clock
@@ -47,7 +47,7 @@ class MemoryStore(Store):
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return an empty store. It has no settings."""
+        """Return an empty store; there are no settings."""
         return cls()
 
     async def get(self, tool: str, kind: str, name: str) -> Document:
@@ -75,7 +75,7 @@ class MemoryStore(Store):
         data: JsonObject,
         state: DocumentState = DocumentState.PLAIN,
     ) -> Document:
-        """See `Store.create`. Any tool exists here."""
+        """See `Store.create`. Every tool exists here."""
         of_kind = self._documents.setdefault((tool, kind), {})
         if name in of_kind:
             raise AlreadyExists(tool, kind, name)
@@ -106,10 +106,10 @@ class MemoryStore(Store):
         return self._clock()
 
     async def ping(self) -> None:
-        """Return: memory is always there."""
+        """Do nothing: memory is always available."""
 
     async def close(self) -> None:
-        """Return: there is nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
     def _find(self, tool: str, kind: str, name: str) -> _Stored:
         try:
@@ -128,13 +128,13 @@ class MemoryStore(Store):
         text = json.dumps(data, ensure_ascii=False, allow_nan=False)
         if (size := len(text.encode())) > MAX_DOCUMENT_BYTES:
             raise Rejected(
-                f"the document has {size} bytes; at most {MAX_DOCUMENT_BYTES} can be kept"
+                f"the document has {size} bytes; at most {MAX_DOCUMENT_BYTES} can be stored"
             )
         return _Stored(text, str(next(self._versions)), state)
 
 
 async def _listing(found: tuple[tuple[str, str, str, _Stored], ...]) -> Listing:
-    """Return documents that were there at one moment; others are served while each is read."""
+    """Return the documents of a snapshot; yields to the event loop after each one."""
     documents = []
     for each in found:
         documents.append(_document(*each))

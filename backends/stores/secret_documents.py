@@ -1,4 +1,4 @@
-"""Documents as Secrets and back: pure functions over raw JSON, no call to anything."""
+"""Conversion of documents to Secrets and back: pure functions over raw JSON."""
 
 import base64
 import json
@@ -18,12 +18,12 @@ MAX_DATA_BYTES = 1024 * 1024
 """kubernetes.io/docs/concepts/configuration/secret/#restriction-data-size"""
 
 _NAMED_BY_ITSELF = "deployment"
-"""Documents of this kind are Secrets of their own name, which is long and unique already."""
+"""Secrets of this kind have the document's own name, which is long and unique."""
 
 
 @dataclass(frozen=True, slots=True)
 class Namespaces:
-    """How tools and namespaces correspond: the namespace of a tool is `prefix` and its name."""
+    """The mapping of tools to namespaces: the namespace of a tool is `prefix` and its name."""
 
     prefix: str
 
@@ -32,7 +32,7 @@ class Namespaces:
         return f"{self.prefix}{tool}"
 
     def tool(self, namespace: str) -> str | None:
-        """Return the tool whose namespace this is; None if it is no tool's."""
+        """Return the tool of a namespace; None if it does not belong to a tool."""
         if not namespace.startswith(self.prefix):
             return None
         return namespace.removeprefix(self.prefix) or None
@@ -46,7 +46,7 @@ def secret_name(kind: str, name: str) -> str:
 
 
 def document_name(kind: str, secret: str) -> str:
-    """Return the name of the document that a Secret of this kind and name holds."""
+    """Return the name of the document in a Secret of this kind and name."""
     if kind == _NAMED_BY_ITSELF:
         return secret
     own = secret.removeprefix(f"components-{kind}")
@@ -54,7 +54,7 @@ def document_name(kind: str, secret: str) -> str:
 
 
 def selector(*kinds: str, open_only: bool = False) -> str:
-    """Return the label selector of all documents of some kinds, or of the open ones."""
+    """Return the label selector of all documents of some kinds, or only of the open ones."""
     which = f"{KIND}={kinds[0]}" if len(kinds) == 1 else f"{KIND} in ({','.join(kinds)})"
     parts = [f"{MANAGED_BY}={MANAGER}", which]
     return ",".join([*parts, f"{OPEN}=true"] if open_only else parts)
@@ -63,9 +63,9 @@ def selector(*kinds: str, open_only: bool = False) -> str:
 def secret_of(
     kind: str, name: str, data: JsonObject, state: DocumentState, version: str | None = None
 ) -> JsonObject:
-    """Return the Secret of a document; with a `version`, one that replaces just that version.
+    """Return the Secret of a document; with a `version`, one that replaces only that version.
 
-    Raises `Rejected` for what the API server would reject after megabytes had been sent to it.
+    Raises `Rejected` if it is too large, before megabytes are sent to the API server.
     """
     labels = {MANAGED_BY: MANAGER, KIND: kind}
     if state is DocumentState.OPEN:
@@ -87,13 +87,13 @@ def secret_of(
 
 
 def document_of(tool: str, kind: str, secret: JsonObject) -> Document:
-    """Return the document in a Secret. Raises `Corrupt` where somebody else made or changed it."""
+    """Return the document in a Secret. Raises `Corrupt` if this service did not write it."""
     metadata = secret["metadata"]
     name = document_name(kind, metadata["name"])
-    where = f"cannot be understood: Secret {metadata['name']!r} in {metadata['namespace']!r}"
+    where = f"cannot be parsed: Secret {metadata['name']!r} in {metadata['namespace']!r}"
     labels = metadata.get("labels") or {}
     if secret.get("type") != f"{MANAGER}/{kind}" or labels.get(MANAGED_BY) != MANAGER:
-        raise Corrupt(tool, kind, name, f"{where} was not made by this service")
+        raise Corrupt(tool, kind, name, f"{where} was not created by this service")
     try:
         text = base64.b64decode((secret.get("data") or {})[DATA_KEY], validate=True)
         data: Any = json.loads(text)

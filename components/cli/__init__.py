@@ -1,15 +1,15 @@
-"""The command line: a client of the HTTP API, and the way to start the service.
+"""The command line: a client of the HTTP API, and the command that starts the service.
 
-Nothing here may decide anything that the service decides: commands ask, and show the answer.
+Nothing here may duplicate decisions of the service: commands send requests and show responses.
 """
 
 import sys
 
 
 def main() -> None:
-    """Run the command that the arguments name, and exit with its code."""
+    """Run the command that the arguments name, and exit with its exit code."""
     try:
-        # Here and not above: it takes long enough for somebody to press Ctrl-C.
+        # Not at the top: the import is slow enough for the user to press Ctrl-C during it.
         from components.cli.program import program  # noqa: PLC0415
     except KeyboardInterrupt:
         sys.exit(130)

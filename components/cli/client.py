@@ -1,4 +1,4 @@
-"""Speaking to the service: one request, one reply, and errors in words."""
+"""The HTTP client of the service: requests, replies, and errors as readable messages."""
 
 import codecs
 import ipaddress
@@ -24,12 +24,12 @@ from components.caller_secret import CALLER_HEADER, read_secret
 TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
 LINE_LENGTH = 64 * 1024
-"""A line of a log that is longer, in characters, comes in pieces."""
+"""The maximum length of a log line in characters; a longer one is split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where the service is, for which tool, and what proves that it is us."""
+    """The URL of the service, the tool, and the client's credentials."""
 
     url: URL
     tool: str
@@ -42,7 +42,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the service answered, and when by its own clock."""
+    """A response of the service, with its time by the service's clock."""
 
     data: Any
     info: tuple[str, ...]
@@ -53,9 +53,9 @@ class Reply:
 
 
 class ServiceError(Exception):
-    """The service could not be asked, or answered with an error; `passing` if only for now.
+    """The service could not be reached, or returned an error; `temporary` if a retry may help.
 
-    `status` is what it answered, and `retry_after` the seconds that it asks to be left alone for.
+    `status` is the HTTP status, and `retry_after` the value of that header in seconds.
     """
 
     def __init__(
@@ -63,21 +63,21 @@ class ServiceError(Exception):
         errors: tuple[str, ...],
         warnings: tuple[str, ...] = (),
         *,
-        passing: bool = False,
+        temporary: bool = False,
         status: int | None = None,
         retry_after: float | None = None,
     ) -> None:
         super().__init__("; ".join(errors))
         self.errors = errors
         self.warnings = warnings
-        self.passing = passing
+        self.temporary = temporary
         self.status = status
         self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The API of one tool. `path` arguments are relative to the tool's own path."""
+    """The API of one tool. `path` arguments are relative to the tool's path."""
 
     connection: Connection
     session: aiohttp.ClientSession
@@ -100,11 +100,11 @@ class Client:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(response, reply)
+            raise _service_error(response, reply)
         return reply
 
-    async def changed(self, path: str, known: Reply, seconds: float) -> Reply:
-        """Return what is at `path` once it is not what is `known`, or that after some seconds.
+    async def wait_for_change(self, path: str, known: Reply, seconds: float) -> Reply:
+        """Return the reply for `path` once it differs from `known`, or `known` after some seconds.
 
         Raises `ServiceError`.
         """
@@ -117,21 +117,21 @@ class Client:
         except (aiohttp.ClientError, TimeoutError) as error:
             raise self._unreachable(error) from None
         if response.status >= HTTPStatus.BAD_REQUEST:
-            raise _refusal(response, reply)
+            raise _service_error(response, reply)
         return reply
 
     async def lines(self, path: str, *, follow: bool = False) -> AsyncIterator[str]:
-        """Yield the lines of a text, without line ends, as they come. Raises `ServiceError`."""
+        """Yield the lines of a text, without line ends, as they arrive. Raises `ServiceError`."""
         query = {"follow": "true"} if follow else {}
-        begun = False
+        started = False
         try:
-            # A build may say nothing for as long as it takes.
+            # No timeout for reading: a build may log nothing for as long as it runs.
             async with self.session.get(
                 self._url(path), params=query, timeout=aiohttp.ClientTimeout(connect=10)
             ) as response:
                 if response.status >= HTTPStatus.BAD_REQUEST:
-                    raise _refusal(response, await _reply(response))
-                begun = True
+                    raise _service_error(response, await _reply(response))
+                started = True
                 rest = ""
                 decode = codecs.getincrementaldecoder("utf-8")("replace").decode
                 async for chunk in response.content.iter_any():
@@ -143,28 +143,28 @@ class Client:
                 if rest:
                     yield rest
         except (aiohttp.ClientError, TimeoutError) as error:
-            if begun:
-                message = f"the answer of the service broke off: {_reason(error)}"
-                raise ServiceError((message,), passing=True) from None
+            if started:
+                message = f"the connection to the service was lost: {_reason(error)}"
+                raise ServiceError((message,), temporary=True) from None
             raise self._unreachable(error) from None
 
     def _url(self, path: str) -> URL:
-        # What answers have named may be anything.
+        # Names in responses are untrusted.
         quoted = quote(path, errors="replace")
         url = self.connection.url / "api/v1/tool" / self.connection.tool
         return url.joinpath(quoted, encoded=True)
 
     def _unreachable(self, error: Exception) -> ServiceError:
         message = f"cannot reach the service at {self.connection.url}: {_reason(error)}"
-        return ServiceError((message,), passing=True)
+        return ServiceError((message,), temporary=True)
 
 
 @asynccontextmanager
 async def connect(connection: Connection) -> AsyncIterator[Client]:
-    """Yield a client. Raises `ServiceError` where a certificate file cannot be used."""
+    """Yield a client. Raises `ServiceError` if a certificate file cannot be used."""
     headers = {}
     if connection.url.scheme == "http" and _is_loopback(connection.url.host or ""):
-        # Nobody checks certificates on this machine, so we say ourselves who we are.
+        # Plain text on this machine has no client certificate, so send the subject in a header.
         headers[connection.auth_header] = _subject(connection)
         if secret := read_secret(connection.url.port or 80):
             headers[CALLER_HEADER] = secret
@@ -188,12 +188,14 @@ async def _reply(response: aiohttp.ClientResponse) -> Reply:
             response.headers.get("ETag", ""),
         )
     except (aiohttp.ContentTypeError, ValueError, KeyError, TypeError, RecursionError):
-        message = f"{response.url} answered {response.status}, and not as this service does"
-        raise ServiceError((message,), passing=response.status >= HTTPStatus.BAD_GATEWAY) from None
+        message = f"{response.url} returned {response.status}, but not a response of this service"
+        raise ServiceError(
+            (message,), temporary=response.status >= HTTPStatus.BAD_GATEWAY
+        ) from None
 
 
 def _date(response: aiohttp.ClientResponse) -> datetime:
-    """Return when it was answered: by the service's clock, or by ours where that says nothing."""
+    """Return the time of a response: its Date header, or our own clock without a valid one."""
     try:
         date = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):
@@ -201,20 +203,20 @@ def _date(response: aiohttp.ClientResponse) -> datetime:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _refusal(response: aiohttp.ClientResponse, reply: Reply) -> ServiceError:
+def _service_error(response: aiohttp.ClientResponse, reply: Reply) -> ServiceError:
     busy = response.status == HTTPStatus.TOO_MANY_REQUESTS
-    after = response.headers.get("Retry-After", "")
+    retry_after = response.headers.get("Retry-After", "")
     return ServiceError(
         reply.errors,
         reply.warnings,
-        passing=busy or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
+        temporary=busy or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR,
         status=response.status,
-        retry_after=float(after) if re.fullmatch("[0-9]{1,4}", after) else None,
+        retry_after=float(retry_after) if re.fullmatch("[0-9]{1,4}", retry_after) else None,
     )
 
 
 def _reason(error: Exception) -> str:
-    # The errno of a TLS error is OpenSSL's, and means something else to the system.
+    # The errno of a TLS error is OpenSSL's; `strerror` would give another meaning.
     is_tls = isinstance(error, aiohttp.ClientSSLError | ssl.SSLError)
     if isinstance(error, aiohttp.ClientOSError) and not is_tls and (error.errno or 0) > 0:
         return os.strerror(error.errno or 0).lower()
@@ -238,13 +240,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def _tls(connection: Connection) -> ssl.SSLContext:
-    used = connection.ca
+    file = connection.ca
     try:
         context = ssl.create_default_context(cafile=connection.ca)
         if connection.certificate:
-            used = connection.certificate
+            file = connection.certificate
             context.load_cert_chain(connection.certificate, connection.key)
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror or str(error)
-        raise ServiceError((f"the certificate file {used} cannot be used: {reason}",)) from None
+        raise ServiceError((f"the certificate file {file} cannot be used: {reason}",)) from None
     return context

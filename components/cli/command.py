@@ -1,4 +1,4 @@
-"""What every command that asks the service has: its options, its client, its way to fail."""
+"""What all commands share: common options, the client, exit codes and error handling."""
 
 import asyncio
 import functools
@@ -19,34 +19,34 @@ from components.cli.text import plain_lines
 from components.settings import Settings
 from components.tool_name import RULE, is_tool_name
 
-EXIT_OTHERWISE = 1
-"""It ended, and not well."""
+EXIT_UNSUCCESSFUL = 1
+"""The deployment did not finish, or the configuration is not valid."""
 
-EXIT_FAILED = 2
-"""The command, the connection or the service."""
+EXIT_ERROR = 2
+"""The command, the connection or the service failed."""
 
-EXIT_GOING_ON = 3
-"""It had not ended when the time ran out."""
+EXIT_TIMEOUT = 3
+"""The deployment had not ended when --timeout expired."""
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
-"""Somebody pressed Ctrl-C."""
+"""The user pressed Ctrl-C."""
 
 
 class InvalidFile(ServiceError):
-    """What was given is no configuration, whoever found that out."""
+    """The file is not a valid configuration, as found here or by the service."""
 
 
 class Commands(click.Group):
-    """The program: errors in what was asked for are text too, and Ctrl-C is no error."""
+    """The program's group: makes usage errors safe to print, and exits with 130 on Ctrl-C."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Run a command and exit with its code."""
+        """Run a command and exit with its exit code."""
         try:
             code = super().main(*args, **{**kwargs, "standalone_mode": False})
         except click.ClickException as error:
-            said = io.StringIO()
-            error.show(said)
-            click.echo("\n".join(plain_lines(said.getvalue().rstrip("\n"))), err=True)
+            shown = io.StringIO()
+            error.show(shown)
+            click.echo("\n".join(plain_lines(shown.getvalue().rstrip("\n"))), err=True)
             code = error.exit_code
         except click.Abort:
             code = EXIT_INTERRUPTED
@@ -69,23 +69,25 @@ def _url(context: click.Context, parameter: click.Parameter, value: str) -> URL:
     return url
 
 
-def visible(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return a value that goes into a header. Raises `click.BadParameter` where it cannot."""
+def header_value(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Return a value that is sent in a header. Raises `click.BadParameter` if it is not valid."""
     if value is not None and not re.fullmatch(r"[!#-~]{1,255}", value):
-        raise click.BadParameter("must be 1 to 255 visible ASCII characters, and no quotes")
+        raise click.BadParameter("must be 1 to 255 visible ASCII characters without quotes")
     return value
 
 
-def name(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Return a value that goes into a path. Raises `click.BadParameter` where it cannot."""
+def path_segment(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """Return a name that is sent in a path. Raises `click.BadParameter` if it is not valid."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}", value):
-        raise click.BadParameter(f"{value!r} is no name: letters, digits, '-', '.' and '_'")
+        raise click.BadParameter(
+            f"{value!r} is not a valid name: use letters, digits, '-', '.' and '_'"
+        )
     return value
 
 
-_json_option = click.option(
-    "--json", "as_json", is_flag=True, help="Print the data as JSON, for scripts."
-)
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print the data as JSON.")
 
 _options = (
     click.option(
@@ -95,7 +97,7 @@ _options = (
         show_default=True,
         show_envvar=True,
         callback=_url,
-        help="The service.",
+        help="The URL of the service.",
     ),
     click.option(
         "--tool",
@@ -103,7 +105,7 @@ _options = (
         required=True,
         show_envvar=True,
         callback=_tool,
-        help="The tool.",
+        help="The name of the tool.",
     ),
     click.option("--client-cert", envvar="COMPONENTS_CLIENT_CERT", hidden=True),
     click.option("--client-key", envvar="COMPONENTS_CLIENT_KEY", hidden=True),
@@ -125,26 +127,26 @@ _options = (
 
 
 @contextmanager
-def _writing(context: click.Context, output: Output) -> Iterator[None]:
-    """Say in one line where the output cannot be written, as to a full disk."""
+def _reports_write_errors(context: click.Context, output: Output) -> Iterator[None]:
+    """Report in one line that the output cannot be written, for example to a full disk."""
     try:
         yield
     except BrokenPipeError:
-        raise  # click's own: whoever read the output has seen enough
+        raise  # handled by click: the reader closed the pipe
     except OSError as error:
         output.messages(errors=[f"the output cannot be written: {error.strerror}"])
-        context.exit(EXIT_FAILED)
+        context.exit(EXIT_ERROR)
 
 
 def with_output(function: Callable[..., int]) -> Callable[..., None]:
-    """Give a command that asks no service `--json`; what it returns is the exit code."""
+    """Add `--json` to a command that needs no service; the function returns the exit code."""
 
     @_json_option
     @click.pass_context
     @functools.wraps(function)
     def command(context: click.Context, /, *, as_json: bool, **kwargs: Any) -> None:
         output = Output(as_json=as_json)
-        with _writing(context, output):
+        with _reports_write_errors(context, output):
             context.exit(function(output, **kwargs))
 
     return command
@@ -153,7 +155,7 @@ def with_output(function: Callable[..., int]) -> Callable[..., None]:
 def with_client(
     function: Callable[..., Coroutine[Any, Any, int | None]],
 ) -> Callable[..., None]:
-    """Make an asynchronous function a command with a client; what it returns is the exit code."""
+    """Make a coroutine function a command with a client; it returns the exit code."""
 
     @click.pass_context
     @functools.wraps(function)
@@ -174,11 +176,11 @@ def with_client(
                 return await function(client, output, **kwargs)
 
         try:
-            with _writing(context, output):
+            with _reports_write_errors(context, output):
                 context.exit(asyncio.run(run()) or 0)
         except ServiceError as error:
             output.messages(warnings=error.warnings, errors=error.errors)
-            context.exit(EXIT_OTHERWISE if isinstance(error, InvalidFile) else EXIT_FAILED)
+            context.exit(EXIT_UNSUCCESSFUL if isinstance(error, InvalidFile) else EXIT_ERROR)
         except KeyboardInterrupt:
             context.exit(EXIT_INTERRUPTED)
 

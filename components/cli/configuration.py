@@ -1,4 +1,4 @@
-"""The commands of a tool's configuration."""
+"""The commands for a tool's configuration."""
 
 import json
 from http import HTTPStatus
@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 from components.cli.client import Client, Reply, ServiceError
-from components.cli.command import EXIT_OTHERWISE, InvalidFile, visible, with_client, with_output
+from components.cli.command import (
+    EXIT_UNSUCCESSFUL,
+    InvalidFile,
+    header_value,
+    with_client,
+    with_output,
+)
 from components.cli.diff import differences
 from components.cli.files import ConfigurationFile, GivenFile
 from components.cli.output import Output
@@ -25,15 +31,15 @@ _INVALID = (
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 )
-"""What the service answers to a body that is no configuration."""
+"""The statuses of the service for a body that is not a valid configuration."""
 
 _file = click.argument("file", type=ConfigurationFile())
 
 _if_match = click.option(
     "--if-match",
     metavar="ETAG",
-    callback=visible,
-    help="Only if the stored one has this ETag; see `history`.",
+    callback=header_value,
+    help="Fail unless the stored configuration has this ETag; see `history`.",
 )
 
 
@@ -53,9 +59,9 @@ async def store(client: Client, file: GivenFile, if_match: str | None = None) ->
 
 
 def show_stored(client: Client, output: Output, reply: Reply) -> None:
-    """Say that a configuration is stored."""
+    """Report that a configuration was stored."""
     count = len(reply.data["components"])
-    output.line(f"stored the configuration of {client.connection.tool}: {_counted(count)}")
+    output.line(f"stored the configuration of {client.connection.tool}: {_component_count(count)}")
 
 
 @click.group("config")
@@ -66,7 +72,7 @@ def configuration() -> None:
 @configuration.command("show")
 @with_client
 async def show(client: Client, output: Output) -> None:
-    """Print the stored configuration, as YAML."""
+    """Print the stored configuration as YAML."""
     reply = await client.request("GET", "config")
     output.reply(reply)
     if not output.data(reply.data):
@@ -78,7 +84,10 @@ async def show(client: Client, output: Output) -> None:
 @_if_match
 @with_client
 async def set_(client: Client, output: Output, file: GivenFile, if_match: str | None) -> None:
-    """Store the configuration in FILE: YAML, or JSON if its name ends so, or - for either."""
+    """Store the configuration in FILE.
+
+    FILE is YAML, or JSON if its name ends with .json. With -, standard input is read as either.
+    """
     reply = await store(client, file, if_match)
     output.reply(reply)
     if not output.data(reply.data):
@@ -89,25 +98,25 @@ async def set_(client: Client, output: Output, file: GivenFile, if_match: str | 
 @_if_match
 @with_client
 async def delete(client: Client, output: Output, if_match: str | None) -> None:
-    """Remove the configuration, and print what it was."""
+    """Delete the configuration, and print it."""
     reply = await client.request("DELETE", "config", headers=_condition(if_match))
     output.reply(reply)
     if not output.data(reply.data):
         output.lines(yaml_text(reply.data))
-        output.messages(info=[f"removed the configuration of {client.connection.tool}"])
+        output.messages(info=[f"deleted the configuration of {client.connection.tool}"])
 
 
 @configuration.command("history")
 @with_client
 async def history(client: Client, output: Output) -> None:
-    """List the configurations that are kept, newest first; --json has them whole."""
+    """List the retained configurations, newest first. --json prints them in full."""
     reply = await client.request("GET", "config/history")
     output.reply(reply)
     if not output.data(reply.data):
         if reply.data["configurations"]:
             output.table(history_table(reply.data["configurations"]))
         else:
-            output.line(f"{client.connection.tool} has had no configuration")
+            output.line(f"{client.connection.tool} has no configuration history")
 
 
 @configuration.command("diff")
@@ -116,15 +125,15 @@ async def history(client: Client, output: Output) -> None:
 async def diff(client: Client, output: Output, file: GivenFile | None) -> None:
     """Show what FILE would change, component by component.
 
-    Without FILE, what the stored configuration has changed in the one before it.
+    Without FILE, compare the stored configuration with the previous one.
     """
     given = _valid(file) if file else None
     reply = await client.request("GET", "config/history")
     output.reply(reply)
-    kept = reply.data["configurations"]
-    stored = kept[0]["config"] if kept and kept[0]["current"] else {}
+    retained = reply.data["configurations"]
+    stored = retained[0]["config"] if retained and retained[0]["current"] else {}
     if file is None:
-        old, new = (kept[1]["config"] if len(kept) > 1 else {}), stored
+        old, new = (retained[1]["config"] if len(retained) > 1 else {}), stored
     else:
         old, new = stored, given
     found = differences(old, new)
@@ -133,7 +142,7 @@ async def diff(client: Client, output: Output, file: GivenFile | None) -> None:
             output.styled(each.as_lines())
         if not found:
             same = json.dumps(old) == json.dumps(new)
-            output.line("nothing" if same else "nothing but the order")
+            output.line("no differences" if same else "no differences except the order")
 
 
 def _valid(file: GivenFile) -> Any:
@@ -152,7 +161,7 @@ def _valid(file: GivenFile) -> Any:
 @_file
 @with_output
 def validate_(output: Output, file: GivenFile) -> int:
-    """Check the configuration in FILE; no service is asked."""
+    """Validate the configuration in FILE, without a service."""
     errors: tuple[str, ...] = ()
     try:
         value = _valid(file)
@@ -162,17 +171,17 @@ def validate_(output: Output, file: GivenFile) -> int:
     if not output.data({"valid": not errors, "errors": errors, "warnings": warnings}):
         output.messages(warnings=warnings, errors=errors)
         if not errors:
-            output.line(f"valid: {_counted(len(value['components']))}")
-    return EXIT_OTHERWISE if errors else 0
+            output.line(f"valid: {_component_count(len(value['components']))}")
+    return EXIT_UNSUCCESSFUL if errors else 0
 
 
 @configuration.command("schema")
 @with_output
 def schema(output: Output) -> int:
-    """Print the JSON Schema of a configuration, for editors; with or without --json."""
+    """Print the JSON Schema of a configuration, with or without --json."""
     output.lines(json_text(json_schema()))
     return 0
 
 
-def _counted(components: int) -> str:
-    return f"{components} component{'s' if components != 1 else ''}"
+def _component_count(count: int) -> str:
+    return f"{count} component{'s' if count != 1 else ''}"

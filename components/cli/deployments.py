@@ -1,4 +1,4 @@
-"""The commands of a tool's deployments."""
+"""The commands for a tool's deployments."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from components.cli.client import Client, Reply
-from components.cli.command import name, visible, with_client
+from components.cli.command import header_value, path_segment, with_client
 from components.cli.configuration import show_stored, store
 from components.cli.files import ConfigurationFile, GivenFile
 from components.cli.output import Output
@@ -16,77 +16,81 @@ from components.cli.watching import Watching, show_deployment, with_watching
 from components.engine.queue.state import WhenBusy
 
 DESCRIPTION_LENGTH = 500
-"""How many characters of a description the service takes."""
+"""The maximum length of a description that the service accepts, in characters."""
 
 
-def _clipped(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Return the first line of a description, as much as there is room for, and say if it is cut.
+def _first_line(
+    context: click.Context, parameter: click.Parameter, value: str | None
+) -> str | None:
+    """Return the first line of a description, truncated to its limit, with a warning if cut.
 
-    It is often a commit's message, and must not be what a deployment fails for.
+    It is often a commit message, and its length must not make a deployment fail.
     """
     if value is None:
         return None
     first = next(iter(value.strip().splitlines()), "").rstrip()
     if len(first) > DESCRIPTION_LENGTH:
         first = first[: DESCRIPTION_LENGTH - 1] + "…"
-        told = f"the description has more than {DESCRIPTION_LENGTH} characters: it is clipped"
-        Output().messages(warnings=[told])
+        warning = f"the description is truncated to {DESCRIPTION_LENGTH} characters"
+        Output().messages(warnings=[warning])
     elif first != value.strip():
-        Output().messages(warnings=["the description has several lines: the first one is taken"])
+        Output().messages(warnings=["only the first line of the description is used"])
     return first
 
 
-_id = click.argument("deploy_id", metavar="[ID]", default="latest", callback=name)
-_other_id = click.argument("deploy_id", metavar="ID", callback=name)
+_id = click.argument("deploy_id", metavar="[ID]", default="latest", callback=path_segment)
+_required_id = click.argument("deploy_id", metavar="ID", callback=path_segment)
 _description = click.option(
     "--description",
     metavar="TEXT",
-    callback=_clipped,
-    help="Why it is made, for people: one line.",
+    callback=_first_line,
+    help="The reason for the deployment, in one line.",
 )
 _when_busy = click.option(
     "--when-busy",
     type=click.Choice([each.value for each in WhenBusy]),
-    help="What to do while others run: wait in the queue, cancel them, or be refused.",
+    help="If others are running: wait in the queue, cancel them, or fail.",
 )
 _key = click.option(
     "--idempotency-key",
     metavar="KEY",
-    callback=visible,
-    help="Given again, the same KEY answers the deployment that it made first.",
+    callback=header_value,
+    help="If KEY was used before, return the deployment that it created.",
 )
 
 
-def _asked(**options: Any) -> dict[str, Any]:
-    """Return the body of a request that asks for what was given on the command line."""
+def _request_body(**options: Any) -> dict[str, Any]:
+    """Return the body of a request with the options that were given on the command line."""
     return {option.replace("_", "-"): value for option, value in options.items() if value}
 
 
-async def _made(
+async def _create(
     client: Client, output: Output, path: str, body: Mapping[str, Any], key: str | None
 ) -> Reply:
-    """Return the reply to a request for a new deployment."""
+    """Create a deployment; return the reply."""
     headers = {"Idempotency-Key": key} if key else {}
     try:
         return await client.request("POST", path, json=body or None, headers=headers)
     except asyncio.CancelledError:
-        output.interrupted("whether there is a new deployment: components deployment list")
+        output.interrupted(
+            "a deployment may have been created; to check: components deployment list"
+        )
         raise
 
 
 @click.command()
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @_description
-@click.option("--force-build", is_flag=True, help="Build also what is built already.")
+@click.option("--force-build", is_flag=True, help="Build every component, even if unchanged.")
 @_when_busy
-@click.option("--dry-run", is_flag=True, help="Show what would be built, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be built, without deploying.")
 @_key
 @click.option(
     "--config",
     "file",
     metavar="FILE",
     type=ConfigurationFile(),
-    help="Store the configuration in FILE first, once all else that is given has been checked.",
+    help="Validate the other options, store the configuration in FILE, then deploy it.",
 )
 @with_client
 @with_watching
@@ -102,25 +106,25 @@ async def deploy(
     idempotency_key: str | None,
     file: GivenFile | None,
 ) -> int:
-    """Deploy the stored configuration: launch the builds of all components at once.
+    """Deploy the stored configuration: start the builds of all components in parallel.
 
-    With COMPONENTs, only those, and what they reuse.
+    With COMPONENTs, deploy only those and the components that they reuse.
     """
     if dry_run and file:
-        raise click.UsageError("--dry-run stores nothing: it cannot take --config")
+        raise click.UsageError("--dry-run cannot be used with --config, which stores FILE")
     if file:
         stored = await store(client, file)
         output.reply(stored)
         if not output.as_json and watching.shows_builds:
             show_stored(client, output, stored)
-    body = _asked(
+    body = _request_body(
         components=list(components),
         description=description,
         force_build=force_build,
         when_busy=when_busy,
         dry_run=dry_run,
     )
-    reply = await _made(client, output, "deploy", body, idempotency_key)
+    reply = await _create(client, output, "deploy", body, idempotency_key)
     if not dry_run:
         return await show_deployment(client, output, reply, watching)
     output.reply(reply)
@@ -152,10 +156,10 @@ async def list_(client: Client, output: Output) -> None:
 @with_client
 @with_watching
 async def show(client: Client, output: Output, watching: Watching, deploy_id: str) -> int:
-    """Show a deployment, the latest one if no ID is given."""
+    """Show a deployment: ID, or the latest one."""
     reply = await client.request("GET", f"deploy/{deploy_id}")
     code = await show_deployment(client, output, reply, watching)
-    return code if watching.to_the_end else 0
+    return code if watching.until_final else 0
 
 
 @deployment.command("cancel")
@@ -163,32 +167,32 @@ async def show(client: Client, output: Output, watching: Watching, deploy_id: st
 @with_client
 @with_watching
 async def cancel(client: Client, output: Output, watching: Watching, deploy_id: str) -> int:
-    """Cancel a deployment, the latest one if no ID is given."""
+    """Cancel a deployment: ID, or the latest one."""
     reply = await client.request("PUT", f"deploy/{deploy_id}/cancel")
     await show_deployment(client, output, reply, watching)
     return 0
 
 
 @deployment.command("delete")
-@_other_id
+@_required_id
 @with_client
 async def delete(client: Client, output: Output, deploy_id: str) -> None:
-    """Remove a deployment that has ended."""
+    """Delete a deployment that has ended."""
     reply = await client.request("DELETE", f"deploy/{deploy_id}")
     output.reply(reply)
     if not output.data(reply.data):
         output.line(f"deleted deployment {reply.data['deploy-id']}")
 
 
-def _again(what: str, help_: str, argument: Callable[[Any], Any]) -> None:
-    @deployment.command(what, help=help_)
+def _add_command(action: str, help_: str, argument: Callable[[Any], Any]) -> None:
+    @deployment.command(action, help=help_)
     @argument
     @_description
     @_when_busy
     @_key
     @with_client
     @with_watching
-    async def again(
+    async def command(
         client: Client,
         output: Output,
         watching: Watching,
@@ -197,18 +201,18 @@ def _again(what: str, help_: str, argument: Callable[[Any], Any]) -> None:
         when_busy: str | None,
         idempotency_key: str | None,
     ) -> int:
-        body = _asked(description=description, when_busy=when_busy)
-        reply = await _made(client, output, f"deploy/{deploy_id}/{what}", body, idempotency_key)
+        body = _request_body(description=description, when_busy=when_busy)
+        reply = await _create(client, output, f"deploy/{deploy_id}/{action}", body, idempotency_key)
         return await show_deployment(client, output, reply, watching)
 
 
-_again(
+_add_command(
     "retry",
-    "Deploy the latest deployment, or that of ID, again: build only what did not finish.",
+    "Deploy ID, or the latest deployment, again: build only what did not finish.",
     _id,
 )
-_again(
+_add_command(
     "rollback",
-    "Deploy what the finished deployment ID has built; nothing is built.",
-    _other_id,
+    "Deploy the images of the finished deployment ID again, without building.",
+    _required_id,
 )

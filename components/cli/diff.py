@@ -1,4 +1,4 @@
-"""What differs between two configurations, component by component."""
+"""The differences between two configurations, by component."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -10,13 +10,13 @@ from components.cli.text import yaml_text
 from components.configuration.problems import path_text
 
 _CONTEXT_LINES = 2
-_COMPARED_LINES = 1000
+_MAX_COMPARED_LINES = 1000
 _STYLES = {"+": "green", "-": "red"}
-_NOTHING = object()
+_MISSING = object()
 
 
 class Change(StrEnum):
-    """What becomes of a part of a configuration."""
+    """How a part of a configuration changes."""
 
     ADDED = "added"
     REMOVED = "removed"
@@ -25,7 +25,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A component, or another part, that differs: where, how, and its lines as `diff` has them."""
+    """A component or another part that differs: its path, how it changes, and a diff."""
 
     where: str
     change: Change
@@ -36,13 +36,13 @@ class Difference:
         return asdict(self)
 
     def as_lines(self) -> list[tuple[str, str]]:
-        """Return it as people see it: lines, each with its style."""
+        """Return it as lines for the terminal, each with its style."""
         shown = [(f"  {line}", _STYLES.get(line[:1], "")) for line in self.lines]
         return [(f"{self.where}: {self.change}", "bold"), *shown]
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Difference]:
-    """Return what is different in `new`: each component that is, and each other key."""
+    """Return the differences from `old` to `new`: by component, then by other key."""
     parts = [
         _difference(path_text(("components", name)), *pair)
         for name, pair in _pairs(old.get("components", {}), new.get("components", {}))
@@ -59,27 +59,27 @@ def _pairs(
     old: Mapping[str, Any], new: Mapping[str, Any]
 ) -> list[tuple[str, tuple[object, object]]]:
     names = dict.fromkeys((*new, *old))
-    return [(name, (old.get(name, _NOTHING), new.get(name, _NOTHING))) for name in names]
+    return [(name, (old.get(name, _MISSING), new.get(name, _MISSING))) for name in names]
 
 
 def _difference(where: str, old: object, new: object) -> Difference | None:
     if old == new:
         return None
-    change = Change.ADDED if old is _NOTHING else Change.CHANGED
-    change = Change.REMOVED if new is _NOTHING else change
+    change = Change.ADDED if old is _MISSING else Change.CHANGED
+    change = Change.REMOVED if new is _MISSING else change
     return Difference(where, change, tuple(_compared(_lines(old), _lines(new))))
 
 
 def _compared(old: list[str], new: list[str]) -> list[str]:
-    """Return what `diff` says of lines; of very many, whose comparison takes long, all of them."""
-    if max(len(old), len(new)) > _COMPARED_LINES:
+    """Return a diff of lines; for very many lines, which are slow to compare, all of both."""
+    if max(len(old), len(new)) > _MAX_COMPARED_LINES:
         return [f"-{line}" for line in old] + [f"+{line}" for line in new]
     lines = unified_diff(old, new, n=_CONTEXT_LINES, lineterm="")
-    # The first two name files, and those with @@ lines of files.
+    # Without the headers: two lines with the names of files, and positions after @@.
     return [line for line in list(lines)[2:] if not line.startswith("@@")]
 
 
 def _lines(value: object) -> list[str]:
-    if value is _NOTHING:
+    if value is _MISSING:
         return []
     return yaml_text(value).split("\n")

@@ -1,4 +1,4 @@
-"""The file of a configuration on the command line: read at once and never more than is allowed."""
+"""Configuration files on the command line: read at once, up to the maximum size."""
 
 import json
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from components.configuration.reading import Format, read
 
 @dataclass(frozen=True, slots=True)
 class GivenFile:
-    """What a file says, and in what it is written. Of one that is too large there is no more."""
+    """The content and the format of a file. If it is too large, `body` is truncated."""
 
     body: bytes
     format: Format
@@ -22,13 +22,13 @@ class GivenFile:
     def value(self) -> Any:
         """Return the value. Raises `MalformedConfiguration` and `InvalidConfiguration`."""
         if len(self.body) > MAX_BYTES:
-            message = f"is too large: it has at most {MAX_BYTES} bytes"
+            message = f"is too large: the maximum is {MAX_BYTES} bytes"
             raise InvalidConfiguration((Problem((), message),))
         return read(self.body, self.format)
 
 
 class ConfigurationFile(click.File):
-    """A YAML file, or JSON if its name ends so; `-` is standard input, in either."""
+    """A YAML file, or a JSON file if its name ends with .json; `-` is standard input, in either."""
 
     def __init__(self) -> None:
         super().__init__("rb")
@@ -36,7 +36,7 @@ class ConfigurationFile(click.File):
     def convert(  # type: ignore[override]
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> GivenFile:
-        """Return the file, read. Raises `click.BadParameter` where that is not possible."""
+        """Return the content of the file. Raises `click.BadParameter` if it cannot be read."""
         try:
             with super().convert(value, param, ctx) as file:
                 body = file.read(MAX_BYTES + 1)
@@ -48,7 +48,7 @@ class ConfigurationFile(click.File):
 
 
 def _is_json(body: bytes) -> bool:
-    """Whether a text is JSON, of which YAML would read some numbers and escapes otherwise."""
+    """Whether a text is JSON; a YAML parser reads some numbers and escapes of JSON differently."""
     try:
         json.loads(body)
     except (ValueError, RecursionError):

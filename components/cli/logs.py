@@ -1,4 +1,4 @@
-"""The logs of builds: the command, and what is shown of a build that failed."""
+"""The `logs` command, and the log excerpts of failed builds."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -7,35 +7,40 @@ from typing import Any
 import click
 
 from components.cli.client import Client, ServiceError
-from components.cli.command import name, with_client
+from components.cli.command import path_segment, with_client
 from components.cli.output import Output
 
 TAIL_LINES = 10
-"""How much of a failed build's log is shown at the end of a deployment that is followed."""
+"""How many lines of a failed build's log are shown when a followed deployment ends."""
 
 
 @click.command()
-@click.argument("component", callback=name)
+@click.argument("component", callback=path_segment)
 @click.option(
-    "--deployment", "deploy_id", metavar="ID", default="latest", show_default=True, callback=name
+    "--deployment",
+    "deploy_id",
+    metavar="ID",
+    default="latest",
+    show_default=True,
+    callback=path_segment,
 )
-@click.option("--follow", is_flag=True, help="Go on until the build has ended.")
+@click.option("--follow", is_flag=True, help="Continue until the build has ended.")
 @with_client
 async def logs(
     client: Client, output: Output, component: str, deploy_id: str, follow: bool
 ) -> None:
-    """Print the log of a component's build, as it comes."""
-    found = []
+    """Print the log of a component's build."""
+    lines = []
     async for line in client.lines(_path(deploy_id, component), follow=follow):
         if output.as_json:
-            found.append(line)
+            lines.append(line)
         else:
             output.line(line)
-    output.data({"lines": found})
+    output.data({"lines": lines})
 
 
 async def show_failures(client: Client, output: Output, deployment: Mapping[str, Any]) -> None:
-    """Show the last lines of the log of each build of a deployment that has failed."""
+    """Show the last lines of the log of each failed build of a deployment."""
     shown: set[str] = set()
     for component, build in deployment["builds"].items():
         if build["status"] != "ERROR" or build["build-id"] in (None, *shown):

@@ -1,4 +1,4 @@
-"""Where commands write: data on standard output, messages on standard error, all of it as text."""
+"""The output of commands: data on standard output, messages on standard error, as plain text."""
 
 import io
 import sys
@@ -15,23 +15,23 @@ from components.cli.rows import Rows
 from components.cli.text import json_text, plain, plain_lines
 
 _PIPE_WIDTH = 1_000_000
-"""Wide enough that nothing is wrapped where nobody's terminal sets the width."""
+"""The width without a terminal: large enough that nothing is wrapped."""
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return a console that leaves text as it is: no markup, no highlighting, no emoji codes."""
-    stream = (sys.stderr if stderr else sys.stdout) or io.StringIO()  # None where it was closed
+    """Return a console that prints text unchanged: no markup, highlighting or emoji codes."""
+    stream = (sys.stderr if stderr else sys.stdout) or io.StringIO()  # None if it was closed
     if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # not every terminal has every character
+        stream.reconfigure(errors="backslashreplace")  # not every encoding has every character
     width = None if stream.isatty() else _PIPE_WIDTH
     return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a command writes; with `as_json`, its data are JSON and nothing else.
+    """The output of a command; with `as_json`, its data is printed as JSON only.
 
-    Whatever it is given reaches a terminal as text and as nothing else.
+    Everything is made plain text, so that it cannot control the terminal.
     """
 
     as_json: bool = False
@@ -57,13 +57,13 @@ class Output:
             self._message(f"error: {message}", "red")
 
     def interrupted(self, message: str) -> None:
-        """Say what to know after Ctrl-C, not in the line in which a terminal shows that."""
+        """Show a message after Ctrl-C, below the line in which the terminal shows ^C."""
         if self.err.is_terminal:
             self.err.line()
         self.messages(info=[message])
 
     def data(self, data: Any) -> bool:
-        """Print `data` if JSON was asked for; return whether it was."""
+        """Print `data` if JSON was requested; return whether it was."""
         if self.as_json:
             self.lines(json_text(data))
         return self.as_json
@@ -73,7 +73,7 @@ class Output:
         click.echo(plain(text), file=self.out.file)
 
     def lines(self, text: str) -> None:
-        """Print a text of several lines."""
+        """Print a multi-line text."""
         click.echo("\n".join(plain_lines(text)), file=self.out.file)
 
     def styled(self, lines: Iterable[tuple[str, str]]) -> None:
@@ -86,6 +86,6 @@ class Output:
         self.out.print(rows)
 
     def _message(self, message: str, style: str) -> None:
-        # Indented, so that a line of somebody's text does not pass for a message of ours.
+        # Indented, so that a line of a message is not mistaken for another message.
         text = "\n  ".join(plain_lines(message))
         self.err.print(Text(text, style), soft_wrap=True)

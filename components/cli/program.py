@@ -1,4 +1,4 @@
-"""The commands, together."""
+"""The program: the group of all commands."""
 
 import click
 
@@ -13,11 +13,11 @@ from components.cli.service import serve
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="components")
 def program() -> None:
-    """Configure a tool's components, and deploy them.
+    """Configure and deploy a tool's components.
 
-    The service is found at COMPONENTS_URL, and the tool is COMPONENTS_TOOL. Exit codes: 0 all
-    well, 1 ended otherwise (a deployment that did not finish, a configuration that is not valid),
-    2 the command, the connection or the service, 3 still going on when --timeout ran out, 130
+    Set COMPONENTS_URL to the URL of the service, and COMPONENTS_TOOL to the tool. Exit codes: 0
+    success, 1 the deployment did not finish or the configuration is not valid, 2 the command, the
+    connection or the service failed, 3 the deployment had not ended when --timeout expired, 130
     interrupted.
     """
 

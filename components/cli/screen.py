@@ -1,4 +1,4 @@
-"""How a deployment is shown while it is followed: live on a terminal, line by line elsewhere."""
+"""How a followed deployment is shown: live on a terminal, otherwise line by line."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,27 +16,27 @@ Show: TypeAlias = Callable[[Reply], None]
 
 @contextmanager
 def screen(output: Output, reply: Reply, *, quiet: bool) -> Iterator[tuple[Output, Show]]:
-    """Yield what shows replies, and the output for all messages meanwhile.
+    """Yield the output for messages, and a function that shows replies.
 
     If `quiet`, or for JSON, no reply is shown.
     """
     if quiet or output.as_json:
-        yield output, _nothing
+        yield output, _show_nothing
     elif _is_live(output, reply):
         with _live(output) as show:
-            # One console owns the screen: it writes messages above what is live.
+            # One console owns the screen: it writes messages above the live table.
             owner = replace(output, err=output.out) if output.err.is_terminal else output
             yield owner, show
     else:
-        yield output, _changes(output)
+        yield output, _line_per_change(output)
 
 
-def _nothing(reply: Reply) -> None:
+def _show_nothing(reply: Reply) -> None:
     """Show nothing."""
 
 
 def _is_live(output: Output, reply: Reply) -> bool:
-    """Whether there is a terminal, on which everything has room."""
+    """Whether there is a terminal that is high enough for all rows."""
     out = output.out
     if not out.is_terminal or out.is_dumb_terminal:
         return False
@@ -45,7 +45,7 @@ def _is_live(output: Output, reply: Reply) -> bool:
 
 @contextmanager
 def _live(output: Output) -> Iterator[Show]:
-    """Yield what shows a reply in the place of the one before, and leaves the last one whole."""
+    """Yield a function that replaces the shown reply; leave the last one on screen in full."""
     last: list[Reply] = []
     live = Live(
         console=output.out, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
@@ -63,15 +63,15 @@ def _live(output: Output) -> Iterator[Show]:
                 live.update(builds_table(reply.data, reply.date))
 
 
-def _changes(output: Output) -> Show:
-    """Print a line for a component whenever its status or message has changed."""
-    seen: dict[str, tuple[str, str]] = {}
+def _line_per_change(output: Output) -> Show:
+    """Return a function that prints a line for each component whose status or message changed."""
+    shown: dict[str, tuple[str, str]] = {}
 
     def show(reply: Reply) -> None:
         for name, build in reply.data["builds"].items():
-            now = (build["status"], build["message"])
-            if seen.get(name) != now:
-                seen[name] = now
+            current = (build["status"], build["message"])
+            if shown.get(name) != current:
+                shown[name] = current
                 parts = (name, build["status"], elapsed(reply.data, build, reply.date))
                 output.line("  ".join(filter(None, (*parts, first_line(build["message"])))))
 

@@ -6,20 +6,20 @@ import socket
 
 import click
 
-from components.cli.command import EXIT_FAILED
+from components.cli.command import EXIT_ERROR
 from components.settings import SettingsError, environment, read_settings
 
 
 class _StartError(click.ClickException):
     """The service cannot start; the message is one line."""
 
-    exit_code = EXIT_FAILED
+    exit_code = EXIT_ERROR
 
 
 @click.command()
 def serve() -> None:
-    """Run the service, with the settings in the environment, until SIGTERM."""
-    # Here and not above: a client command need not load a server.
+    """Run the service until SIGTERM, with the settings in the environment."""
+    # Not at the top: client commands do not need to load a server.
     from components.logs import setup_logging  # noqa: PLC0415
     from components.serve import serve as run  # noqa: PLC0415
 
@@ -31,8 +31,8 @@ def serve() -> None:
         raise _StartError(str(error)) from None
     except OSError as error:
         address = f"{settings.host}:{settings.port}"
-        # A host that cannot be resolved has a number that is not the system's.
-        is_systems = error.errno and not isinstance(error, socket.gaierror)
-        reason = os.strerror(error.errno or 0) if is_systems else error.strerror or str(error)
+        # The number of a `gaierror` is not an errno.
+        is_errno = error.errno and not isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno or 0) if is_errno else error.strerror or str(error)
         what = f"use the file {error.filename}" if error.filename else f"listen on {address}"
         raise _StartError(f"cannot {what}: {reason}") from None

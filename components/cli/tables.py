@@ -1,4 +1,4 @@
-"""What tables show of deployments, plans and configurations."""
+"""The tables of deployments, plans and configurations."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
@@ -23,7 +23,7 @@ def status_cell(status: str) -> Cell:
 
 
 def builds_table(deployment: Mapping[str, Any], now: datetime, *, fits: bool = False) -> Rows:
-    """Return one row for each component: name, status, elapsed time, image or message."""
+    """Return one row per component: name, status, elapsed time, and message or image."""
     rows = [
         (
             Cell(name),
@@ -37,12 +37,12 @@ def builds_table(deployment: Mapping[str, Any], now: datetime, *, fits: bool = F
 
 
 def first_line(message: str) -> str:
-    """Return the first line of a message, which is what there is room for."""
+    """Return the first line of a message; a row has no space for more."""
     return message.split("\n", 1)[0]
 
 
 def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Rows:
-    """Return one row for each deployment: id, status, creation time, how many builds finished."""
+    """Return one row per deployment: id, status, creation time, number of finished builds."""
     rows = [_heading("DEPLOYMENT", "STATUS", "CREATED (UTC)", "FINISHED")]
     for each in deployments:
         builds = each["builds"].values()
@@ -51,7 +51,7 @@ def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Rows:
             (
                 Cell(each["deploy-id"]),
                 status_cell(each["status"]),
-                Cell(_minute(each["creation-time"])),
+                Cell(_to_the_minute(each["creation-time"])),
                 Cell(f"{finished} of {len(builds)}"),
             )
         )
@@ -59,7 +59,7 @@ def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Rows:
 
 
 def plan_table(builds: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """Return one row for each component: what would be done, of which commit, and why."""
+    """Return one row per component: the planned action, the commit and the reason."""
     rows = [_heading("COMPONENT", "ACTION", "COMMIT", "WHY")]
     for name, each in builds.items():
         style = "green" if each["action"] == "reuse" else "cyan"
@@ -69,14 +69,14 @@ def plan_table(builds: Mapping[str, Mapping[str, Any]]) -> Rows:
 
 
 def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
-    """Return one row for each configuration: its tag, since when, how many components."""
+    """Return one row per configuration: ETag, time of storing, number of components."""
     rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "")]
     for each in configurations:
         stored = each["stored-time"]
         rows.append(
             (
                 Cell(each["etag"]),
-                Cell(_minute(stored) if stored else "unknown"),
+                Cell(_to_the_minute(stored) if stored else "unknown"),
                 Cell(str(len(each["config"]["components"]))),
                 Cell("current" if each["current"] else ""),
             )
@@ -85,42 +85,42 @@ def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
 
 
 def elapsed(deployment: Mapping[str, Any], build: Mapping[str, Any], now: datetime) -> str:
-    """Return how long a build has taken until it ended, or else until `now`; in whole seconds.
+    """Return the duration of a build until its end, or until `now`, in whole seconds.
 
-    One that was reused has taken no time for this deployment.
+    A reused build has no duration in this deployment.
     """
     if build["reused-from"]:
         return _REUSED
-    since = moment(build["start-time"] or deployment["creation-time"])
-    until = moment(build["end-time"]) if build["end-time"] else now
+    since = parsed_time(build["start-time"] or deployment["creation-time"])
+    until = parsed_time(build["end-time"]) if build["end-time"] else now
     if not build["end-time"] and build["status"] not in ("PENDING", "RUNNING"):
         return ""
     return duration(until - since) if since and until else ""
 
 
-def taken(deployment: Mapping[str, Any], now: datetime | None) -> str:
-    """Return how long a deployment has taken until its last build ended, or else until `now`.
+def total_time(deployment: Mapping[str, Any], now: datetime | None) -> str:
+    """Return the duration of a deployment until its last build ended, or until `now`.
 
-    Empty where neither is known. What was built for another deployment does not count.
+    Empty if neither is known. Reused builds do not count.
     """
     until = now
     if deployment["status"] not in ("PENDING", "RUNNING"):
         own = (each for each in deployment["builds"].values() if not each["reused-from"])
-        ends = [moment(each["end-time"]) for each in own if each["end-time"]]
+        ends = [parsed_time(each["end-time"]) for each in own if each["end-time"]]
         until = max(filter(None, ends), default=now)
-    since = moment(deployment["creation-time"])
+    since = parsed_time(deployment["creation-time"])
     return duration(until - since) if since and until else ""
 
 
 def duration(time: timedelta) -> str:
-    """Return a length of time in whole seconds: `45s`, `1m05s`."""
+    """Format a duration in whole seconds: `45s`, `1m05s`."""
     seconds = max(0, time // timedelta(seconds=1))
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes}m{seconds:02}s" if minutes else f"{seconds}s"
 
 
-def moment(text: str) -> datetime | None:
-    """Return the time that the service writes so, or None where that is no time."""
+def parsed_time(text: str) -> datetime | None:
+    """Parse a time of the service; return None if it is not valid."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -128,8 +128,8 @@ def moment(text: str) -> datetime | None:
     return time if time.tzinfo else None
 
 
-def _minute(text: str) -> str:
-    time = moment(text)
+def _to_the_minute(text: str) -> str:
+    time = parsed_time(text)
     return f"{time:%Y-%m-%d %H:%M}" if time else text
 
 

@@ -1,6 +1,6 @@
-"""Text from outside, made to be nothing but text: on a terminal, in JSON and in YAML.
+"""Untrusted text, made safe to print: on a terminal, in JSON and in YAML.
 
-The one place for it. Nothing else may decide what of a text reaches a terminal.
+All output goes through here. No other module may decide how text is printed on a terminal.
 """
 
 import json
@@ -9,50 +9,50 @@ from typing import Any
 
 import yaml
 
-from components.seen import escape, seen
+from components.invisible_characters import escape, replace_invisible
 
-# What tells a terminal to do something, whole or broken off, in its 7-bit and its 8-bit form. A
-# repetition that is taken is never given back, so that this takes linear time.
+# Control sequences of terminals, complete or truncated, in their 7-bit and 8-bit forms. The
+# quantifiers are possessive, so that matching takes linear time.
 _SEQUENCE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*+[ -/]*+[@-~]?"  # a control sequence, such as a colour
-    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])"  # a string for the terminal, such as its title
+    r"|(?:\x1b[]PX^_]|[\x90\x98\x9d-\x9f])"  # a control string, such as the window title
     r"(?:[^\x00-\x1f\x7f-\x9f]*+(?:\x07|\x1b\\|\x9c))?"
     r"|\x1b[ -/]*+[0-~]?"  # any other escape sequence
 )
 
 
 def plain(text: str) -> str:
-    """Return a text as one line that can be shown, in linear time.
+    """Return a text as one printable line, in linear time.
 
-    It has no sequences for terminals, a space for each white space, and an escape such as
-    `\\u202e` for whatever else cannot be seen: controls, marks that turn the direction, characters
-    without width, halves of surrogate pairs.
+    Control sequences are removed, and each white space becomes a space. Other invisible characters
+    become escapes such as `\\u202e`: control and bidirectional formatting characters, zero-width
+    characters and lone surrogates.
     """
     if text.isprintable():
-        return text  # as most are
+        return text  # the common case
     text = _SEQUENCE.sub("", text).expandtabs()
-    return seen(text, lambda each: " " if each.isspace() else escape(each))
+    return replace_invisible(text, lambda each: " " if each.isspace() else escape(each))
 
 
 def plain_lines(text: str) -> list[str]:
-    """Return the lines of a text, each as it can be shown."""
+    """Return the lines of a text, each made `plain`."""
     return [plain(line.removesuffix("\r")) for line in text.split("\n")]
 
 
 def json_text(value: Any) -> str:
-    """Return a value as JSON that can be shown: an escape for each character that is not seen."""
+    """Return a value as printable JSON, with escapes for invisible characters."""
     lines = json.dumps(value, indent=2, ensure_ascii=False).split("\n")
-    return "\n".join(seen(line, lambda each: json.dumps(each)[1:-1]) for line in lines)
+    return "\n".join(replace_invisible(line, lambda each: json.dumps(each)[1:-1]) for line in lines)
 
 
 def yaml_text(value: Any) -> str:
-    """Return a value as YAML that can be shown, and that is the same value when it is read."""
+    """Return a value as printable YAML, which is parsed to the same value."""
     text = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
-    return "\n".join(seen(line) for line in text.rstrip("\n").split("\n"))
+    return "\n".join(replace_invisible(line) for line in text.rstrip("\n").split("\n"))
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes what holds a character that is not seen, since only quoted text has escapes."""
+    """Quotes strings with invisible characters, because only quoted strings have escapes."""
 
     def analyze_scalar(self, scalar: str) -> Any:
         analysis = super().analyze_scalar(scalar)
@@ -62,4 +62,4 @@ class _Dumper(yaml.SafeDumper):
         return analysis
 
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # so that what is equal looks equal
+        return True  # write equal values alike, without anchors

@@ -1,4 +1,4 @@
-"""What a tool's configuration may say: how it is read, checked and published as a schema.
+"""A tool's configuration: parsing, validation and the published schema.
 
-Pure functions over values: nothing here may wait, store, or know of HTTP or of deployments.
+Pure functions over values: nothing here may wait, store, or depend on HTTP or deployments.
 """

@@ -1,7 +1,7 @@
-"""Marshmallow fields that take a value as it is or refuse it, in words a maintainer can act on.
+"""Strict marshmallow fields: they accept a value unchanged, or reject it with a clear message.
 
-Marshmallow's own would read "yes" as true and "80" as 80; a configuration is kept as it was
-given, so what is accepted must already be what it says.
+Marshmallow's own fields convert "yes" to true and "80" to 80. A configuration is stored unchanged,
+so each value must already have the right type.
 """
 
 import re
@@ -16,7 +16,7 @@ from marshmallow import ValidationError, fields, validate
 
 from components.configuration.problems import printable
 
-# Stars, numbers, lists, ranges and steps, and the three letters of a month or a weekday.
+# Stars, numbers, lists, ranges, steps, and three-letter names of months and weekdays.
 _CRON_FIELD = r"([0-9*,/-]|[A-Za-z]{3})+"
 _SCHEDULE = (
     r"(@(hourly|daily|midnight|weekly|monthly|yearly|annually)"
@@ -34,8 +34,8 @@ def _messages(must_be: str) -> dict[str, str]:
     }
 
 
-class _Given(fields.Field):
-    """A field that is given, or left out if it may be: null is neither."""
+class _NotNull(fields.Field):
+    """A field that must not be null; an optional one can be left out."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -43,8 +43,8 @@ class _Given(fields.Field):
             self.error_messages["null"] = f"{self.error_messages['invalid']}, not null"
 
 
-class Text(_Given, fields.String):
-    """A string, of at most `maximum` characters if that is given."""
+class Text(_NotNull, fields.String):
+    """A string of at most `maximum` characters."""
 
     default_error_messages = _messages("must be a string")
 
@@ -61,8 +61,8 @@ class Text(_Given, fields.String):
         return value
 
 
-class Flag(_Given, fields.Boolean):
-    """true or false, and nothing that looks like it."""
+class Flag(_NotNull, fields.Boolean):
+    """true or false, without conversion of other values."""
 
     default_error_messages = _messages("must be true or false")
 
@@ -72,8 +72,8 @@ class Flag(_Given, fields.Boolean):
         return value
 
 
-class WholeNumber(_Given, fields.Integer):
-    """A whole number between two bounds, both included."""
+class WholeNumber(_NotNull, fields.Integer):
+    """An integer from `minimum` to `maximum`, both inclusive."""
 
     default_error_messages = _messages("must be a whole number")
 
@@ -81,7 +81,7 @@ class WholeNumber(_Given, fields.Integer):
         upper = f" to {maximum}" if maximum is not None else " or more"
         self._must_be = f"must be a whole number, {minimum}{upper}"
         self._bounds = range(minimum, sys.maxsize if maximum is None else maximum + 1)
-        # What is published of it.
+        # For the published schema.
         bounds = validate.Range(minimum, maximum)
         super().__init__(strict=True, validate=bounds, **kwargs)
 
@@ -91,8 +91,8 @@ class WholeNumber(_Given, fields.Integer):
         return value
 
 
-class Mapping(_Given, fields.Dict):
-    """A mapping of `minimum` to `maximum` names to values, which are counted as `what`."""
+class Mapping(_NotNull, fields.Dict):
+    """A mapping with `minimum` to `maximum` entries, which messages call `what`."""
 
     default_error_messages = _messages("must be a mapping")
 
@@ -103,7 +103,7 @@ class Mapping(_Given, fields.Dict):
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> Any:
         minimum, maximum = self._bounds
-        # Before any of them is looked at, or many would take long.
+        # Before the entries are validated, because many entries would take long.
         if isinstance(value, dict) and not minimum <= len(value) <= maximum:
             raise ValidationError(
                 f"must have {minimum} to {maximum} {self._what}, not {len(value)}"
@@ -112,24 +112,24 @@ class Mapping(_Given, fields.Dict):
 
 
 class OneOf(validate.OneOf):
-    """One of a few strings; `told` are those that a message names, if they are not the same."""
+    """One of a few strings; the error message lists `accepted` if that is given."""
 
     def __init__(self, choices: Iterable[str], accepted: Iterable[str] = ()) -> None:
         super().__init__(tuple(choices))
-        self._told = tuple(accepted) or self.choices
+        self._accepted = tuple(accepted) or self.choices
 
     def __call__(self, value: Any) -> Any:
         """Return `value`. Raises `ValidationError` with the choices."""
         if value in self.choices:
             return value
-        choices = " or ".join(printable(choice) for choice in self._told)
+        choices = " or ".join(printable(choice) for choice in self._accepted)
         raise ValidationError(f"must be {choices}, not {printable(value)}")
 
 
 class Pattern(validate.Regexp):
-    """The whole of a string matches; the same expression is published, so ECMA 262 must read it.
+    """A string that matches completely. The expression is published, so it must be valid ECMA 262.
 
-    `secret` keeps the value itself out of the message.
+    With `secret`, the error message does not have the value.
     """
 
     def __init__(self, expression: str, must_be: str, *, secret: bool = False) -> None:
@@ -139,8 +139,8 @@ class Pattern(validate.Regexp):
         self._secret = secret
 
     def __call__(self, value: Any) -> Any:
-        """Return `value`. Raises `ValidationError` with what it must be."""
-        # Not `match` with `$`, which would let a line end pass.
+        """Return `value`. Raises `ValidationError` with the rule."""
+        # Not `match` with `$`, which would accept a trailing line end.
         if self._whole.fullmatch(value):
             return value
         shown = "" if self._secret else f", not {printable(value)}"
@@ -148,14 +148,14 @@ class Pattern(validate.Regexp):
 
 
 class RepositoryUrl(Pattern):
-    """A URL to fetch a repository from. What is wrong is not repeated: it may hold a password."""
+    """The URL of a repository. Errors do not repeat the value, which may hold a password."""
 
     def __init__(self) -> None:
         must_be = "an http, https or git URL with a host and without user information"
         super().__init__(_REPOSITORY, must_be, secret=True)
 
     def __call__(self, value: Any) -> Any:
-        """Return `value`. Raises `ValidationError` with what it must be."""
+        """Return `value`. Raises `ValidationError` with the rule."""
         super().__call__(value)
         try:
             parts = urlsplit(value)
@@ -163,12 +163,12 @@ class RepositoryUrl(Pattern):
         except ValueError:
             complete = False
         if not complete:
-            raise ValidationError("must be a URL whose host, and port if it has one, are valid")
+            raise ValidationError("must be a URL with a valid host, and a valid port if any")
         return value
 
 
 class CronSchedule(Pattern):
-    """Five cron fields, read as cron reads them, or one of cron's words."""
+    """Five cron fields, or one of cron's nicknames such as @daily."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -178,12 +178,12 @@ class CronSchedule(Pattern):
         )
 
     def __call__(self, value: Any) -> Any:
-        """Return `value`. Raises `ValidationError` with the field that is wrong."""
+        """Return `value`. Raises `ValidationError` with the invalid field."""
         super().__call__(value)
         if value.startswith("@"):
             return value
         try:
-            # Only the fields are of interest; the time is where a search would begin.
+            # Only parses the fields; the start time does not matter.
             CronSim(value, _ANY_TIME)
         except CronSimError as error:
             problem = str(error).replace("Bad ", "has a bad ")

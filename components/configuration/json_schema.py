@@ -1,4 +1,4 @@
-"""The configuration's schema for other programs: editors, and the OpenAPI document."""
+"""The JSON Schema of a configuration, for editors and the OpenAPI document."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
 def publish_component(converter: OpenAPIConverter, field: fields.Field, **_: Any) -> dict[str, Any]:
-    """Describe a `Component` field: one of the types. An attribute function of apispec."""
+    """Describe a `Component` field as any of its types. An attribute function for apispec."""
     if not isinstance(field, Component):
         return {}
     return {"anyOf": [converter.resolve_nested_schema(each) for each in COMPONENT_SCHEMAS.values()]}
@@ -21,11 +21,10 @@ def publish_component(converter: OpenAPIConverter, field: fields.Field, **_: Any
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a configuration.
 
-    It is looser than `validation.validate` where a schema cannot say what the rules say, and
-    never stricter.
+    It is never stricter than `validation.validate`, but lacks rules that a schema cannot express.
     """
-    # OpenAPI 3.1 has JSON Schema's own dialect; nothing else of OpenAPI is used. A resolver that
-    # names no schema puts them all in line.
+    # OpenAPI 3.1 uses the dialect of JSON Schema; nothing else of OpenAPI is used here. The
+    # resolver returns no names, so that all schemas are inlined.
     document = APISpec("configuration", "0", "3.1.0")
     converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=document)
     converter.add_attribute_function(publish_component)

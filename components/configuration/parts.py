@@ -1,6 +1,6 @@
-"""The parts of a component: where its image comes from, and how it runs.
+"""The parts of a component: the source of its image, and how it runs.
 
-Fields that no schema knows are kept, so every schema includes them; `validation` reports them.
+Unknown fields are kept, so every schema includes them; `validation` warns about them.
 """
 
 from typing import Any
@@ -25,14 +25,14 @@ _COMMAND = r"\s*[^\s\x00][^\x00]*"
 _FILE_PATH = r"[^\x00-\x1f\x7f]+"
 _URL_PATH = r"/[^\s\x00-\x1f\x7f]*"
 
-# What a field of it can list is many times as long as the field.
+# A field with ranges can list many times as many values as it has characters.
 _SCHEDULE_LENGTH = 500
 
 
 class ConfigurationPart(Schema):
-    """What all parts of a configuration share: unknown fields are kept."""
+    """The base of all parts of a configuration: unknown fields are kept."""
 
-    error_messages = {"type": "must be a mapping"}  # noqa: RUF012 - marshmallow's own way
+    error_messages = {"type": "must be a mapping"}  # noqa: RUF012 - as marshmallow requires
 
     class Meta:
         """Marshmallow's options."""
@@ -41,7 +41,7 @@ class ConfigurationPart(Schema):
 
 
 class Part(fields.Nested):
-    """A required mapping, checked by a schema of its own."""
+    """A required mapping, validated by a nested schema."""
 
     def __init__(self, schema: type[Schema], required_message: str) -> None:
         messages = {"required": required_message, "null": "must be a mapping, not null"}
@@ -49,28 +49,28 @@ class Part(fields.Nested):
 
 
 class BuildSourceSchema(ConfigurationPart):
-    """Where a component's image comes from: a repository, or another component's build."""
+    """The source of a component's image: a repository, or another component's build."""
 
     repository = Text(
         validate=RepositoryUrl(),
         metadata={
-            "description": "The git repository to build from; needed unless reuse_from is given."
+            "description": "The git repository to build from; required unless reuse_from is given."
         },
     )
     ref = Text(
         validate=Pattern(
-            _REF, "a branch, tag or commit: no white space, and no '-' at the beginning"
+            _REF, "a branch, tag or commit, without white space and without '-' at the start"
         ),
-        metadata={"description": "Branch, tag or commit; left out: the default branch."},
+        metadata={"description": "Branch, tag or commit; by default the default branch."},
     )
     use_latest_versions = Flag(
         metadata={"description": "Build with the latest versions of the builder's images."}
     )
     use_deprecated_versions = Flag(
-        metadata={"description": "Build with deprecated versions of them."}
+        metadata={"description": "Build with deprecated versions of the builder's images."}
     )
     reuse_from = Text(
-        metadata={"description": "Take the image of this component; excludes all other fields."}
+        metadata={"description": "Use the image of this component; excludes all other fields."}
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -81,24 +81,24 @@ class BuildSourceSchema(ConfigurationPart):
             others = [name for name in self.fields if name in given and name != "reuse_from"]
             if others:
                 raise ValidationError(
-                    {name: ["must be left out where reuse_from is given"] for name in others}
+                    {name: ["must be left out because reuse_from is given"] for name in others}
                 )
         elif "repository" not in given:
             raise ValidationError("needs a repository, or reuse_from with a component's name")
 
 
 class RunSchema(ConfigurationPart):
-    """What both types of component have in common."""
+    """The fields of both types of component."""
 
     command = Text(
         required=True,
         validate=Pattern(_COMMAND, "a command"),
-        metadata={"description": "What to run."},
+        metadata={"description": "The command to run."},
     )
     cpu = Text(
         maximum=_QUANTITY_LENGTH,
         validate=Pattern(_QUANTITY, 'a Kubernetes quantity such as "500m" or "2"'),
-        metadata={"description": "Processors, as a Kubernetes quantity."},
+        metadata={"description": "CPUs, as a Kubernetes quantity."},
     )
     memory = Text(
         maximum=_QUANTITY_LENGTH,
@@ -111,7 +111,7 @@ class RunSchema(ConfigurationPart):
     )
     emails = Text(
         validate=OneOf(["none", "all", "onfinish", "onfailure"]),
-        metadata={"description": "When to write to the tool's maintainers."},
+        metadata={"description": "When to send email to the tool's maintainers."},
     )
     filelog = Flag(metadata={"description": "Write the output to files."})
     filelog_stdout = Text(
@@ -132,20 +132,20 @@ class ContinuousRunSchema(RunSchema):
     )
     port_protocol = Text(
         validate=OneOf(["tcp", "udp"]),
-        metadata={"description": "The port's protocol; left out: tcp."},
+        metadata={"description": "The port's protocol; by default tcp."},
     )
     publish = Text(
         validate=OneOf(["/"]),
-        metadata={"description": "The path to publish the port under; needs a tcp port."},
+        metadata={"description": "The path at which to publish the port; requires a tcp port."},
     )
-    replicas = WholeNumber(minimum=1, metadata={"description": "How many of it run."})
+    replicas = WholeNumber(minimum=1, metadata={"description": "How many instances run."})
     health_check_http = Text(
         validate=Pattern(_URL_PATH, 'a path that begins with "/"'),
-        metadata={"description": "The path to ask for its health; needs a tcp port."},
+        metadata={"description": "The path of the HTTP health check; requires a tcp port."},
     )
     health_check_script = Text(
         validate=Pattern(_COMMAND, "a command"),
-        metadata={"description": "The command to ask for its health."},
+        metadata={"description": "The command of the health check."},
     )
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
@@ -159,7 +159,7 @@ class ContinuousRunSchema(RunSchema):
                 problems[name] = ["needs a tcp port: give the component's port"]
         if "health_check_http" in given and "health_check_script" in given:
             problems.setdefault("health_check_script", []).append(
-                "cannot be given beside health_check_http: keep one of them"
+                "cannot be combined with health_check_http: keep one of them"
             )
         if problems:
             raise ValidationError(problems)
@@ -177,7 +177,9 @@ class ScheduledRunSchema(RunSchema):
             f"{_SCHEDULE_LENGTH} characters."
         },
     )
-    timeout = WholeNumber(minimum=0, metadata={"description": "Seconds that a run may take."})
+    timeout = WholeNumber(
+        minimum=0, metadata={"description": "The maximum duration of a run in seconds."}
+    )
     retry = WholeNumber(
-        minimum=0, maximum=5, metadata={"description": "How often a failed run is repeated."}
+        minimum=0, maximum=5, metadata={"description": "How often a failed run is retried."}
     )

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: problems by path, and the two errors that carry them."""
+"""The problems of a configuration, each with its path, and the errors that report them."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 MAX_PROBLEMS = 100
-"""How many problems are told; where there are more, one more says so."""
+"""How many problems are reported; if there are more, an additional one says so."""
 
 _PLAIN_STEP = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,99}")
 _USER_INFORMATION = re.compile(r"//[^/]*@")
@@ -19,18 +19,18 @@ _READ_LENGTH = 1000
 _SHOWN_NAMES = 10
 
 _NAME_LENGTH = 100
-"""Nothing of ours has a longer name, and nothing longer is compared with one."""
+"""The maximum length of a known name; longer names are not compared with known ones."""
 
 _NEAR = 0.6
-"""How alike two names are, of at most 1, where one may be meant by the other."""
+"""The minimum similarity of two names, from 0 to 1, for a suggestion."""
 
-_COMPARED = 5
-"""With how many names one is compared in full: that takes the square of their length."""
+_MAX_COMPARED = 5
+"""With how many names one is compared in full, which takes quadratic time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `path` is the full path of the value, `message` is for people."""
+    """An error or warning: `path` is the full path of the value, `message` describes it."""
 
     path: tuple[str | int, ...]
     message: str
@@ -40,7 +40,7 @@ class Problem:
         return f"{where}: {self.message}" if where else f"the configuration {self.message}"
 
 
-_MORE = f"has more to be told: only the first {MAX_PROBLEMS} are"
+_MORE = f"has more problems: only the first {MAX_PROBLEMS} are reported"
 
 
 class MalformedConfiguration(Exception):
@@ -48,14 +48,14 @@ class MalformedConfiguration(Exception):
 
 
 class InvalidConfiguration(Exception):
-    """The text can be read and is not a configuration.
+    """The text can be parsed, but is not a valid configuration.
 
-    `problems` holds all that is wrong, `hints` what else would have no effect: a field that is
-    missing may be there under another name. `told` and `hinted` are the same as text.
+    `problems` are the errors. `hints` are the fields without effect: a missing field may be there
+    under another name. `messages` and `hint_messages` are the same as text.
     """
 
     def __init__(self, problems: tuple[Problem, ...], hints: tuple[Problem, ...] = ()) -> None:
-        # Made here, and once: where it is raised there is time for it.
+        # Formatted here, once, because this may run outside the event loop.
         self.messages, self.hint_messages = tuple(map(str, problems)), tuple(map(str, hints))
         super().__init__("; ".join(self.messages))
         self.problems = problems
@@ -63,9 +63,9 @@ class InvalidConfiguration(Exception):
 
 
 def first_problems(found: Iterable[Problem]) -> tuple[Problem, ...]:
-    """Return the first of the problems; where there are more, the last one says so.
+    """Return the first problems; if there are more, the last one says so.
 
-    What is beyond those is not asked for.
+    No more than needed are taken from `found`.
     """
     problems = tuple(islice(found, MAX_PROBLEMS + 1))
     if len(problems) <= MAX_PROBLEMS:
@@ -74,7 +74,7 @@ def first_problems(found: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def path_text(path: tuple[str | int, ...]) -> str:
-    """Return a path as people write it: `components.web.build.ref`, `list[0]`, `a["b.c"]`."""
+    """Return a path as text: `components.web.build.ref`, `list[0]`, `a["b.c"]`."""
     text = ""
     for step in path:
         if isinstance(step, str) and _PLAIN_STEP.fullmatch(step):
@@ -85,51 +85,51 @@ def path_text(path: tuple[str | int, ...]) -> str:
 
 
 def printable(value: Any) -> str:
-    """Return a value as JSON in a few printable characters, for use in a message.
+    """Return a value as short, printable JSON, for use in a message.
 
-    Lists and mappings are only named, and the user information of a URL is left out: it may be
-    a password.
+    Lists and mappings are replaced by their type. The user information of a URL is left out,
+    because it may be a password.
     """
     if isinstance(value, list | dict):
         return "a list" if isinstance(value, list) else "a mapping"
     if isinstance(value, str) and len(value) > _READ_LENGTH:
-        # What is cut here may be user information whose end is further on.
+        # The cut may be in the middle of user information.
         value = _UNFINISHED.sub("//…", value[:_READ_LENGTH])
     return clipped(_USER_INFORMATION.sub("//…@", json.dumps(value, ensure_ascii=True, default=str)))
 
 
 def clipped(text: str) -> str:
-    """Return a text as it is if it is short, else its beginning and an ellipsis."""
+    """Return a short text unchanged; of a longer one, the beginning and an ellipsis."""
     return text if len(text) <= _SHOWN_LENGTH else text[: _SHOWN_LENGTH - 1] + "…"
 
 
 def named(name: str) -> str:
-    """Return a name in quotes, as far as it is no longer than a name may be."""
+    """Return a name in quotes, clipped if it is longer than a name may be."""
     return repr(name if len(name) <= _NAME_LENGTH else clipped(name))
 
 
 def listed(names: Collection[str]) -> str:
-    """Return the first of some names in a row, and how many more there are."""
+    """Return the first names, separated by commas, and how many more there are."""
     more = len(names) - _SHOWN_NAMES
     row = ", ".join(islice(names, _SHOWN_NAMES))
     return f"{row} and {more} more" if more > 0 else row
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that was most likely meant by `name`, if one comes near.
+    """Return the known name that is most similar to `name`, if any is similar enough.
 
-    The work is bounded: those that could be nearest by their letters alone are compared in full.
+    The work is bounded: only the best candidates by their letters are compared in full.
     """
     if len(name) > _NAME_LENGTH:
         return None
     matcher = SequenceMatcher(b=name)
-    could_be = []
+    candidates = []
     for each in known:
         matcher.set_seq1(each)
         if matcher.real_quick_ratio() >= _NEAR and (bound := matcher.quick_ratio()) >= _NEAR:
-            could_be.append((bound, each))
+            candidates.append((bound, each))
     found = []
-    for _, each in sorted(could_be, key=lambda one: (-one[0], one[1]))[:_COMPARED]:
+    for _, each in sorted(candidates, key=lambda one: (-one[0], one[1]))[:_MAX_COMPARED]:
         matcher.set_seq1(each)
         if (ratio := matcher.ratio()) >= _NEAR:
             found.append((ratio, each))

@@ -1,4 +1,4 @@
-"""From text to value: JSON and YAML, read so that nothing is lost and nothing is executed."""
+"""Parsing JSON and YAML: without loss of data, and without execution of code."""
 
 import json
 from collections.abc import Iterable
@@ -17,17 +17,17 @@ from components.configuration.yaml_values import read_yaml
 
 
 class Format(StrEnum):
-    """What a configuration may be written in."""
+    """The format of a configuration's text."""
 
     JSON = "JSON"
     YAML = "YAML"
 
 
 def read(body: bytes, written_in: Format) -> Any:
-    """Return the value of a configuration's text, keys in their order.
+    """Return the value of a configuration's text, with the keys in their order.
 
-    Raises `MalformedConfiguration` with the position where the text is broken, and
-    `InvalidConfiguration` with the path of each value that JSON cannot carry.
+    Raises `MalformedConfiguration` with the position of a syntax error, and
+    `InvalidConfiguration` with the path of each value that JSON cannot represent.
     """
     _check_size(len(body), "")
     try:
@@ -40,7 +40,7 @@ def read(body: bytes, written_in: Format) -> Any:
     try:
         value, problems = (_read_json(text), ()) if written_in is Format.JSON else read_yaml(text)
     except RecursionError:
-        raise MalformedConfiguration("nested too deep to be read") from None
+        raise MalformedConfiguration("nested too deep") from None
     if found := first_problems(chain(problems, json_problems(value))):
         raise InvalidConfiguration(found)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
@@ -48,9 +48,9 @@ def read(body: bytes, written_in: Format) -> Any:
     return value
 
 
-def _check_size(size: int, what: str) -> None:
+def _check_size(size: int, form: str) -> None:
     if size > MAX_BYTES:
-        message = f"has {size} bytes{what}; a configuration has at most {MAX_BYTES}"
+        message = f"has {size} bytes{form}; the maximum is {MAX_BYTES}"
         raise InvalidConfiguration((Problem((), message),))
 
 
@@ -64,5 +64,5 @@ def _read_json(text: str) -> Any:
     except RecursionError:
         raise
     except ValueError:
-        # Python refuses to read them: converting takes quadratic time (CVE-2020-10735).
-        raise MalformedConfiguration("not readable: a number has more than 4300 digits") from None
+        # Python does not convert them, because it takes quadratic time (CVE-2020-10735).
+        raise MalformedConfiguration("a number has more than 4300 digits") from None

@@ -1,4 +1,4 @@
-"""The configuration as marshmallow schemas: components of two types, and rules between them."""
+"""The marshmallow schemas of a configuration: two types of component, and rules between them."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -28,11 +28,11 @@ MAX_NAME_LENGTH = 63
 """How many characters a component's name may have."""
 
 DNS_LABEL = rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NAME_LENGTH - 2}}}[a-z0-9])?"
-"""RFC 1123, as Kubernetes has it: it names the objects of a component."""
+"""A DNS label as in RFC 1123 and Kubernetes, because it names Kubernetes objects."""
 
 
 class ComponentType(StrEnum):
-    """What a component is: something that always runs, or something that runs now and then."""
+    """The type of a component: it runs continuously, or on a schedule."""
 
     CONTINUOUS = "continuous"
     SCHEDULED = "scheduled"
@@ -42,11 +42,11 @@ _BUILD_REQUIRED = "is required: a repository, or reuse_from with a component's n
 
 
 class ContinuousComponentSchema(ConfigurationPart):
-    """A component that always runs."""
+    """A component that runs continuously."""
 
     component_type = Text(
         validate=OneOf([ComponentType.CONTINUOUS], accepted=ComponentType),
-        metadata={"description": "Left out: continuous, unless run has a schedule."},
+        metadata={"description": "By default continuous, unless run has a schedule."},
     )
     build = Part(
         BuildSourceSchema, "is required: a repository, or reuse_from with a component's name"
@@ -55,11 +55,11 @@ class ContinuousComponentSchema(ConfigurationPart):
 
 
 class ScheduledComponentSchema(ConfigurationPart):
-    """A component that runs when its schedule says."""
+    """A component that runs on a schedule."""
 
     component_type = Text(
         validate=OneOf([ComponentType.SCHEDULED], accepted=ComponentType),
-        metadata={"description": "Left out: scheduled, if run has a schedule."},
+        metadata={"description": "By default scheduled if run has a schedule."},
     )
     build = Part(
         BuildSourceSchema, "is required: a repository, or reuse_from with a component's name"
@@ -78,7 +78,7 @@ RUN_SCHEMAS: dict[ComponentType, type[RunSchema]] = {
 
 
 def component_type(component: Any) -> ComponentType:
-    """Return a component's type: as it says, or scheduled if its run has a schedule."""
+    """Return a component's type: `component_type`, or else scheduled if it has a schedule."""
     if not isinstance(component, dict):
         return ComponentType.CONTINUOUS
     for each in ComponentType:
@@ -90,7 +90,7 @@ def component_type(component: Any) -> ComponentType:
 
 
 class Component(fields.Field):
-    """A component, checked by the schema of its type."""
+    """A component, validated by the schema of its type."""
 
     default_error_messages = {"null": "must be a mapping, not null"}  # noqa: RUF012
 
@@ -98,12 +98,12 @@ class Component(fields.Field):
         return _LOADED_BY[component_type(value)].load(value)
 
 
-# Making a schema takes longer than using it.
+# Created once: creating a schema takes longer than using it.
 _LOADED_BY = {kind: schema() for kind, schema in COMPONENT_SCHEMAS.items()}
 
 
 class ConfigurationSchema(ConfigurationPart):
-    """What a tool is made of."""
+    """The configuration of a tool."""
 
     config_version = Text(
         validate=OneOf(["v1beta1"]), metadata={"description": "The version of this format."}
@@ -126,7 +126,7 @@ class ConfigurationSchema(ConfigurationPart):
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_reuse(self, data: Any, given: Any, **_: Any) -> None:
-        """Each `reuse_from` names a component that has a source of its own."""
+        """Each `reuse_from` must name a component with a repository."""
         components = given.get("components") if isinstance(given, dict) else None
         if not isinstance(components, dict) or len(components) > MAX_COMPONENTS:
             return
@@ -154,4 +154,4 @@ def _has_source(component: Any) -> bool:
 
 def _reuse_message(reused: str, sources: Collection[str]) -> str:
     known = f": {listed(sources)}" if sources else ", and there is none"
-    return f"must name a component that has a repository of its own{known}; not {printable(reused)}"
+    return f"must name a component that has a repository{known}; not {printable(reused)}"

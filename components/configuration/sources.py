@@ -1,4 +1,4 @@
-"""What a configuration asks to be built: the source of each component, or whose it reuses."""
+"""The sources of a configuration: what each component builds, or whose build it reuses."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from backends.builders.base import Source
 
 
 def sources(configuration: Mapping[str, Any]) -> dict[str, Source]:
-    """Return the source of each component of a valid configuration that has one of its own."""
+    """Return the source of each component that has a repository, for a valid configuration."""
     return {
         name: Source(
             repository=build["repository"],
@@ -21,17 +21,19 @@ def sources(configuration: Mapping[str, Any]) -> dict[str, Source]:
 
 
 def reuses(configuration: Mapping[str, Any]) -> dict[str, str]:
-    """Return, for each component that reuses a build, the component whose build it is."""
+    """Return, for each component that reuses a build, the component that is built."""
     return {
         name: build["reuse_from"] for name, build in _builds(configuration) if "reuse_from" in build
     }
 
 
 def selected(configuration: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
-    """Return a configuration with some of its components only, and with those that they reuse."""
+    """Return a configuration with only some of its components, and with those that they reuse."""
     reused = reuses(configuration)
-    kept = {*names, *(reused[name] for name in names if name in reused)}
-    components = {name: each for name, each in configuration["components"].items() if name in kept}
+    included = {*names, *(reused[name] for name in names if name in reused)}
+    components = {
+        name: each for name, each in configuration["components"].items() if name in included
+    }
     return {**configuration, "components": components}
 
 

@@ -1,4 +1,4 @@
-"""Is this value a configuration? All that is wrong with it, and all that has no effect, by path."""
+"""Validating a configuration: all errors, and all fields without effect, by path."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -23,7 +23,7 @@ from components.configuration.schemas import (
 Path = tuple[str | int, ...]
 
 _IN_MAPPING = ("key", "value")
-"""Where marshmallow puts the errors of a mapping's entry: of its key, of its value."""
+"""The keys under which marshmallow reports errors of a mapping's key and value."""
 
 _COMPONENT_PATH_LENGTH = 2
 
@@ -31,7 +31,7 @@ _CONFIGURATION = ConfigurationSchema()
 
 
 def validate(value: Any) -> None:
-    """Check that `value` is a configuration. Raises `InvalidConfiguration` with its problems."""
+    """Validate a configuration. Raises `InvalidConfiguration` with all problems."""
     try:
         _CONFIGURATION.load(value)
     except ValidationError as error:
@@ -52,7 +52,7 @@ def _problems(messages: Any, path: Path) -> Iterator[Problem]:
 
 
 def ineffective(value: Any) -> tuple[Problem, ...]:
-    """Return what a configuration has and nothing uses: unknown fields, and the other type's."""
+    """Return the fields that have no effect: unknown fields, and fields of the other type."""
     return first_problems(_ineffective(value))
 
 
@@ -79,7 +79,7 @@ def _unknown_in_run(run: dict[str, Any], kind: ComponentType, path: Path) -> Ite
     for name in filter(others_alone.__contains__, run):
         yield Problem(
             (*path, name),
-            f"is a field of {other} components; this one is {kind}: kept, without effect",
+            f"has no effect: it is a field of {other} components, and this one is {kind}",
         )
     yield from _unknown(run, RUN_SCHEMAS[kind], path, others_alone)
 
@@ -91,7 +91,7 @@ def _unknown(
     for name in value:
         if name not in known and name not in also_known:
             hint = f"; did you mean {near}?" if (near := nearest(name, known)) else ""
-            yield Problem((*path, name), f"is not known: kept, without effect{hint}")
+            yield Problem((*path, name), f"has no effect: unknown field{hint}")
 
 
 def _names(schema: type[Schema]) -> set[str]:

@@ -1,7 +1,7 @@
-"""YAML as JSON values: a safe loader, with the path of everything that JSON cannot carry.
+"""YAML as JSON values: a safe loader, with the path of each value that JSON cannot represent.
 
-PyYAML's parser makes the node tree; turning it into values is done here, because a constructor
-has no paths, lets a repeated key win in silence, and lets aliases grow without bound.
+PyYAML's parser creates the node tree. It is converted to values here, because PyYAML's constructors
+know no paths, silently accept duplicate keys, and expand aliases without limit.
 """
 
 import re
@@ -26,42 +26,42 @@ from components.configuration.problems import (
     printable,
 )
 
-# libyaml's, where it is there: some ten times as fast as the pure Python one.
+# libyaml's loader if available: some ten times as fast as the pure Python one.
 _Loader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 _TAG = "tag:yaml.org,2002:"
 _TEXT_TAGS = (f"{_TAG}str", f"{_TAG}value")
-_CARRIED_TAGS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
+_SCALAR_TAGS = (f"{_TAG}null", f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float")
 _NUMBER_TAGS = (f"{_TAG}int", f"{_TAG}float")
 _COLLECTION_TAGS = (f"{_TAG}map", f"{_TAG}seq")
 _MERGE_TAG = f"{_TAG}merge"
 
-# What PyYAML's constructor raises for an explicit tag on something else: `!!bool x`, `!!int ""`.
+# The errors of PyYAML's constructor for a tag that does not fit its value: `!!bool x`, `!!int ""`.
 _CONSTRUCTION_ERRORS = (ValueError, KeyError, IndexError, OverflowError, yaml.MarkedYAMLError)
 
-_ALIASES_FOLLOWED = "once its aliases are followed"
+_WITH_ALIASES = "when its aliases are expanded"
 
-_NUMBER_LENGTH = 4300
-"""How long a number may be, as Python has it: to construct one takes the square of that."""
+_MAX_NUMBER_LENGTH = 4300
+"""The maximum length of a number, as in Python, because conversion takes quadratic time."""
 
 _DIRECTIVE = re.compile("^%", re.MULTILINE)
 _MAX_DIRECTIVES = 100
-"""How many directives a text may have: libyaml compares each with all before it."""
+"""How many directives a text may have; libyaml compares each one with all before it."""
 
-# YAML 1.1, 5.1: what a text may consist of.
+# YAML 1.1, 5.1: the characters that are not allowed.
 _NOT_ALLOWED = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _BAD_ESCAPE = "found invalid Unicode character escape code"
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8})")
 _MARK = "\uf8ff"
-"""Stands, in a text that is read only to say where, for an escape that is no character."""
+"""Replaces invalid escapes in a text that is parsed again only to find their paths."""
 
 
 def read_yaml(text: str) -> tuple[Any, tuple[Problem, ...]]:
-    """Return the value of a YAML document, and what of it JSON cannot carry.
+    """Return the value of a YAML document, and the problems of what JSON cannot represent.
 
-    Raises `MalformedConfiguration` with the position where it is broken, and
-    `InvalidConfiguration` where it, or what its aliases make of it, is too much.
+    Raises `MalformedConfiguration` with the position of a syntax error, and
+    `InvalidConfiguration` if it is too large, also with its aliases expanded.
     """
     if found := _NOT_ALLOWED.search(text):
         before = text[: found.start()]
@@ -79,7 +79,7 @@ def read_yaml(text: str) -> tuple[Any, tuple[Problem, ...]]:
     except yaml.MarkedYAMLError as error:
         if error.problem != _BAD_ESCAPE:
             raise _malformed(error) from None
-    # libyaml stops at half a surrogate pair; with a mark in its place, its path can be told.
+    # libyaml stops at a lone surrogate. Replace it by a mark, to report its path.
     try:
         return _read(_ESCAPE.sub(_marked, text), _MARK)
     except yaml.MarkedYAMLError as error:
@@ -114,7 +114,7 @@ def _read(text: str, mark: str | None) -> tuple[Any, tuple[Problem, ...]]:
 
 
 def _check_events(text: str) -> None:
-    """Walk the events, which exhaust nothing, before anything that recurses or keeps nodes."""
+    """Check the limits with a stream of events, before anything recurses or stores nodes."""
     depth = values = 0
     for event in yaml.parse(text, Loader=_Loader):
         values += isinstance(event, yaml.NodeEvent)
@@ -131,9 +131,9 @@ def _check_events(text: str) -> None:
 
 @dataclass(slots=True)
 class _Reading:
-    """One walk over a node tree: what it has found to be wrong, and how much it has read.
+    """The conversion of a node tree: its problems, and how much has been read.
 
-    `mark`, if there is one, is what stands for an escape that is no character.
+    `mark` is the replacement of invalid escapes, if any.
     """
 
     loader: Any
@@ -148,33 +148,33 @@ class _Reading:
             return self._scalar(node, path)
         if len(path) >= MAX_DEPTH:
             raise MalformedConfiguration(
-                f"nested more than {MAX_DEPTH} levels deep {_ALIASES_FOLLOWED}"
+                f"nested more than {MAX_DEPTH} levels deep {_WITH_ALIASES}"
             )
         if node.tag not in _COLLECTION_TAGS:
-            self._refuse(node, path)
+            self._reject(node, path)
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
 
     def _measure(self, node: yaml.Node) -> None:
-        """Count a key or a value, whatever it is, as often as aliases refer to it.
+        """Count a key or a value, each time that an alias refers to it.
 
-        What is written out was counted before there were nodes.
+        The text itself was counted before, with its events.
         """
         self.values += 1
         if self.values > MAX_VALUES:
-            self._too_much(TOO_MANY_VALUES)
+            self._reject_size(TOO_MANY_VALUES)
         if isinstance(node, yaml.ScalarNode):
             self.size += len(node.value)
             if self.size > MAX_BYTES:
-                self._too_much(f"is larger than {MAX_BYTES} bytes")
+                self._reject_size(f"is larger than {MAX_BYTES} bytes")
 
-    def _too_much(self, message: str) -> NoReturn:
-        raise InvalidConfiguration((Problem((), f"{message} {_ALIASES_FOLLOWED}"),))
+    def _reject_size(self, message: str) -> NoReturn:
+        raise InvalidConfiguration((Problem((), f"{message} {_WITH_ALIASES}"),))
 
-    def _tell(self, path: tuple[str | int, ...], message: str) -> None:
-        """Note a problem. Raises `InvalidConfiguration` where it is one too many."""
+    def _add_problem(self, path: tuple[str | int, ...], message: str) -> None:
+        """Add a problem. Raises `InvalidConfiguration` once there are more than can be reported."""
         self.problems.append(Problem(path, message))
         if len(self.problems) > MAX_PROBLEMS:
             raise InvalidConfiguration(first_problems(self.problems))
@@ -187,47 +187,51 @@ class _Reading:
             if key_node.tag == _MERGE_TAG:
                 self._merge(value_node, path, merged)
             elif not isinstance(key_node, yaml.ScalarNode):
-                self._tell(path, "has a key that is a collection, not a string")
+                self._add_problem(path, "has a key that is a collection, not a string")
             elif key_node.tag not in _TEXT_TAGS:
                 shown = printable(key_node.value)
-                self._tell(path, f"has a key that is not a string, {shown}: put it in quotes")
+                self._add_problem(
+                    path, f"has a key that is not a string, {shown}: put it in quotes"
+                )
             elif key_node.value in own:
-                self._tell((*path, key_node.value), "is given more than once: keep one")
+                self._add_problem((*path, key_node.value), "is a duplicate key: keep one")
             else:
                 if self.mark and self.mark in key_node.value:
-                    self._tell(path, "has a key with half a surrogate pair")
+                    self._add_problem(path, "has a key with a lone surrogate")
                 own[key_node.value] = self.value(value_node, (*path, key_node.value))
         return {**merged, **own}
 
     def _merge(self, node: yaml.Node, path: tuple[str | int, ...], merged: dict[str, Any]) -> None:
-        """Add what `<<` refers to; of several, the earlier one wins (yaml.org/type/merge)."""
+        """Add the mappings of `<<`; earlier ones take precedence (yaml.org/type/merge)."""
         for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            # One level deeper than it stands, so that a merge of itself comes to an end.
+            # One level deeper, so that a mapping that merges itself exceeds the maximum depth.
             found = self.value(source, (*path, "<<"))
             if isinstance(found, dict):
                 for key, item in found.items():
                     merged.setdefault(key, item)
             elif not isinstance(source, yaml.MappingNode):
-                self._tell((*path, "<<"), "must refer to a mapping")
+                self._add_problem((*path, "<<"), "must refer to a mapping")
 
     def _scalar(self, node: yaml.ScalarNode, path: tuple[str | int, ...]) -> Any:
         if node.tag in _TEXT_TAGS:
             if self.mark and self.mark in node.value:
-                self._tell(path, "holds half a surrogate pair")
+                self._add_problem(path, "has a lone surrogate")
             return node.value
-        if node.tag in _NUMBER_TAGS and len(node.value) > _NUMBER_LENGTH:
-            self._tell(path, "must be a number of fewer digits")
+        if node.tag in _NUMBER_TAGS and len(node.value) > _MAX_NUMBER_LENGTH:
+            self._add_problem(path, "must be a number with fewer digits")
             return None
-        if node.tag in _CARRIED_TAGS:
+        if node.tag in _SCALAR_TAGS:
             try:
                 return self.loader.construct_object(node)
             except _CONSTRUCTION_ERRORS:
                 pass
-        self._refuse(node, path)
+        self._reject(node, path)
         return None
 
-    def _refuse(self, node: yaml.Node, path: tuple[str | int, ...]) -> None:
+    def _reject(self, node: yaml.Node, path: tuple[str | int, ...]) -> None:
         kind = node.tag.removeprefix(_TAG)
         quoted = isinstance(node, yaml.ScalarNode)
         hint = f": put {printable(node.value)} in quotes" if quoted else ""
-        self._tell(path, f"is a YAML {printable(kind)[1:-1]}, which JSON cannot carry{hint}")
+        self._add_problem(
+            path, f"is a YAML {printable(kind)[1:-1]}, which JSON does not have{hint}"
+        )

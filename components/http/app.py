@@ -49,7 +49,7 @@ from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
 from components.plugins import open_builder, open_members, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
-from components.unread import unread_settings
+from components.unknown_settings import unknown_settings
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def create_app(
             if used_members is None:
                 used_members = await open_members(settings.members, env)
                 stack.push_async_callback(used_members.close)
-            for line in unread_settings(env):
+            for line in unknown_settings(env):
                 logger.warning(line)
             engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
             stack.push_async_callback(engine.work.close)

@@ -45,7 +45,7 @@ class BuilderContract:
         """Return the state of a build once it has ended, waiting as this builder allows."""
         raise NotImplementedError
 
-    async def test_a_started_build_can_be_asked_for(
+    async def test_a_started_build_has_a_state(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         started = await builder.start(request_)
@@ -54,7 +54,7 @@ class BuilderContract:
         state = states[started.id]
         assert state is None or state.id == started.id
 
-    async def test_a_build_ends_with_an_image_and_with_times_that_fit(
+    async def test_a_finished_build_has_an_image_and_consistent_times(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         started = await builder.start(request_)
@@ -65,19 +65,21 @@ class BuilderContract:
         if ended.started and ended.ended:
             assert ended.started <= ended.ended
 
-    async def test_starting_twice_with_one_key_gives_one_build(
+    async def test_two_starts_with_one_key_create_one_build(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         first, second = await asyncio.gather(builder.start(request_), builder.start(request_))
         third = await builder.start(request_)
         assert first.id == second.id == third.id
 
-    async def test_another_key_gives_another_build(self, builder: Builder) -> None:
+    async def test_another_key_creates_another_build(self, builder: Builder) -> None:
         first = await builder.start(self.request_for(key="one"))
         second = await builder.start(self.request_for(key="two"))
         assert first.id != second.id
 
-    async def test_a_hundred_builds_at_once_are_a_hundred_builds(self, builder: Builder) -> None:
+    async def test_a_hundred_concurrent_starts_create_a_hundred_builds(
+        self, builder: Builder
+    ) -> None:
         states = await asyncio.gather(
             *(builder.start(self.request_for(f"c{n}", f"k{n}")) for n in range(100))
         )
@@ -85,33 +87,29 @@ class BuilderContract:
         assert len(ids) == 100
         assert (await builder.get(TOOL, ids)).keys() == ids
 
-    async def test_asking_for_nothing_gives_nothing(self, builder: Builder) -> None:
+    async def test_get_without_ids_returns_nothing(self, builder: Builder) -> None:
         assert await builder.get(TOOL, []) == {}
 
-    async def test_a_build_that_the_builder_does_not_know_is_an_error(
-        self, builder: Builder
-    ) -> None:
+    async def test_an_unknown_build_is_lost(self, builder: Builder) -> None:
         state = (await builder.get(TOOL, [UNKNOWN]))[UNKNOWN]
         assert state is not None
         assert state.status is BuildStatus.ERROR
         assert state.lost
         assert state.message
 
-    async def test_a_build_that_the_builder_knows_is_not_lost(
+    async def test_a_known_build_is_not_lost(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         started = await builder.start(request_)
         assert not started.lost
         assert not (await self.until_final(builder, started.id)).lost
 
-    async def test_a_cancelled_build_comes_to_an_end(
-        self, builder: Builder, request_: BuildRequest
-    ) -> None:
+    async def test_a_cancelled_build_ends(self, builder: Builder, request_: BuildRequest) -> None:
         started = await builder.start(request_)
         await builder.cancel(TOOL, started.id)
         assert (await self.until_final(builder, started.id)).status.is_final
 
-    async def test_cancelling_again_or_what_has_ended_or_is_unknown_does_nothing(
+    async def test_cancelling_an_ended_or_unknown_build_does_nothing(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         started = await builder.start(request_)
@@ -121,7 +119,7 @@ class BuilderContract:
         await builder.cancel(TOOL, UNKNOWN)
         assert (await builder.get(TOOL, [started.id]))[started.id] == ended
 
-    async def test_the_log_of_a_build_that_has_ended_has_lines(
+    async def test_the_log_of_an_ended_build_has_lines(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         started = await builder.start(request_)
@@ -134,19 +132,19 @@ class BuilderContract:
         with pytest.raises(BuildNotFound):
             await anext(builder.log(TOOL, UNKNOWN))
 
-    async def test_a_commit_is_resolved_to_itself_if_at_all(self, builder: Builder) -> None:
+    async def test_a_commit_resolves_to_itself_or_none(self, builder: Builder) -> None:
         commit = "0123456789abcdef0123456789abcdef01234567"
         assert await builder.resolve(TOOL, build_request(ref=commit).source) in (None, commit)
 
-    async def test_of_an_image_that_was_never_built_it_is_not_said_that_it_is_there(
+    async def test_an_image_that_was_never_built_is_not_reported_as_existing(
         self, builder: Builder
     ) -> None:
         assert not await builder.has_image(TOOL, "nowhere.invalid/mytool/web:1")
 
-    async def test_it_answers(self, builder: Builder) -> None:
+    async def test_ping_succeeds(self, builder: Builder) -> None:
         await builder.ping()
 
-    async def test_it_can_be_closed_with_builds_in_flight(
+    async def test_the_builder_can_be_closed_during_builds(
         self, builder: Builder, request_: BuildRequest
     ) -> None:
         await builder.start(request_)
@@ -186,32 +184,34 @@ class BackedBuilderContract(BuilderContract):
             await narrow.start(self.request_for("another", "another"))
         assert not caught.value.maybe_started
 
-    async def test_a_build_that_has_a_slot_is_found_again_by_a_full_builder(
+    async def test_a_full_builder_finds_a_build_that_already_has_a_slot(
         self, narrow: Builder
     ) -> None:
         first = await narrow.start(self.request_for())
         assert (await narrow.start(self.request_for())).id == first.id
 
-    async def test_a_build_that_has_ended_leaves_its_slot(self, narrow: Builder) -> None:
+    async def test_an_ended_build_releases_its_slot(self, narrow: Builder) -> None:
         first = await self.running(narrow)
         await narrow.cancel(TOOL, first)
         await self.until_final(narrow, first)
         second = await narrow.start(self.request_for("another", "another"))
         assert second.id != first
 
-    async def test_what_was_started_is_found(self, builder: Builder) -> None:
+    async def test_a_started_build_is_found(self, builder: Builder) -> None:
         started = await builder.start(self.request_for())
         found = await builder.find(self.request_for())
         assert found is not None
         assert found.id == started.id
 
-    async def test_what_was_never_started_is_not_found_and_not_started(
+    async def test_find_neither_finds_nor_starts_a_build_that_was_never_started(
         self, builder: Builder
     ) -> None:
         assert await builder.find(self.request_for("never", "never")) is None
         assert await builder.find(self.request_for("never", "never")) is None
 
-    async def test_a_builder_that_knows_keys_finds_by_them_alone(self, builder: Builder) -> None:
+    async def test_a_builder_with_keys_finds_a_build_by_its_key_alone(
+        self, builder: Builder
+    ) -> None:
         if not builder.knows_keys:
             pytest.skip("it knows no keys")
         started = await builder.start(self.request_for())
@@ -220,24 +220,24 @@ class BackedBuilderContract(BuilderContract):
         assert found is not None
         assert found.id == started.id
 
-    async def test_what_can_never_be_built_is_rejected(self, builder: Builder) -> None:
+    async def test_an_invalid_request_is_rejected(self, builder: Builder) -> None:
         with pytest.raises(BuildRejected) as caught:
             await builder.start(self.bad_request())
         assert str(caught.value)
         assert not caught.value.maybe_started
 
-    async def test_what_is_rejected_takes_no_slot(self, narrow: Builder) -> None:
+    async def test_a_rejected_request_takes_no_slot(self, narrow: Builder) -> None:
         with pytest.raises(BuildRejected):
             await narrow.start(self.bad_request())
         await narrow.start(self.request_for())
 
-    async def test_a_running_build_that_is_cancelled_is_cancelled(self, builder: Builder) -> None:
+    async def test_a_cancelled_running_build_is_cancelled(self, builder: Builder) -> None:
         build_id = await self.running(builder)
         await builder.cancel(TOOL, build_id)
         state = await self.until_final(builder, build_id)
         assert state.status is BuildStatus.CANCELLED
 
-    async def test_a_build_of_another_tool_is_not_known(self, builder: Builder) -> None:
+    async def test_a_build_of_another_tool_is_unknown(self, builder: Builder) -> None:
         build_id = await self.running(builder)
         await builder.cancel("another-tool", build_id)
         state = (await builder.get("another-tool", [build_id]))[build_id]
@@ -249,9 +249,7 @@ class BackedBuilderContract(BuilderContract):
         assert own is not None
         assert not own.status.is_final
 
-    async def test_the_log_of_a_running_build_is_what_it_has_written_so_far(
-        self, builder: Builder
-    ) -> None:
+    async def test_the_log_of_a_running_build_has_the_lines_so_far(self, builder: Builder) -> None:
         build_id = await self.running(builder)
         assert [line async for line in builder.log(TOOL, build_id)]
 
@@ -265,7 +263,7 @@ class BackedBuilderContract(BuilderContract):
                 pass
         assert (await self.until_final(builder, build_id)).status is BuildStatus.CANCELLED
 
-    async def test_a_build_that_the_backend_has_lost_is_an_error(self, builder: Builder) -> None:
+    async def test_a_build_lost_by_the_backend_is_an_error(self, builder: Builder) -> None:
         build_id = await self.running(builder)
         await self.lose(builder, build_id)
         state = (await builder.get(TOOL, [build_id]))[build_id]

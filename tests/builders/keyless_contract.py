@@ -32,39 +32,39 @@ class KeylessBuilderContract(BackedBuilderContract):
         assert caught.value.maybe_started
         await self.answer_again(builder)
 
-    async def test_it_says_so_and_how_long_a_start_may_be_carried_out(
-        self, builder: Builder
-    ) -> None:
+    async def test_the_builder_declares_no_keys_and_a_settling_time(self, builder: Builder) -> None:
         assert not builder.knows_keys
         assert builder.settling > timedelta()
 
-    async def test_a_start_whose_answer_was_lost_is_found(self, builder: Builder) -> None:
+    async def test_a_start_with_a_lost_response_is_found(self, builder: Builder) -> None:
         await self.in_doubt(builder)
         assert await builder.find(self.request_for()) is not None
 
-    async def test_a_start_whose_answer_was_lost_is_not_made_again(self, builder: Builder) -> None:
+    async def test_a_start_with_a_lost_response_is_not_repeated(self, builder: Builder) -> None:
         await self.in_doubt(builder)
         first = await builder.find(self.request_for())
         second = await builder.start(self.request_for())
         assert first is not None
         assert first.id == second.id
 
-    async def test_what_is_taken_is_not_found(self, builder: Builder) -> None:
+    async def test_a_build_in_taken_is_not_found(self, builder: Builder) -> None:
         taken = frozenset({(await builder.start(self.request_for())).id})
         assert await builder.find(replace(self.request_for(), taken=taken)) is None
 
-    async def test_what_is_taken_is_not_started_with(self, builder: Builder) -> None:
+    async def test_a_start_does_not_return_a_build_in_taken(self, builder: Builder) -> None:
         first = await builder.start(self.request_for())
         second = await builder.start(replace(self.request_for(), taken=frozenset({first.id})))
         assert first.id != second.id
 
-    async def test_what_began_after_the_last_attempt_can_have_been_carried_out_is_not_found(
+    async def test_a_build_from_after_the_settling_time_is_not_found(
         self, builder: Builder
     ) -> None:
         await builder.start(self.request_for())
         assert await builder.find(replace(self.request_for(), last_attempt=NOON)) is None
 
-    async def test_what_began_before_the_first_attempt_is_not_found(self, builder: Builder) -> None:
+    async def test_a_build_from_before_the_first_attempt_is_not_found(
+        self, builder: Builder
+    ) -> None:
         await builder.start(self.request_for())
         later = datetime.now(UTC) + timedelta(minutes=1)
         assert await builder.find(replace(self.request_for(), first_attempt=later)) is None

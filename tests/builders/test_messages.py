@@ -14,7 +14,7 @@ def test_a_message_has_at_most_two_kibibytes(message: str) -> None:
     assert clip(clipped) == clipped
 
 
-def test_a_message_that_fits_is_kept_as_it_is() -> None:
+def test_a_message_that_fits_is_unchanged() -> None:
     assert clip("cannot find ref\n'mäin'") == "cannot find ref\n'mäin'"
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from backends.builders.base import Builder, BuildState, BuildStatus
-from backends.builders.simulated import CANCELLED_KEPT, FAILING_REF, SimulatedBuilder
+from backends.builders.simulated import FAILING_REF, MAX_CANCELLED, SimulatedBuilder
 from tests.builders.contract import BuilderContract
 from tests.conftest import NOON, HandClock
 from tests.factories import TOOL, build_request
@@ -42,7 +42,7 @@ class TestSimulatedBuilder(BuilderContract):
         assert state is not None
         assert state.status is status
 
-    async def test_any_other_process_can_answer_for_a_build(
+    async def test_another_process_reports_a_build(
         self, builder: Builder, clock: HandClock
     ) -> None:
         started = await builder.start(build_request())
@@ -50,16 +50,14 @@ class TestSimulatedBuilder(BuilderContract):
         other = SimulatedBuilder(2, clock)
         assert await other.get(TOOL, [started.id]) == await builder.get(TOOL, [started.id])
 
-    async def test_a_build_is_as_old_as_its_first_attempt(self, clock: HandClock) -> None:
+    async def test_a_build_starts_with_its_first_attempt(self, clock: HandClock) -> None:
         clock.turn(2)
         state = await SimulatedBuilder(2, clock).start(build_request())
         assert state.status is BuildStatus.FINISHED
         assert state.started == NOON
         assert state.ended == NOON + timedelta(seconds=2)
 
-    async def test_the_log_of_a_running_build_says_that_it_has_started(
-        self, builder: Builder
-    ) -> None:
+    async def test_the_log_of_a_running_build_has_its_start(self, builder: Builder) -> None:
         started = await builder.start(build_request())
         lines = [line async for line in builder.log(TOOL, started.id)]
         assert lines == ["simulated build of web: started"]
@@ -83,12 +81,14 @@ class TestSimulatedBuilder(BuilderContract):
     @pytest.mark.parametrize(
         "build_id", ["web-x-1", "web", "", "web-99999999999999999999999-a", "web-1-a.b"]
     )
-    async def test_an_id_of_another_form_is_unknown(self, builder: Builder, build_id: str) -> None:
+    async def test_an_id_in_another_format_is_unknown(
+        self, builder: Builder, build_id: str
+    ) -> None:
         state = (await builder.get(TOOL, [build_id]))[build_id]
         assert state is not None
         assert state.status is BuildStatus.ERROR
 
-    async def test_a_cancelled_build_is_cancelled_and_stays_so(
+    async def test_a_cancelled_build_stays_cancelled(
         self, builder: Builder, clock: HandClock
     ) -> None:
         started = await builder.start(build_request())
@@ -114,12 +114,12 @@ class TestSimulatedBuilder(BuilderContract):
         assert [line async for line in lines] == ["simulated build of web: cancelled"]
         assert loop.time() < 1
 
-    async def test_another_tool_cancels_nothing(self, builder: Builder) -> None:
+    async def test_another_tool_cannot_cancel_a_build(self, builder: Builder) -> None:
         started = await builder.start(build_request())
         await builder.cancel("another-tool", started.id)
         assert (await self.until_final(builder, started.id)).status is BuildStatus.FINISHED
 
-    async def test_a_process_that_was_not_told_answers_by_the_clock(
+    async def test_a_process_without_the_cancellation_reports_by_the_clock(
         self, builder: Builder, clock: HandClock
     ) -> None:
         started = await builder.start(build_request())
@@ -128,12 +128,12 @@ class TestSimulatedBuilder(BuilderContract):
         assert other is not None
         assert other.status is BuildStatus.PENDING
 
-    async def test_it_remembers_so_many_cancelled_builds_and_no_more(
+    async def test_the_number_of_remembered_cancellations_is_limited(
         self, builder: Builder
     ) -> None:
         first = await builder.start(build_request())
         await builder.cancel(TOOL, first.id)
-        for number in range(CANCELLED_KEPT):
+        for number in range(MAX_CANCELLED):
             other = await builder.start(build_request(key=str(number)))
             await builder.cancel(TOOL, other.id)
         states = await builder.get(TOOL, [first.id, other.id])
@@ -142,13 +142,13 @@ class TestSimulatedBuilder(BuilderContract):
             BuildStatus.CANCELLED,
         ]
 
-    async def test_a_build_can_be_asked_to_fail_by_its_ref(self, builder: Builder) -> None:
+    async def test_a_build_of_the_failing_ref_fails(self, builder: Builder) -> None:
         request = build_request(ref=FAILING_REF)
         # A commit would be built instead of the ref.
         assert await builder.resolve(TOOL, request.source) is None
         started = await builder.start(request)
         ended = await self.until_final(builder, started.id)
         assert ended.status is BuildStatus.ERROR
-        assert ended.message == "failed, as its ref 'simulate/error' asks"
+        assert ended.message == "failed, as requested by its ref 'simulate/error'"
         lines = [line async for line in builder.log(TOOL, started.id)]
         assert lines[-1] == f"simulated build of web: {ended.message}"

@@ -1,7 +1,6 @@
-"""Everything that is ever stored, in the order in which it was: the API server tells it.
+"""Records every stored version of a document, in order, from a watch of the API server.
 
-So nothing is missed of what was removed meanwhile, and what must hold at each moment is looked at
-at each moment.
+Documents deleted meanwhile are not missed, and invariants are checked at every change.
 """
 
 import asyncio

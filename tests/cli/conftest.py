@@ -20,7 +20,7 @@ Run: TypeAlias = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def url(aiohttp_server: AiohttpServer, store: CountingStore, builder: ScriptedBuilder) -> str:
-    """Where the service is."""
+    """Return the URL of the service."""
     server = await aiohttp_server(create_app(Settings(), store, builder))
     return str(server.make_url("/"))
 
@@ -32,7 +32,7 @@ def run(url: str) -> Run:
     async def command(*arguments: str, stdin: str | None = None, **env: str) -> Result:
         environ = {"COMPONENTS_URL": url, "COMPONENTS_TOOL": TOOL, **env}
         runner = CliRunner(env=environ)
-        # In a thread, because a command has an event loop of its own.
+        # In a thread, because a command has its own event loop.
         return await asyncio.to_thread(runner.invoke, program, arguments, input=stdin)
 
     return command

@@ -36,13 +36,13 @@ async def test_a_json_file_is_read_as_json(run: Run, tmp_path: Path) -> None:
     assert "not valid JSON" in broken.stderr
 
 
-async def test_standard_input_is_a_file_too(run: Run) -> None:
+async def test_a_configuration_is_read_from_standard_input(run: Run) -> None:
     stored = await run("config", "set", "-", stdin=yaml.safe_dump(configuration("a", "b")))
     assert stored.stdout.endswith(": 2 components\n")
 
 
 async def test_json_on_standard_input_is_read_as_json(run: Run) -> None:
-    # As YAML, the one would be a text, and the other no character.
+    # In YAML, the number would be a string, and the escape would be invalid.
     given = {**configuration(), "number": 1e16, "private": "\U000e0041"}
     await run("config", "set", "-", stdin=json.dumps(given))
     shown = await run("config", "show", "--json")
@@ -52,7 +52,7 @@ async def test_json_on_standard_input_is_read_as_json(run: Run) -> None:
     assert again.stdout == shown.stdout
 
 
-async def test_json_prints_the_data_and_nothing_else(run: Run) -> None:
+async def test_json_prints_only_the_data(run: Run) -> None:
     given = yaml.safe_dump(configuration())
     for command in (["set", "-"], ["show"], ["delete"]):
         result = await run("config", *command, "--json", stdin=given)
@@ -62,10 +62,10 @@ async def test_json_prints_the_data_and_nothing_else(run: Run) -> None:
 async def test_warnings_are_shown_on_standard_error(run: Run) -> None:
     result = await run("config", "set", "-", stdin=yaml.safe_dump({**configuration(), "xyz": 1}))
     assert result.exit_code == 0
-    assert result.stderr == "warning: xyz: is not known: kept, without effect\n"
+    assert result.stderr == "warning: xyz: has no effect: unknown field\n"
 
 
-async def test_what_the_service_finds_wrong_is_shown_and_the_exit_code_is_1(run: Run) -> None:
+async def test_errors_of_the_service_are_shown_with_exit_code_1(run: Run) -> None:
     result = await run("config", "set", "-", stdin="components: {web: {}}")
     assert result.exit_code == 1
     assert "error: components.web.build: is required" in result.stderr
@@ -73,19 +73,19 @@ async def test_what_the_service_finds_wrong_is_shown_and_the_exit_code_is_1(run:
     assert result.stdout == ""
 
 
-async def test_deleting_prints_what_it_was(run: Run) -> None:
+async def test_deleting_prints_the_deleted_configuration(run: Run) -> None:
     await run("config", "set", "-", stdin=yaml.safe_dump(configuration()))
     deleted = await run("config", "delete")
     assert yaml.safe_load(deleted.stdout) == configuration()
-    assert "removed the configuration of mytool" in deleted.stderr
+    assert "deleted the configuration of mytool" in deleted.stderr
     assert (await run("config", "show")).exit_code == 2
 
 
-async def test_validating_needs_no_service_and_no_tool(
+async def test_validation_needs_no_service_and_no_tool(
     run: Run, example_configuration: Path
 ) -> None:
-    nowhere = {"COMPONENTS_URL": "http://127.0.0.1:1", "COMPONENTS_TOOL": ""}
-    result = await run("config", "validate", str(example_configuration), **nowhere)
+    unreachable = {"COMPONENTS_URL": "http://127.0.0.1:1", "COMPONENTS_TOOL": ""}
+    result = await run("config", "validate", str(example_configuration), **unreachable)
     assert result.exit_code == 0
     assert result.stdout.startswith("valid: ")
 
@@ -95,11 +95,11 @@ async def test_validating_needs_no_service_and_no_tool(
     [
         ("components: [", ["not valid YAML"], []),
         ("a: 2024-01-01", ["a: is a YAML timestamp"], []),
-        ("{a: 1}", ["components: is required"], ["a: is not known"]),
-        (yaml.safe_dump({**configuration(), "xyz": 1}), [], ["xyz: is not known"]),
+        ("{a: 1}", ["components: is required"], ["a: has no effect"]),
+        (yaml.safe_dump({**configuration(), "xyz": 1}), [], ["xyz: has no effect"]),
     ],
 )
-async def test_what_is_wrong_is_told_and_the_exit_code_is_1(
+async def test_validation_errors_are_shown_with_exit_code_1(
     run: Run, text: str, errors: list[str], warnings: list[str]
 ) -> None:
     result = await run("config", "validate", "-", stdin=text)
@@ -110,7 +110,7 @@ async def test_what_is_wrong_is_told_and_the_exit_code_is_1(
     assert all(line.startswith(start) for line, start in zip(lines, expected, strict=True))
 
 
-async def test_validation_for_scripts_is_json(run: Run) -> None:
+async def test_validation_results_are_available_as_json(run: Run) -> None:
     result = await run("config", "validate", "--json", "-", stdin="{}")
     assert json.loads(result.stdout) == {
         "valid": False,
@@ -130,7 +130,7 @@ async def test_the_schema_is_printed(run: Run) -> None:
 @pytest.mark.parametrize(
     "text", ["components: [", "components: {}", "a: 2024-01-01", "[" * 5000, "#" * 300_000]
 )
-async def test_what_is_no_configuration_has_exit_code_1_whoever_finds_out(
+async def test_an_invalid_file_has_exit_code_1_for_each_command(
     run: Run, tmp_path: Path, command: tuple[str, ...], text: str
 ) -> None:
     file = tmp_path / "bad.yaml"
@@ -142,18 +142,18 @@ async def test_what_is_no_configuration_has_exit_code_1_whoever_finds_out(
     assert "invalid" not in result.stdout
 
 
-@pytest.mark.parametrize("tag", ["", "two words", 'a"b', "é", "a\nb"])
-async def test_a_tag_that_cannot_be_one_is_a_usage_error(run: Run, etag: str) -> None:
+@pytest.mark.parametrize("etag", ["", "two words", 'a"b', "é", "a\nb"])
+async def test_an_etag_with_invalid_characters_is_a_usage_error(run: Run, etag: str) -> None:
     result = await run("config", "delete", "--if-match", etag)
     assert result.exit_code == 2
     assert "visible ASCII characters" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["../config", "a/b", "", "a?b", ".."])
-async def test_an_id_that_cannot_be_one_is_a_usage_error(run: Run, name: str) -> None:
+async def test_an_id_with_invalid_characters_is_a_usage_error(run: Run, name: str) -> None:
     result = await run("deployment", "show", name)
     assert result.exit_code == 2
-    assert "is no name" in result.stderr
+    assert "is not a valid name" in result.stderr
 
 
 async def test_a_file_that_cannot_be_read_is_a_usage_error(run: Run) -> None:
@@ -165,19 +165,19 @@ async def test_a_file_that_cannot_be_read_is_a_usage_error(run: Run) -> None:
     assert "'/proc/self/mem': Input/output error" in result.stderr
 
 
-async def test_a_file_without_end_is_not_read_to_its_end(run: Run) -> None:
+async def test_an_endless_file_is_read_only_up_to_the_maximum_size(run: Run) -> None:
     result = await run("config", "validate", "/dev/zero")
     assert result.exit_code == 1
     assert "is too large" in result.stderr
 
 
-async def test_a_file_that_is_not_there_is_a_usage_error(run: Run) -> None:
-    result = await run("config", "set", "/nowhere.yaml")
+async def test_a_missing_file_is_a_usage_error(run: Run) -> None:
+    result = await run("config", "set", "/unreachable.yaml")
     assert result.exit_code == 2
     assert "No such file" in result.stderr
 
 
-async def test_what_an_encoding_does_not_have_is_an_escape(tmp_path: Path) -> None:
+async def test_characters_that_the_encoding_does_not_have_are_escaped(tmp_path: Path) -> None:
     file = tmp_path / "components.yaml"
     file.write_text(yaml.safe_dump({**configuration(), "日本": 1}, allow_unicode=True))
     process = await asyncio.create_subprocess_exec(
@@ -194,7 +194,7 @@ async def test_what_an_encoding_does_not_have_is_an_escape(tmp_path: Path) -> No
     assert b"u65e5" in errors
 
 
-async def test_output_that_cannot_be_written_is_one_line() -> None:
+async def test_output_that_cannot_be_written_is_reported_in_one_line() -> None:
     program = Path(sys.executable).with_name("components")
     process = await asyncio.create_subprocess_shell(
         f"{program} config schema > /dev/full", stderr=asyncio.subprocess.PIPE

@@ -1,4 +1,4 @@
-"""How the command line finds the service, and what it says where it does not."""
+"""How the command line connects to the service, and its errors."""
 
 import ssl
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.cli.conftest import Run
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1"])
-async def test_a_service_that_cannot_be_reached_is_one_line_and_exit_code_2(
+async def test_an_unreachable_service_is_reported_in_one_line_with_exit_code_2(
     run: Run, url: str
 ) -> None:
     result = await run("config", "show", COMPONENTS_URL=url)
@@ -32,14 +32,16 @@ async def test_a_service_that_cannot_be_reached_is_one_line_and_exit_code_2(
         ({"COMPONENTS_URL": "http://[x"}, "'http://[x' is not an http or https URL"),
     ],
 )
-async def test_a_bad_setting_is_a_usage_error(run: Run, env: dict[str, str], message: str) -> None:
+async def test_an_invalid_setting_is_a_usage_error(
+    run: Run, env: dict[str, str], message: str
+) -> None:
     result = await run("config", "show", **env)
     assert result.exit_code == 2
     assert message in result.stderr
 
 
 @pytest.mark.parametrize("body", ["<html>a proxy</html>", "[]", '{"data": 1}'])
-async def test_an_answer_of_something_else_is_told(
+async def test_a_response_of_another_service_is_reported(
     run: Run, aiohttp_server: AiohttpServer, body: str
 ) -> None:
     async def handler(request: web.Request) -> web.Response:
@@ -50,7 +52,7 @@ async def test_an_answer_of_something_else_is_told(
     server = await aiohttp_server(app)
     result = await run("config", "show", COMPONENTS_URL=str(server.make_url("/")))
     assert result.exit_code == 2
-    assert "answered 200, and not as this service does" in result.stderr
+    assert "returned 200, but not a response of this service" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -64,20 +66,20 @@ async def test_an_answer_of_something_else_is_told(
         ("http://192.0.2.1", False),
     ],
 )
-async def test_the_subject_is_sent_only_to_this_machine_and_only_in_plain_text(
+async def test_the_subject_header_is_sent_only_to_this_machine_in_plain_text(
     url: str, sent: bool
 ) -> None:
     async with connect(Connection(URL(url), "mytool", "x-subject", "toolforge")) as client:
         assert ("x-subject" in client.session.headers) == sent
 
 
-async def test_the_subject_is_written_as_rfc_4514_has_it(
+async def test_the_subject_is_formatted_according_to_rfc_4514(
     run: Run, aiohttp_server: AiohttpServer
 ) -> None:
-    seen: list[str | None] = []
+    received: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
-        seen.append(request.headers.get("x-subject"))
+        received.append(request.headers.get("x-subject"))
         return web.json_response(
             {
                 "data": {"deployments": []},
@@ -92,10 +94,12 @@ async def test_the_subject_is_written_as_rfc_4514_has_it(
     url = server.make_url("/").with_host("localhost")
     result = await run("deployment", "list", COMPONENTS_URL=str(url), **env)
     assert result.stderr == "hello\n"
-    assert seen == ["CN=mytool,O=cloud\\, inc"]
+    assert received == ["CN=mytool,O=cloud\\, inc"]
 
 
-async def test_the_service_may_live_below_a_path(run: Run, aiohttp_server: AiohttpServer) -> None:
+async def test_the_url_of_the_service_may_have_a_path(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
     paths: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -109,28 +113,28 @@ async def test_the_service_may_live_below_a_path(run: Run, aiohttp_server: Aioht
     assert paths == ["/components/api/v1/tool/mytool/config"]
 
 
-async def test_over_tls_the_client_certificate_says_who_asks(
+async def test_over_tls_the_client_certificate_identifies_the_caller(
     run: Run, aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
-    seen: list[str | None] = []
+    received: list[str | None] = []
 
     async def handler(request: web.Request) -> web.Response:
         assert request.transport is not None
         peer = request.transport.get_extra_info("peercert")
-        seen.append(dict(each[0] for each in peer["subject"])["commonName"])
-        seen.append(request.headers.get("ssl-client-subject-dn"))
+        received.append(dict(each[0] for each in peer["subject"])["commonName"])
+        received.append(request.headers.get("ssl-client-subject-dn"))
         return web.json_response(
             {"data": {"deployments": []}, "messages": {"info": [], "warning": [], "error": []}}
         )
 
-    authority = trustme.CA()
+    ca = trustme.CA()
     paths = {name: str(tmp_path / name) for name in ("ca", "cert", "key")}
-    authority.cert_pem.write_to_path(paths["ca"])
-    leaf = authority.issue_cert("mytool@example.org", common_name="mytool")
+    ca.cert_pem.write_to_path(paths["ca"])
+    leaf = ca.issue_cert("mytool@example.org", common_name="mytool")
     leaf.cert_chain_pems[0].write_to_path(paths["cert"])
     leaf.private_key_pem.write_to_path(paths["key"])
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=paths["ca"])
-    authority.issue_cert("127.0.0.1").configure_cert(context)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
     context.verify_mode = ssl.CERT_REQUIRED
     app = web.Application()
     app.router.add_get("/{path:.*}", handler)
@@ -143,14 +147,14 @@ async def test_over_tls_the_client_certificate_says_who_asks(
     }
     result = await run("deployment", "list", **env)
     assert result.exit_code == 0, result.stderr
-    assert seen == ["mytool", None]
+    assert received == ["mytool", None]
     del env["COMPONENTS_CLIENT_CA"]
     result = await run("deployment", "list", **env)
     assert result.exit_code == 2
     assert "certificate verify failed" in result.stderr
 
 
-async def test_a_certificate_that_cannot_be_used_is_told(run: Run, tmp_path: Path) -> None:
+async def test_an_unusable_certificate_is_reported(run: Run, tmp_path: Path) -> None:
     bad = tmp_path / "bad.pem"
     bad.write_text("no certificate")
     result = await run("config", "show", COMPONENTS_CLIENT_CERT=str(bad))

@@ -23,7 +23,7 @@ from tests.stores.counting import CountingStore
 
 @pytest.fixture
 async def configured(run: Run) -> Run:
-    """The command line, once the tool has a configuration."""
+    """Store a configuration; return the command line."""
     text = yaml.safe_dump(configuration("web", "api", nightly=reusing("web")), sort_keys=False)
     assert (await run("config", "set", "-", stdin=text)).exit_code == 0
     return run
@@ -55,7 +55,7 @@ async def test_a_deployment_is_shown_component_by_component(
     [(BuildStatus.FINISHED, 0), (BuildStatus.ERROR, 1), (BuildStatus.CANCELLED, 1)],
 )
 @pytest.mark.parametrize("command", [("deploy",), ("deployment", "show")])
-async def test_following_ends_with_the_last_build_and_its_status_is_the_exit_code(
+async def test_following_ends_with_the_last_build_and_exits_according_to_the_status(
     configured: Run,
     builder: ScriptedBuilder,
     ends: BuildStatus,
@@ -89,7 +89,7 @@ async def test_following_prints_a_line_only_when_something_has_changed(
     assert len(result.stdout.splitlines()) == 1 + 3 + 1
 
 
-async def test_json_with_follow_prints_the_last_answer_alone(
+async def test_json_with_follow_prints_only_the_last_response(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     await configured("deploy")
@@ -98,7 +98,7 @@ async def test_json_with_follow_prints_the_last_answer_alone(
     assert json.loads(result.stdout)["status"] == "FINISHED"
 
 
-async def test_a_deployment_that_was_rejected_at_once_has_exit_code_1(
+async def test_a_deployment_that_is_rejected_at_once_has_exit_code_1(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     builder.refusals |= {"web": BuildRejected("no such ref"), "api": BuildRejected("no such ref")}
@@ -107,7 +107,7 @@ async def test_a_deployment_that_was_rejected_at_once_has_exit_code_1(
     assert "error: web: no such ref" in result.stderr
 
 
-async def test_showing_one_that_ended_badly_is_no_error(
+async def test_showing_a_failed_deployment_is_not_an_error(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     await configured("deploy")
@@ -131,13 +131,13 @@ async def test_the_list_is_newest_first(configured: Run, clock: HandClock) -> No
     assert [each["deploy-id"] for each in as_json["deployments"]] == ids[::-1]
 
 
-async def test_an_id_that_is_not_there_is_told(configured: Run) -> None:
+async def test_an_unknown_id_is_reported(configured: Run) -> None:
     result = await configured("deployment", "show", "mytool-deploy-20240404120000-1")
     assert result.exit_code == 2
     assert "has no deployment" in result.stderr
 
 
-async def test_an_outage_while_following_is_waited_out(
+async def test_following_continues_after_an_outage(
     configured: Run, builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     await configured("deploy")
@@ -174,7 +174,7 @@ async def test_on_a_terminal_the_builds_are_shown_live() -> None:
     )
 
 
-async def test_messages_of_the_builder_are_warnings(
+async def test_an_unavailable_builder_is_a_warning(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     await configured("deploy")
@@ -192,7 +192,7 @@ async def test_a_deployment_can_be_cancelled(configured: Run, builder: ScriptedB
     assert set(builder.cancelled) == {"build-1", "build-2"}
 
 
-async def test_only_a_deployment_that_has_ended_is_deleted(
+async def test_only_a_deployment_that_has_ended_can_be_deleted(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     await configured("deploy")

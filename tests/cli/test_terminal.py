@@ -1,4 +1,4 @@
-"""On a terminal of 80 columns: what must be copied is whole, and one console owns the screen."""
+"""Output on a terminal of 80 columns: ids are not cut, and one console owns the screen."""
 
 import asyncio
 import os
@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from pytest_aiohttp.plugin import AiohttpServer
 
-from tests.cli import fake
-from tests.cli.terminal import COLUMNS, terminal
+from tests.cli import fake_service
+from tests.cli.pseudo_terminal import COLUMNS, terminal
 
 LONG_ID = "birdbot3-deploy-20261124163419-651234"
 LONGEST_ID = f"{'t' * 58}-deploy-20261124163419-651234"
@@ -20,8 +20,8 @@ IMAGE = "registry.example.org/tool-mytool/a-component:2024-04-04-12-00-00-012345
 
 
 async def shown(server: AiohttpServer, data: Any, *command: str) -> tuple[str, int]:
-    """Return what a terminal shows of a command to which the service answers `data`."""
-    url = await fake.serve(server, fake.in_turn(fake.answer(data)))
+    """Return the screen and the exit code of a command if the service responds with `data`."""
+    url = await fake_service.serve(server, fake_service.in_turn(fake_service.answer(data)))
     async with terminal(*command, url=url) as session:
         code = await session.end()
     assert max(map(len, session.screen.text.splitlines())) <= COLUMNS
@@ -29,10 +29,12 @@ async def shown(server: AiohttpServer, data: Any, *command: str) -> tuple[str, i
 
 
 @pytest.mark.parametrize("deploy_id", [LONG_ID, LONGEST_ID])
-async def test_ids_and_states_of_a_list_are_whole(
+async def test_ids_and_statuses_of_a_list_are_shown_in_full(
     aiohttp_server: AiohttpServer, deploy_id: str
 ) -> None:
-    listed = fake.deployment("CANCELLED", web=fake.build("CANCELLED")) | {"deploy-id": deploy_id}
+    listed = fake_service.deployment("CANCELLED", web=fake_service.build("CANCELLED")) | {
+        "deploy-id": deploy_id
+    }
     text, _ = await shown(aiohttp_server, {"deployments": [listed]}, "deployment", "list")
     assert deploy_id in text.replace("\n", "")
     assert " CANCELLED " in text
@@ -40,14 +42,18 @@ async def test_ids_and_states_of_a_list_are_whole(
     assert "0 of 1" in text
 
 
-async def test_an_ordinary_deployment_is_one_line_of_a_list(aiohttp_server: AiohttpServer) -> None:
-    listed = fake.deployment("FINISHED", web=fake.build("FINISHED")) | {"deploy-id": LONG_ID}
+async def test_an_ordinary_deployment_takes_one_line_of_a_list(
+    aiohttp_server: AiohttpServer,
+) -> None:
+    listed = fake_service.deployment("FINISHED", web=fake_service.build("FINISHED")) | {
+        "deploy-id": LONG_ID
+    }
     text, _ = await shown(aiohttp_server, {"deployments": [listed]}, "deployment", "list")
     assert text.splitlines()[1] == f"{LONG_ID}  FINISHED  2024-04-04 12:00  1 of 1"
 
 
 @pytest.mark.parametrize("name", ["web", LONGEST_NAME])
-async def test_a_dry_run_shows_what_it_would_do_and_why(
+async def test_a_dry_run_shows_actions_and_reasons(
     aiohttp_server: AiohttpServer, name: str
 ) -> None:
     reason = f"deployment {LONG_ID!r} has built this commit with the same options"
@@ -62,20 +68,22 @@ async def test_a_dry_run_shows_what_it_would_do_and_why(
 
 @pytest.mark.parametrize("follow", [(), ("--follow",)])
 @pytest.mark.parametrize("name", ["web", LONGEST_NAME])
-async def test_images_are_wrapped_and_names_and_states_whole(
+async def test_images_are_wrapped_but_names_and_statuses_are_not(
     aiohttp_server: AiohttpServer, name: str, follow: tuple[str, ...]
 ) -> None:
-    data = fake.deployment("FINISHED", **{name: fake.build("FINISHED", image=IMAGE)})
+    data = fake_service.deployment(
+        "FINISHED", **{name: fake_service.build("FINISHED", image=IMAGE)}
+    )
     text, _ = await shown(aiohttp_server, data, "deployment", "show", *follow)
     assert re.search(rf"^{name} +FINISHED", text, flags=re.MULTILINE)
     assert "1m05s" in text
     assert IMAGE in re.sub(r"\s", "", text)
 
 
-async def test_the_history_is_whole(aiohttp_server: AiohttpServer) -> None:
+async def test_the_history_is_shown_in_full(aiohttp_server: AiohttpServer) -> None:
     one = {
         "etag": "0123456789abcdef",
-        "stored-time": fake.TIME,
+        "stored-time": fake_service.TIME,
         "config": {"components": {}},
         "current": True,
     }
@@ -89,14 +97,18 @@ async def test_the_history_is_whole(aiohttp_server: AiohttpServer) -> None:
     ]
 
 
-async def test_rows_that_have_no_room_when_wrapped_are_clipped_while_they_are_live(
+async def test_live_rows_are_clipped_if_the_screen_is_too_low_for_wrapped_ones(
     aiohttp_server: AiohttpServer,
 ) -> None:
-    message = "a message that goes on " * 10
-    builds = {f"c{n}": fake.build(message=message) for n in range(8)}
-    running = fake.answer(fake.deployment("RUNNING", **builds))
-    ends = fake.deployment("FINISHED", **dict.fromkeys(builds, fake.build("FINISHED")))
-    url = await fake.serve(aiohttp_server, fake.in_turn(running, running, fake.answer(ends)))
+    message = "a long message " * 15
+    builds = {f"c{n}": fake_service.build(message=message) for n in range(8)}
+    running = fake_service.answer(fake_service.deployment("RUNNING", **builds))
+    ends = fake_service.deployment(
+        "FINISHED", **dict.fromkeys(builds, fake_service.build("FINISHED"))
+    )
+    url = await fake_service.serve(
+        aiohttp_server, fake_service.in_turn(running, running, fake_service.answer(ends))
+    )
     command = ("deployment", "show", "--follow")
     async with terminal(*command, rows=12, url=url) as session:
         await session.until(r"^c7 +RUNNING .*…")
@@ -106,32 +118,38 @@ async def test_rows_that_have_no_room_when_wrapped_are_clipped_while_they_are_li
     ]
 
 
-async def test_a_lost_connection_is_told_above_the_rows_and_the_clock_goes_on(
+async def test_a_lost_connection_is_reported_above_the_rows_while_the_time_continues(
     aiohttp_server: AiohttpServer,
 ) -> None:
-    running = fake.answer(fake.deployment(web=fake.build(), worker=fake.build()))
-    ends = fake.deployment("FINISHED", web=fake.build("FINISHED"), worker=fake.build("FINISHED"))
-    back = asyncio.Event()
+    running = fake_service.answer(
+        fake_service.deployment(web=fake_service.build(), worker=fake_service.build())
+    )
+    ends = fake_service.deployment(
+        "FINISHED", web=fake_service.build("FINISHED"), worker=fake_service.build("FINISHED")
+    )
+    available = asyncio.Event()
     answers = [running, running]
 
     async def handler(request: Any) -> Any:
         if answers:
-            return await fake.in_turn(answers.pop())(request)
-        return await fake.in_turn(fake.answer(ends) if back.is_set() else None)(request)
+            return await fake_service.in_turn(answers.pop())(request)
+        return await fake_service.in_turn(
+            fake_service.answer(ends) if available.is_set() else None
+        )(request)
 
-    url = await fake.serve(aiohttp_server, handler)
+    url = await fake_service.serve(aiohttp_server, handler)
     command = ("deployment", "show", "--follow")
     async with terminal(*command, url=url) as session:
-        await session.until("trying again")
+        await session.until("retrying")
         first = elapsed(session.screen.text)
         await session.until(rf"^web +RUNNING +(?!{first} )\S+s")
-        back.set()
+        available.set()
         assert await session.end() == 0
     heading, *lost, again, web, worker, last = session.screen.text.rstrip().splitlines()
     assert heading.startswith("deployment mytool-deploy-")
     assert "".join(lost).startswith("warning: cannot reach the service at ")
-    assert "".join(lost).endswith("; trying again")
-    assert again == "the service answers again"
+    assert "".join(lost).endswith("; retrying")
+    assert again == "the service responds again"
     rows = (web, worker)
     assert [row.split()[:2] for row in rows] == [["web", "FINISHED"], ["worker", "FINISHED"]]
     assert last == "FINISHED"
@@ -143,39 +161,45 @@ def elapsed(text: str) -> str:
     return found[1]
 
 
-async def test_messages_of_the_service_go_above_what_is_live(aiohttp_server: AiohttpServer) -> None:
-    told = ["the builder does not answer: " + "x" * 100]
-    data = fake.deployment(web=fake.build())
-    ends = fake.deployment("FINISHED", web=fake.build("FINISHED"))
-    answers = (fake.answer(data), fake.answer(data, warning=told), fake.answer(ends))
-    url = await fake.serve(aiohttp_server, fake.in_turn(*answers))
+async def test_messages_of_the_service_are_shown_above_the_live_rows(
+    aiohttp_server: AiohttpServer,
+) -> None:
+    warnings = ["the builder does not answer: " + "x" * 100]
+    data = fake_service.deployment(web=fake_service.build())
+    ends = fake_service.deployment("FINISHED", web=fake_service.build("FINISHED"))
+    answers = (
+        fake_service.answer(data),
+        fake_service.answer(data, warning=warnings),
+        fake_service.answer(ends),
+    )
+    url = await fake_service.serve(aiohttp_server, fake_service.in_turn(*answers))
     async with terminal("deployment", "show", "--follow", url=url) as session:
         assert await session.end() == 0
     lines = session.screen.text.rstrip().splitlines()
-    assert "".join(lines[1:3]) == f"warning: {told[0]}"
+    assert "".join(lines[1:3]) == f"warning: {warnings[0]}"
     assert [line.split()[0] for line in lines[3:]] == ["web", "FINISHED"]
 
 
 @pytest.mark.parametrize("how", ["--follow", "--wait"])
-async def test_ctrl_c_leaves_the_deployment_and_says_how_to_come_back(
+async def test_ctrl_c_shows_how_to_watch_the_deployment_again(
     aiohttp_server: AiohttpServer, how: str
 ) -> None:
-    asked = asyncio.Event()
-    data = fake.deployment(web=fake.build())
+    requested = asyncio.Event()
+    data = fake_service.deployment(web=fake_service.build())
 
     async def handler(request: Any) -> Any:
         if "wait" in request.query:
-            return await fake.silent(asked)(request)
-        return fake.answer(data)
+            return await fake_service.silent(requested)(request)
+        return fake_service.answer(data)
 
-    url = await fake.serve(aiohttp_server, handler)
+    url = await fake_service.serve(aiohttp_server, handler)
     async with terminal("deployment", "show", how, url=url) as session:
-        await asked.wait()
+        await requested.wait()
         session.process.send_signal(signal.SIGINT)
         assert await session.end() == 130
     text = "".join(session.screen.text.split("\n"))
-    back = f"components deployment show {data['deploy-id']} --follow"
-    assert text.endswith(f"the deployment goes on; to come back to it: {back}")
+    command = f"components deployment show {data['deploy-id']} --follow"
+    assert text.endswith(f"the deployment continues; to watch it again: {command}")
     assert "Aborted" not in text
 
 
@@ -188,35 +212,35 @@ async def test_ctrl_c_leaves_the_deployment_and_says_how_to_come_back(
         ("config", "show"),
     ],
 )
-async def test_ctrl_c_before_an_answer_is_silent(
+async def test_ctrl_c_before_a_response_prints_nothing(
     aiohttp_server: AiohttpServer, command: tuple[str, ...]
 ) -> None:
-    asked = asyncio.Event()
-    url = await fake.serve(aiohttp_server, fake.silent(asked))
+    requested = asyncio.Event()
+    url = await fake_service.serve(aiohttp_server, fake_service.silent(requested))
     async with terminal(*command, url=url) as session:
-        await asked.wait()
+        await requested.wait()
         session.process.send_signal(signal.SIGINT)
         assert await session.end() == 130
     assert session.screen.text.strip() == ""
 
 
-async def test_ctrl_c_before_a_deployment_is_answered_says_that_there_may_be_one(
+async def test_ctrl_c_before_the_response_says_that_a_deployment_may_have_been_created(
     aiohttp_server: AiohttpServer,
 ) -> None:
-    asked = asyncio.Event()
-    url = await fake.serve(aiohttp_server, fake.silent(asked))
+    requested = asyncio.Event()
+    url = await fake_service.serve(aiohttp_server, fake_service.silent(requested))
     async with terminal("deploy", "--follow", url=url) as session:
-        await asked.wait()
+        await requested.wait()
         session.process.send_signal(signal.SIGINT)
         assert await session.end() == 130
     assert "components deployment list" in session.screen.text
 
 
-async def test_ctrl_c_ends_a_command_that_waits_for_its_file(tmp_path: Path) -> None:
+async def test_ctrl_c_stops_a_command_that_waits_for_its_file(tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.yaml"
     os.mkfifo(pipe)
     async with terminal("config", "validate", str(pipe)) as session:
-        # It can be opened once the other side is open too.
+        # A FIFO can be opened for writing once the command has opened it for reading.
         writing = await asyncio.to_thread(os.open, pipe, os.O_WRONLY)
         session.process.send_signal(signal.SIGINT)
         assert await session.end() == 130

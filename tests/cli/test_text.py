@@ -1,4 +1,4 @@
-"""Text for terminals, JSON and YAML: nothing in it but text, and in linear time."""
+"""Printable text for terminals, JSON and YAML, in linear time."""
 
 import json
 import sys
@@ -13,9 +13,9 @@ from components.cli.text import json_text, plain, plain_lines, yaml_text
 from components.configuration.reading import Format, read
 
 
-def test_each_character_becomes_one_that_is_seen() -> None:
-    unseen = [chr(code) for code in range(sys.maxunicode + 1) if not chr(code).isprintable()]
-    for text in (plain("".join(unseen)), json_text(unseen).replace("\n", "")):
+def test_every_invisible_character_is_replaced() -> None:
+    invisible = [chr(code) for code in range(sys.maxunicode + 1) if not chr(code).isprintable()]
+    for text in (plain("".join(invisible)), json_text(invisible).replace("\n", "")):
         assert text.isprintable()
 
 
@@ -37,11 +37,13 @@ def test_each_character_becomes_one_that_is_seen() -> None:
         ("日本語 é \U0001f600", "日本語 é \U0001f600"),
     ],
 )
-def test_sequences_go_and_what_is_not_seen_is_escaped(text: str, shown: str) -> None:
+def test_control_sequences_are_removed_and_invisible_characters_escaped(
+    text: str, shown: str
+) -> None:
     assert plain(text) == shown
 
 
-def test_lines_end_in_either_way() -> None:
+def test_lines_may_end_with_lf_or_crlf() -> None:
     assert plain_lines("a\r\nb\n\nc") == ["a", "b", "", "c"]
 
 
@@ -49,7 +51,7 @@ def test_lines_end_in_either_way() -> None:
     "part",
     ["\x1b", "\x1b[", "\x1b]", "\x1b]a", "\x9d", "\x90a", "\x1b[0;", "\x1b ", "\u202e", "\t"],
 )
-def test_it_takes_linear_time(part: str) -> None:
+def test_making_text_plain_takes_linear_time(part: str) -> None:
     def seconds(size: int) -> float:
         text = part + part * (size // len(part))
         best = float("inf")
@@ -59,13 +61,13 @@ def test_it_takes_linear_time(part: str) -> None:
             best = min(best, time.thread_time() - began)
         return best
 
-    # Were it quadratic, it would be eight times as long for each character.
+    # Quadratic time would be eight times as long per character.
     assert seconds(1024 * 1024) < 32 * max(seconds(128 * 1024), 0.005)
     assert seconds(64 * 1024) < 0.5
 
 
 @given(st.recursive(st.text(), lambda each: st.lists(each) | st.dictionaries(st.text(), each)))
-def test_yaml_and_json_are_the_same_value(value: object) -> None:
+def test_printable_yaml_and_json_are_the_same_value(value: object) -> None:
     for text in (yaml_text(value), json_text(value)):
         assert all(line.isprintable() for line in text.split("\n"))
     assert json.loads(json_text(value)) == value
@@ -75,6 +77,6 @@ def test_yaml_and_json_are_the_same_value(value: object) -> None:
 @pytest.mark.parametrize(
     "text", ["\u202e", "a\u2028b", "\x85", "\xa0", "\x9b", "\x7f", "  \u200b\n"]
 )
-def test_yaml_that_is_shown_is_read_again_by_our_own_reader(text: str) -> None:
+def test_printable_yaml_is_read_again_as_a_configuration(text: str) -> None:
     value = {"a": text, f"k{text}": [text]}
     assert read(yaml_text(value).encode(), Format.YAML) == value

@@ -1,4 +1,4 @@
-"""What a script sees: options, summaries and exit codes."""
+"""Options, summaries and exit codes, as scripts use them."""
 
 import json
 from pathlib import Path
@@ -12,14 +12,14 @@ from backends.builders.base import BuildRejected, BuildStatus
 from components.cli.deployments import DESCRIPTION_LENGTH
 from components.http.requests import deploy_requests as wishes
 from tests.builders.scripted import ScriptedBuilder
-from tests.cli import fake
+from tests.cli import fake_service
 from tests.cli.conftest import Run
 from tests.factories import configuration, reusing
 
 
 @pytest.fixture
 async def configured(run: Run) -> Run:
-    """The command line, once the tool has a configuration."""
+    """Store a configuration; return the command line."""
     text = yaml.safe_dump(configuration("web", "api", nightly=reusing("web")), sort_keys=False)
     assert (await run("config", "set", "-", stdin=text)).exit_code == 0
     return run
@@ -33,7 +33,7 @@ def ends(builder: ScriptedBuilder, status: BuildStatus) -> None:
     ("status", "code"),
     [(BuildStatus.FINISHED, 0), (BuildStatus.ERROR, 1), (BuildStatus.CANCELLED, 1)],
 )
-async def test_waiting_prints_one_line_and_the_status_is_the_exit_code(
+async def test_waiting_prints_one_line_and_exits_according_to_the_status(
     configured: Run, builder: ScriptedBuilder, status: BuildStatus, code: int
 ) -> None:
     ends(builder, status)
@@ -43,7 +43,7 @@ async def test_waiting_prints_one_line_and_the_status_is_the_exit_code(
     assert line.startswith(f"{status} mytool-deploy-20240404120000-")
 
 
-async def test_the_line_says_what_went_wrong(configured: Run, builder: ScriptedBuilder) -> None:
+async def test_the_line_lists_what_failed(configured: Run, builder: ScriptedBuilder) -> None:
     builder.refusals["api"] = BuildRejected("no such ref\nand more")
     ends(builder, BuildStatus.FINISHED)
     result = await configured("deploy", "--wait")
@@ -53,22 +53,20 @@ async def test_the_line_says_what_went_wrong(configured: Run, builder: ScriptedB
 
 
 @pytest.mark.parametrize("how", ["--wait", "--follow"])
-async def test_what_has_not_ended_in_time_has_an_exit_code_of_its_own(
-    configured: Run, how: str
-) -> None:
+async def test_an_expired_timeout_has_exit_code_3(configured: Run, how: str) -> None:
     result = await configured("deploy", how, "--timeout", "0.3")
     assert result.exit_code == 3
     assert "RUNNING" in result.stdout.splitlines()[-1]
 
 
-async def test_a_timeout_of_nothing_is_a_usage_error(configured: Run) -> None:
+async def test_a_timeout_without_follow_or_wait_is_a_usage_error(configured: Run) -> None:
     result = await configured("deploy", "--timeout", "5")
     assert result.exit_code == 2
     assert "--timeout needs --follow or --wait" in result.stderr
     assert (await configured("deploy", "--wait", "--timeout", "0")).exit_code == 2
 
 
-async def test_waiting_with_json_prints_the_last_answer_alone(
+async def test_waiting_with_json_prints_only_the_last_response(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     ends(builder, BuildStatus.FINISHED)
@@ -76,7 +74,7 @@ async def test_waiting_with_json_prints_the_last_answer_alone(
     assert json.loads(result.stdout)["status"] == "FINISHED"
 
 
-async def test_some_components_can_be_deployed_for_a_reason(
+async def test_selected_components_can_be_deployed_with_a_description(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     result = await configured("deploy", "nightly", "--description", "the fix", "--json")
@@ -85,7 +83,7 @@ async def test_some_components_can_be_deployed_for_a_reason(
     assert data["description"] == "the fix"
 
 
-async def test_a_dry_run_shows_what_would_be_done(
+async def test_a_dry_run_shows_the_planned_actions(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     builder.commits["main"] = "1" * 40
@@ -104,7 +102,7 @@ async def test_a_dry_run_shows_what_would_be_done(
     assert as_json["builds"]["web"]["action"] == "build"
 
 
-async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
+async def test_a_failed_deployment_can_be_retried_and_a_finished_one_rolled_back_to(
     configured: Run, builder: ScriptedBuilder
 ) -> None:
     ends(builder, BuildStatus.ERROR)
@@ -120,7 +118,7 @@ async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
     assert (await configured("deployment", "rollback")).exit_code == 2
 
 
-async def test_a_key_makes_a_command_repeatable(configured: Run) -> None:
+async def test_an_idempotency_key_makes_a_command_repeatable(configured: Run) -> None:
     ids = [
         json.loads((await configured("deploy", "--idempotency-key", "one", "--json")).stdout)
         for _ in range(2)
@@ -129,68 +127,66 @@ async def test_a_key_makes_a_command_repeatable(configured: Run) -> None:
 
 
 async def shown(run: Run, server: AiohttpServer, data: Any, *command: str) -> str:
-    """What a command prints where the service answers this."""
-    url = await fake.serve(server, fake.in_turn(fake.answer(data)))
+    """Return the output of a command if the service responds with `data`."""
+    url = await fake_service.serve(server, fake_service.in_turn(fake_service.answer(data)))
     return (await run(*command, COMPONENTS_URL=url)).stdout
 
 
-async def test_an_old_deployment_took_until_its_last_build_ended(
+async def test_the_duration_of_an_old_deployment_ends_with_its_last_build(
     run: Run, aiohttp_server: AiohttpServer
 ) -> None:
-    later = fake.build("FINISHED", **{"end-time": "2024-04-04T12:02:03.000000Z"})
-    data = fake.deployment("FINISHED", web=fake.build("FINISHED"), worker=later)
+    later = fake_service.build("FINISHED", **{"end-time": "2024-04-04T12:02:03.000000Z"})
+    data = fake_service.deployment("FINISHED", web=fake_service.build("FINISHED"), worker=later)
     output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
     assert output.endswith("; 2 of 2 builds finished in 2m03s\n")
 
 
-async def test_a_reused_build_has_no_time_of_its_own(
-    run: Run, aiohttp_server: AiohttpServer
-) -> None:
+async def test_a_reused_build_has_no_duration(run: Run, aiohttp_server: AiohttpServer) -> None:
     earlier = {"reused-from": "mytool-deploy-20240404110000-1", "end-time": "2024-04-04T11:00:00Z"}
-    reused = fake.build("FINISHED", **earlier)
-    data = fake.deployment("FINISHED", web=reused)
+    reused = fake_service.build("FINISHED", **earlier)
+    data = fake_service.deployment("FINISHED", web=reused)
     output = await shown(run, aiohttp_server, data, "deployment", "show")
     assert output.splitlines()[1].split() == ["web", "FINISHED", "reused"]
     output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
     assert output.endswith("; 1 of 1 builds finished\n")
-    data = fake.deployment("FINISHED", web=reused, worker=fake.build("FINISHED"))
+    data = fake_service.deployment("FINISHED", web=reused, worker=fake_service.build("FINISHED"))
     output = await shown(run, aiohttp_server, data, "deployment", "show", "--wait")
     assert output.endswith("; 2 of 2 builds finished in 1m05s\n")
 
 
-async def test_a_service_that_is_busy_is_asked_later(
+async def test_a_request_to_a_busy_service_is_retried_later(
     run: Run, aiohttp_server: AiohttpServer
 ) -> None:
-    busy = fake.answer(None, 429, error=["too many requests wait for this tool"])
+    busy = fake_service.answer(None, 429, error=["too many requests wait for this tool"])
     busy.headers["Retry-After"] = "1"
-    ends = fake.answer(fake.deployment("FINISHED", web=fake.build("FINISHED")))
-    running = fake.answer(fake.deployment(web=fake.build()))
-    url = await fake.serve(aiohttp_server, fake.in_turn(running, busy, busy, ends))
+    ends = fake_service.answer(
+        fake_service.deployment("FINISHED", web=fake_service.build("FINISHED"))
+    )
+    running = fake_service.answer(fake_service.deployment(web=fake_service.build()))
+    url = await fake_service.serve(aiohttp_server, fake_service.in_turn(running, busy, busy, ends))
     result = await run("deployment", "show", "--wait", COMPONENTS_URL=url)
     assert result.exit_code == 0
     assert result.stderr.splitlines() == [
-        "warning: too many requests wait for this tool; trying again",
-        "the service answers again",
+        "warning: too many requests wait for this tool; retrying",
+        "the service responds again",
     ]
 
 
-async def test_a_service_that_refuses_for_good_is_asked_once(
-    run: Run, aiohttp_server: AiohttpServer
-) -> None:
-    gone = fake.answer(None, 404, error=["tool 'mytool' has no such deployment"])
-    running = fake.answer(fake.deployment(web=fake.build()))
-    url = await fake.serve(aiohttp_server, fake.in_turn(running, gone))
+async def test_a_permanent_error_is_not_retried(run: Run, aiohttp_server: AiohttpServer) -> None:
+    gone = fake_service.answer(None, 404, error=["tool 'mytool' has no such deployment"])
+    running = fake_service.answer(fake_service.deployment(web=fake_service.build()))
+    url = await fake_service.serve(aiohttp_server, fake_service.in_turn(running, gone))
     result = await run("deployment", "show", "--follow", COMPONENTS_URL=url)
     assert result.exit_code == 2
     assert result.stderr == "error: tool 'mytool' has no such deployment\n"
 
 
-def test_a_description_is_as_long_as_the_service_takes_it() -> None:
+def test_the_maximum_length_of_a_description_is_that_of_the_service() -> None:
     assert DESCRIPTION_LENGTH == wishes.DESCRIPTION_LENGTH
 
 
 @pytest.mark.parametrize(
-    ("given", "kept", "warned"),
+    ("given", "used", "warned"),
     [
         ("the fix", "the fix", False),
         ("  the fix\n", "the fix", False),
@@ -200,15 +196,17 @@ def test_a_description_is_as_long_as_the_service_takes_it() -> None:
         ("\n", "", False),
     ],
 )
-async def test_a_description_is_one_line_with_an_end(
-    configured: Run, given: str, kept: str, warned: bool
+async def test_a_description_is_reduced_to_one_line_of_the_maximum_length(
+    configured: Run, given: str, used: str, warned: bool
 ) -> None:
     result = await configured("deploy", "--json", "--description", given)
-    assert json.loads(result.stdout)["description"] == kept
-    assert ("warning: the description" in result.stderr) == warned
+    assert json.loads(result.stdout)["description"] == used
+    assert ("the description" in result.stderr) == warned
 
 
-async def test_a_file_is_stored_and_deployed_at_once(configured: Run, tmp_path: Path) -> None:
+async def test_a_file_can_be_stored_and_deployed_by_one_command(
+    configured: Run, tmp_path: Path
+) -> None:
     file = tmp_path / "one.json"
     file.write_text(json.dumps(configuration("one")))
     result = await configured("deploy", "--config", str(file), "--json")
@@ -217,4 +215,4 @@ async def test_a_file_is_stored_and_deployed_at_once(configured: Run, tmp_path: 
     assert "stored the configuration of mytool: 1 component" in result.stdout
     result = await configured("deploy", "--config", str(file), "--dry-run")
     assert result.exit_code == 2
-    assert "--dry-run stores nothing" in result.stderr
+    assert "--dry-run cannot be used with --config" in result.stderr

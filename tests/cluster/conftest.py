@@ -24,7 +24,7 @@ from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
 from tests.cluster.installation import Installation, installed
 from tests.cluster.proxy import Proxy
-from tests.kube.stand_in import write_kubeconfig
+from tests.kube.fake_api_server import write_kubeconfig
 
 PREFIX = "tool-"
 OpenStore: TypeAlias = Callable[..., Awaitable[KubernetesStore]]
@@ -58,7 +58,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def cluster_server(cluster: Cluster) -> ApiServer:
     """The API server, where it is one of our own."""
     if cluster.server is None:
-        pytest.skip("the whole of a cluster is only ours where it is our own")
+        pytest.skip("this needs a cluster that the tests start themselves")
     return cluster.server
 
 

@@ -23,7 +23,7 @@ _CHANGES = {
     "components/engine/deployments/merge.py": (
         ("build.status is BuildStatus.RUNNING,", "build.status is not BuildStatus.PENDING,"),
     ),
-    "backends/builders/toolforge/answers.py": (
+    "backends/builders/toolforge/payloads.py": (
         ('"BUILD_RUNNING": BuildStatus.RUNNING', f'"BUILD_RUNNING": BuildStatus.{WORD}'),
     ),
 }

@@ -52,7 +52,7 @@ def deploy(tool: str) -> str:
     return f"/api/v1/tool/{tool}/deploy"
 
 
-async def test_what_one_instance_stores_the_other_answers(
+async def test_one_instance_reads_what_another_stores(
     instance: Instance, builder: ScriptedBuilder, config: str, deploy: str
 ) -> None:
     one, other = await instance(), await instance()
@@ -69,7 +69,7 @@ async def test_what_one_instance_stores_the_other_answers(
     await errors_of(await one.get(config), 404)
 
 
-async def test_an_example_configuration_comes_back_equal(
+async def test_an_example_configuration_is_returned_unchanged(
     instance: Instance, config: str, example_configuration: Path
 ) -> None:
     client = await instance()
@@ -80,7 +80,7 @@ async def test_an_example_configuration_comes_back_equal(
     assert await data_of(await client.get(config)) == yaml.safe_load(body)
 
 
-async def test_a_tool_without_a_namespace_is_told(
+async def test_a_tool_without_a_namespace_is_reported(
     aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder
 ) -> None:
     app = create_app(Settings(), await open_store(), builder, Idle())
@@ -92,7 +92,7 @@ async def test_a_tool_without_a_namespace_is_told(
     assert error == "there is no tool 'nobody' here"
 
 
-async def test_simultaneous_writers_leave_one_whole_configuration(
+async def test_concurrent_writers_leave_one_complete_configuration(
     instance: Instance, config: str
 ) -> None:
     clients = [await instance(), await instance()]
@@ -103,7 +103,7 @@ async def test_simultaneous_writers_leave_one_whole_configuration(
     assert await data_of(await clients[0].get(config)) in given
 
 
-async def test_simultaneous_requests_for_a_deployment_all_get_it(
+async def test_concurrent_requests_for_a_deployment_all_succeed(
     instance: Instance, builder: ScriptedBuilder, config: str, deploy: str
 ) -> None:
     clients = [await instance(), await instance()]
@@ -116,7 +116,7 @@ async def test_simultaneous_requests_for_a_deployment_all_get_it(
 
 
 @pytest.mark.parametrize("max_running", [0, 1])
-async def test_every_request_keeps_to_its_budget_of_calls(
+async def test_every_request_stays_within_its_budget_of_calls(
     instance: Instance,
     builder: ScriptedBuilder,
     requests: Requests,
@@ -171,7 +171,7 @@ async def test_every_request_keeps_to_its_budget_of_calls(
     assert len(requests.since_of_tools()) == 1, "the list"
 
 
-async def test_a_deployment_that_waits_keeps_to_the_budget_when_it_is_let_in(
+async def test_a_queued_deployment_stays_within_the_budget_when_admitted(
     instance: Instance, builder: ScriptedBuilder, requests: Requests, config: str, deploy: str
 ) -> None:
     client = await instance(max_running=1)
@@ -190,6 +190,6 @@ async def test_a_deployment_that_waits_keeps_to_the_budget_when_it_is_let_in(
     assert data["status"] == "RUNNING"
 
 
-async def test_it_is_ready_where_the_api_server_is(instance: Instance) -> None:
+async def test_the_service_is_ready_if_the_api_server_is(instance: Instance) -> None:
     data = await data_of(await (await instance()).get("/readyz"))
     assert data["store"] == "answers"

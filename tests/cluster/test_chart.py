@@ -28,7 +28,7 @@ NOT_KUBERNETES = ("Certificate",)
 
 
 @pytest.mark.parametrize("values", VALUES, ids=lambda path: path.stem if path else "default")
-async def test_the_server_takes_every_object(
+async def test_the_server_accepts_every_object(
     installation: Installation, values: Path | None
 ) -> None:
     for each in rendered(yaml.safe_load(values.read_text()) if values else {}):
@@ -40,7 +40,7 @@ async def test_the_server_takes_every_object(
         assert status in (200, 201), answer["message"]
 
 
-async def test_the_service_works_with_the_rights_of_its_account(
+async def test_the_service_works_with_the_permissions_of_its_account(
     cluster_server: ApiServer, installation: Installation, aiohttp_client: AiohttpClient
 ) -> None:
     kubeconfig = str(cluster_server.kubeconfig("account", installation.account_token))
@@ -80,7 +80,9 @@ def running(cluster_server: ApiServer) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("running")
-async def test_its_pods_come_up_where_pods_are_restricted(installation: Installation) -> None:
+async def test_its_pods_start_under_the_restricted_pod_security_standard(
+    installation: Installation,
+) -> None:
     admin = installation.admin
     await admin.call("POST", "/api/v1/nodes", {"metadata": {"name": "one"}})
     pods = f"/api/v1/namespaces/{NAMESPACE}/pods"

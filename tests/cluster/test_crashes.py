@@ -77,7 +77,7 @@ async def finished(engine: Engine, tool: str) -> list[Deployment]:
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("step", STEPS)
-async def test_wherever_an_instance_dies_another_comes_to_the_same_end(
+async def test_another_instance_completes_the_work_wherever_one_dies(
     cluster: Cluster,
     tools: tuple[str, str],
     server: TestServer,

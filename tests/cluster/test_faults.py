@@ -39,7 +39,7 @@ async def store(proxied: Path, open_store: OpenStore) -> KubernetesStore:
     "fault",
     [cut, answer(429), answer(500), answer(503, retry_after=1), html(200), html(404), html(403)],
 )
-async def test_a_call_that_failed_in_a_way_that_may_pass_is_repeated(
+async def test_a_call_with_a_transient_error_is_retried(
     store: KubernetesStore, proxy: Proxy, tool: str, fault: object
 ) -> None:
     proxy.faults = [fault]  # type: ignore[list-item]
@@ -48,7 +48,7 @@ async def test_a_call_that_failed_in_a_way_that_may_pass_is_repeated(
     assert [method for method, _ in proxy.seen] == ["POST", "POST", "GET"]
 
 
-async def test_a_creation_whose_answer_was_lost_has_created(
+async def test_a_creation_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     proxy.faults = [lose_answer]
@@ -57,7 +57,7 @@ async def test_a_creation_whose_answer_was_lost_has_created(
     assert (created.data, created.state) == (DATA, DocumentState.OPEN)
 
 
-async def test_a_creation_that_finds_another_document_has_not_created(
+async def test_a_creation_that_finds_another_document_fails(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     await store.create(tool, KIND, "one", {"another": 1})
@@ -67,7 +67,7 @@ async def test_a_creation_that_finds_another_document_has_not_created(
     assert (await store.get(tool, KIND, "one")).data == {"another": 1}
 
 
-async def test_a_replacement_whose_answer_was_lost_has_replaced(
+async def test_a_replacement_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
@@ -77,7 +77,7 @@ async def test_a_replacement_whose_answer_was_lost_has_replaced(
     assert replaced.version != document.version
 
 
-async def test_a_replacement_that_was_lost_and_overtaken_is_a_conflict(
+async def test_a_lost_replacement_overtaken_by_another_is_a_conflict(
     store: KubernetesStore, proxy: Proxy, open_store: OpenStore, tool: str
 ) -> None:
     other = await open_store()
@@ -93,7 +93,7 @@ async def test_a_replacement_that_was_lost_and_overtaken_is_a_conflict(
     assert (await store.get(tool, KIND, "one")).data == {"other": 1}
 
 
-async def test_a_conditional_deletion_whose_answer_was_lost_has_deleted(
+async def test_a_conditional_deletion_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
@@ -103,7 +103,7 @@ async def test_a_conditional_deletion_whose_answer_was_lost_has_deleted(
         await store.get(tool, KIND, "one")
 
 
-async def test_a_list_whose_token_expires_half_way_is_whole_all_the_same(
+async def test_a_list_whose_continue_token_expires_is_complete(
     store: KubernetesStore, proxy: Proxy, open_store: OpenStore, tool: str
 ) -> None:
     for n in range(7):
@@ -114,7 +114,7 @@ async def test_a_list_whose_token_expires_half_way_is_whole_all_the_same(
     assert sorted(each.name for each in listing.documents) == [f"d{n}" for n in range(7)]
 
 
-async def test_open_documents_are_found_after_etcd_was_restored_to_an_older_state(
+async def test_list_open_works_after_etcd_was_restored_to_an_older_state(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA, DocumentState.OPEN)
@@ -125,25 +125,25 @@ async def test_open_documents_are_found_after_etcd_was_restored_to_an_older_stat
     assert "resourceVersion" not in proxy.seen[-1][1]
 
 
-async def test_a_server_that_only_fails_is_unavailable_within_ten_seconds(
+async def test_a_failing_server_is_unavailable_within_ten_seconds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     proxy.faults = [answer(500, message="etcdserver: leader changed")] * 1000
     began = asyncio.get_running_loop().time()
-    with pytest.raises(Unavailable, match="does not answer, or not now"):
+    with pytest.raises(Unavailable, match="server does not respond"):
         await store.get(tool, KIND, "one")
     assert asyncio.get_running_loop().time() - began < 11
     assert len(proxy.seen) > 3
 
 
-async def test_a_client_that_the_server_does_not_know_logs_in_anew_once(
+async def test_an_unauthorized_client_logs_in_again_once(
     store: KubernetesStore, proxy: Proxy, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy.faults = [answer(401, message="Unauthorized")] * 9
-    with pytest.raises(Unavailable, match="does not let this service in"):
+    with pytest.raises(Unavailable, match="denies access to this service"):
         await store.get(tool, KIND, "one")
     assert len(proxy.seen) == 2  # before and after the configuration was read again
-    with pytest.raises(Unavailable, match="does not let this service in"):
+    with pytest.raises(Unavailable, match="denies access to this service"):
         await store.get(tool, KIND, "one")
     assert len(proxy.seen) == 3
     assert "Unauthorized" in caplog.text
@@ -159,7 +159,7 @@ async def test_a_list_that_always_expires_is_unavailable(
     assert len(proxy.seen) == 2
 
 
-async def test_a_creation_that_meets_others_at_the_quota_is_worth_another_try(
+async def test_a_quota_conflict_on_creation_is_unavailable(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     message = "Operation cannot be fulfilled on resourcequotas: the object has been modified"
@@ -168,7 +168,7 @@ async def test_a_creation_that_meets_others_at_the_quota_is_worth_another_try(
         await store.create(tool, KIND, "one", DATA)
 
 
-async def test_a_page_in_the_place_of_a_document_is_not_that_it_is_gone(
+async def test_an_html_page_instead_of_a_document_does_not_mean_not_found(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
@@ -176,7 +176,7 @@ async def test_a_page_in_the_place_of_a_document_is_not_that_it_is_gone(
     assert await store.get(tool, KIND, "one") == document
 
 
-async def test_a_namespace_that_cannot_be_listed_is_told_and_passed_over(
+async def test_a_namespace_that_cannot_be_listed_is_logged_and_skipped(
     store: KubernetesStore,
     proxy: Proxy,
     open_store: OpenStore,
@@ -196,12 +196,12 @@ async def test_a_namespace_that_cannot_be_listed_is_told_and_passed_over(
     for _ in range(3):
         proxy.faults = [refuse_the_first] * 2
         assert (await both.list_open(KIND)).documents == (document,)
-    (told,) = (each for each in caplog.messages if "nothing moves in" in each)
-    assert f"namespace {PREFIX}{tools[0]}" in told
-    assert "missing right: list secrets" in told
+    (message,) = (each for each in caplog.messages if "stand still" in each)
+    assert f"namespace {PREFIX}{tools[0]}" in message
+    assert "missing permission: list secrets" in message
 
 
-async def test_where_no_namespace_can_be_listed_the_store_is_unavailable(
+async def test_if_no_namespace_can_be_listed_the_store_is_unavailable(
     open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
     nobody = await open_store(TOOL_USERS[0], namespaces=[PREFIX + each for each in tools])
@@ -209,7 +209,7 @@ async def test_where_no_namespace_can_be_listed_the_store_is_unavailable(
         await nobody.list_open(KIND)
 
 
-async def test_a_namespace_whose_list_is_not_answered_is_asked_again_and_not_passed_over(
+async def test_a_namespace_whose_list_fails_is_retried_and_not_skipped(
     store: KubernetesStore, proxy: Proxy, open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
     document = await store.create(tools[0], KIND, "one", DATA, DocumentState.OPEN)
@@ -224,7 +224,7 @@ async def test_a_namespace_whose_list_is_not_answered_is_asked_again_and_not_pas
     assert (await both.list_open(KIND)).documents == (document,)
 
 
-async def test_one_wrong_date_changes_nothing_and_costs_a_question(
+async def test_one_wrong_date_changes_nothing_and_costs_one_call(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     before = await store.now()
@@ -242,13 +242,13 @@ async def test_one_wrong_date_changes_nothing_and_costs_a_question(
     assert len(proxy.seen) == asked + 1
     proxy.faults = [an_hour_ahead] * 4
     await store.list(tool, KIND)
-    with pytest.raises(Unavailable, match="does not say for certain what time it is"):
+    with pytest.raises(Unavailable, match="they report different times"):
         await store.now()
     assert await store.now() - before < timedelta(minutes=1)
     assert store.steady_for() == timedelta.max
 
 
-async def test_a_rejection_that_speaks_of_immutable_is_not_taken_for_sealed(
+async def test_a_rejection_that_mentions_immutable_is_not_mistaken_for_sealed(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     message = 'secrets "immutable-1" is forbidden: exceeded quota: few'
@@ -257,7 +257,7 @@ async def test_a_rejection_that_speaks_of_immutable_is_not_taken_for_sealed(
         await store.create(tool, KIND, "one", DATA)
 
 
-async def test_a_refusal_to_be_read_is_not_passed_on(
+async def test_a_rejected_read_is_not_passed_on_to_the_client(
     store: KubernetesStore, proxy: Proxy, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy.faults = [answer(403, message="10.1.2.3 is forbidden by policy")]

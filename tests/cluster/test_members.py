@@ -22,7 +22,7 @@ from tests.cluster.proxy import Proxy, answer, html
 from tests.members.contract import MembersContract
 
 Join: TypeAlias = Callable[..., Awaitable[KubernetesMembers]]
-QUICK: dict[str, Any] = {"renew": 0.1, "live": 1.0, "forget": 2.0}
+QUICK: dict[str, Any] = {"renew": 0.1, "live": 1.0, "remove_after": 2.0}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def until(members: KubernetesMembers, *names: str) -> None:
     """Return once exactly these are live."""
     async with asyncio.timeout(15):
         while members.live() != set(names):
-            await members.looked()
+            await members.refreshed()
 
 
 class TestKubernetesMembers(MembersContract):
@@ -73,26 +73,26 @@ class TestKubernetesMembers(MembersContract):
         return KubernetesMembers(KubeConnection(), "components")
 
 
-async def test_each_sees_the_others(join: Join) -> None:
+async def test_each_member_sees_the_others(join: Join) -> None:
     one, two, three = await join(), await join(), await join()
     for each in (one, two, three):
         await until(each, one.own, two.own, three.own)
 
 
-async def test_one_that_leaves_is_gone_at_once(join: Join) -> None:
+async def test_a_member_that_leaves_is_removed_at_once(join: Join) -> None:
     one, two = await join(live=60.0), await join(live=60.0)
     await until(one, one.own, two.own)
     await two.close()
     await until(one, one.own)
 
 
-async def test_one_that_dies_is_gone_once_its_lease_does_not_change_any_more(join: Join) -> None:
+async def test_a_member_that_dies_is_removed_once_its_lease_stops_changing(join: Join) -> None:
     one, two = await join(), await join(renew=600.0)
     await until(one, one.own, two.own)
     await until(one, one.own)
 
 
-async def test_what_time_a_lease_says_makes_no_difference(
+async def test_the_time_in_a_lease_is_ignored(
     join: Join, admin: client.ApiClient, namespace: str
 ) -> None:
     one, two = await join(live=60.0), await join(live=60.0)
@@ -100,22 +100,22 @@ async def test_what_time_a_lease_says_makes_no_difference(
     lease = await api.read_namespaced_lease(two.own, namespace)
     lease.spec.renew_time = lease.spec.renew_time.replace(year=2020)
     await api.replace_namespaced_lease(two.own, namespace, lease)
-    await one.looked()
+    await one.refreshed()
     await until(one, one.own, two.own)
 
 
-async def test_a_lease_that_somebody_removed_is_made_again(
+async def test_a_deleted_lease_is_created_again(
     join: Join, admin: client.ApiClient, namespace: str
 ) -> None:
     one, two = await join(), await join()
     await until(one, one.own, two.own)
     await client.CoordinationV1Api(admin).delete_namespaced_lease(two.own, namespace)
-    await two.looked()
-    await two.looked()
+    await two.refreshed()
+    await two.refreshed()
     await until(one, one.own, two.own)
 
 
-async def test_the_lease_of_one_that_is_dead_is_removed(
+async def test_the_lease_of_a_dead_member_is_deleted(
     join: Join, admin: client.ApiClient, namespace: str
 ) -> None:
     one, dead = await join(), await join(renew=600.0)
@@ -124,23 +124,21 @@ async def test_the_lease_of_one_that_is_dead_is_removed(
         while dead.own in {
             each.metadata.name for each in (await api.list_namespaced_lease(namespace)).items
         }:
-            await one.looked()
+            await one.refreshed()
     assert one.own in one.live()
 
 
-async def test_without_the_api_server_it_goes_on_and_is_itself_live(
-    join: Join, cluster: Cluster
-) -> None:
+async def test_without_the_api_server_this_member_stays_live(join: Join, cluster: Cluster) -> None:
     if cluster.server is None:
         pytest.skip("only an API server of our own can be stopped")
     one = await join()
     cluster.server.signal(signal.SIGSTOP)
     try:
-        await one.looked()
+        await one.refreshed()
         assert one.live() == {one.own}
     finally:
         cluster.server.signal(signal.SIGCONT)
-    await one.looked()
+    await one.refreshed()
     await until(one, one.own)
 
 
@@ -150,22 +148,22 @@ async def refuse(proxy: Proxy, request: web.Request) -> web.StreamResponse:
     return errors_of
 
 
-async def test_those_last_seen_live_stay_so_while_nobody_can_look(
+async def test_known_members_stay_live_while_the_leases_cannot_be_listed(
     join: Join, proxy: Proxy, proxied: Path
 ) -> None:
     one, two = await join(proxied, live=0.5), await join(live=0.5)
     await until(one, one.own, two.own)
     proxy.faults = [refuse] * 100_000
-    await one.looked()
+    await one.refreshed()
     await two.close()
     for _ in range(20):
-        await one.looked()
+        await one.refreshed()
         assert one.live() == {one.own, two.own}
     proxy.faults = []
     await until(one, one.own)
 
 
-async def test_an_outage_of_the_leases_makes_nobody_look_dead_afterwards(
+async def test_no_member_is_considered_dead_after_an_outage(
     join: Join, proxy: Proxy, proxied: Path
 ) -> None:
     one, two = await join(proxied, live=2.0), await join(proxied, renew=0.8)
@@ -176,14 +174,14 @@ async def test_an_outage_of_the_leases_makes_nobody_look_dead_afterwards(
     await passed.wait()
     proxy.faults = []
     for _ in range(20):
-        await one.looked()
+        await one.refreshed()
         assert one.live() == {one.own, two.own}
 
 
-async def test_after_a_long_time_without_a_look_it_is_alone(
+async def test_after_a_long_outage_only_this_member_is_live(
     join: Join, proxy: Proxy, proxied: Path
 ) -> None:
-    one, two = await join(proxied, blind=2.0), await join()
+    one, two = await join(proxied, stale_after=2.0), await join()
     await until(one, one.own, two.own)
     proxy.faults = [refuse] * 100_000
     await until(one, one.own)
@@ -191,23 +189,23 @@ async def test_after_a_long_time_without_a_look_it_is_alone(
     await until(one, one.own, two.own)
 
 
-async def test_an_answer_that_is_none_does_not_end_the_renewal(
+async def test_an_invalid_response_does_not_end_the_renewal(
     join: Join, proxy: Proxy, proxied: Path
 ) -> None:
     one, two = await join(proxied), await join()
     proxy.faults = [html(200)] * 4
     while proxy.faults:
-        await one.looked()
-    await one.looked()
+        await one.refreshed()
+    await one.refreshed()
     await until(two, one.own, two.own)
     await until(one, one.own, two.own)
 
 
-async def test_outside_of_a_pod_the_namespace_must_be_named(
+async def test_outside_of_a_pod_the_namespace_is_required(
     cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig(SERVICE)))
     members = KubernetesMembers.from_env(Env(prefix="COMPONENTS_"))
     assert not Path("/var/run/secrets/kubernetes.io").exists()
-    with pytest.raises(EnvError, match="COMPONENTS_MEMBERS_NAMESPACE: it is needed outside"):
+    with pytest.raises(EnvError, match="COMPONENTS_MEMBERS_NAMESPACE is required outside"):
         await members.open()

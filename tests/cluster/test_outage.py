@@ -33,7 +33,7 @@ async def server(cluster: Cluster) -> AsyncIterator[ApiServer]:
     cluster.server.signal(signal.SIGCONT)
 
 
-async def test_an_outage_is_told_in_time_and_loses_nothing(
+async def test_an_outage_is_reported_in_time_and_loses_nothing(
     server: ApiServer,
     aiohttp_client: AiohttpClient,
     open_store: OpenStore,
@@ -57,7 +57,7 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
         )
         for response in await asyncio.gather(*requests):
             (error,) = await errors_of(response, 503)
-            assert "Kubernetes API server does not answer" in error
+            assert "Kubernetes API server does not respond" in error
             assert response.headers["Retry-After"]
         assert asyncio.get_running_loop().time() - began < WITHIN_SECONDS
 
@@ -80,7 +80,7 @@ async def test_an_outage_is_told_in_time_and_loses_nothing(
     await data_of(await client.post(deploy), 201)
 
 
-async def test_it_is_not_ready_while_etcd_is_gone(
+async def test_the_service_is_not_ready_without_etcd(
     server: ApiServer, aiohttp_client: AiohttpClient, open_store: OpenStore
 ) -> None:
     async def readiness() -> ClientResponse:

@@ -150,7 +150,7 @@ async def line_of(open_store: OpenStore, tool: str) -> list[str]:
     return [each.deploy_id for each in queue_of(document).entries]
 
 
-async def test_one_runs_five_wait_and_the_others_are_told_that_it_is_full(
+async def test_one_deployment_runs_five_wait_and_the_rest_are_rejected(
     instances: Instances, open_store: OpenStore
 ) -> None:
     answers = await instances.deploy_all_at_once()
@@ -169,7 +169,7 @@ async def test_one_runs_five_wait_and_the_others_are_told_that_it_is_full(
 
 
 @pytest.mark.parametrize("kill_after", [3, 60])
-async def test_an_instance_that_is_killed_meanwhile_changes_nothing_of_that(
+async def test_killing_an_instance_does_not_change_the_queue(
     instances: Instances, open_store: OpenStore, kill_after: int
 ) -> None:
     answers = await instances.deploy_all_at_once(kill_after)

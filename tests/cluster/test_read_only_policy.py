@@ -70,7 +70,7 @@ CHANGES: dict[str, tuple[str, Json]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_tool_does_not_change_what_is_the_services(
+async def test_a_tool_cannot_change_a_secret_of_the_service(
     installation: Installation, store: KubernetesStore, document: Document, change: str
 ) -> None:
     content_type, body = CHANGES[change]
@@ -80,7 +80,7 @@ async def test_a_tool_does_not_change_what_is_the_services(
     assert await store.get(installation.tool, KIND, "one") == document
 
 
-async def test_a_tool_does_not_replace_it(
+async def test_a_tool_cannot_replace_it(
     installation: Installation, store: KubernetesStore, document: Document
 ) -> None:
     path = f"{installation.secrets}/{NAME}"
@@ -89,7 +89,7 @@ async def test_a_tool_does_not_replace_it(
     assert await store.get(installation.tool, KIND, "one") == document
 
 
-async def test_a_tool_does_not_delete_it(
+async def test_a_tool_cannot_delete_it(
     installation: Installation, store: KubernetesStore, document: Document
 ) -> None:
     assert is_denied(await installation.user.call("DELETE", f"{installation.secrets}/{NAME}"))
@@ -97,7 +97,7 @@ async def test_a_tool_does_not_delete_it(
 
 
 @pytest.mark.parametrize("selector", ["", f"{MANAGED_BY}={MANAGER}"])
-async def test_a_tool_that_deletes_all_does_not_delete_it(
+async def test_a_tool_that_deletes_all_secrets_cannot_delete_it(
     installation: Installation, store: KubernetesStore, document: Document, selector: str
 ) -> None:
     answer = await installation.user.call("DELETE", installation.secrets, labelSelector=selector)
@@ -105,7 +105,7 @@ async def test_a_tool_that_deletes_all_does_not_delete_it(
     assert await store.get(installation.tool, KIND, "one") == document
 
 
-async def test_a_tool_makes_none_that_looks_like_the_services(
+async def test_a_tool_cannot_create_a_secret_with_the_services_label(
     installation: Installation, store: KubernetesStore
 ) -> None:
     forged = secret_of(KIND, "forged", DATA, DocumentState.OPEN)
@@ -114,7 +114,7 @@ async def test_a_tool_makes_none_that_looks_like_the_services(
         await store.get(installation.tool, KIND, "forged")
 
 
-async def test_a_tool_does_not_pass_its_own_off_as_the_services(
+async def test_a_tool_cannot_add_the_services_label_to_its_own_secret(
     installation: Installation,
 ) -> None:
     await own_secret(installation, "disguised")
@@ -122,7 +122,7 @@ async def test_a_tool_does_not_pass_its_own_off_as_the_services(
     assert is_denied(await installation.user.call("PATCH", path, {"metadata": OURS}, MERGE))
 
 
-async def test_a_tool_does_as_it_likes_with_its_own(
+async def test_a_tool_can_change_its_own_secrets(
     installation: Installation, document: Document
 ) -> None:
     await own_secret(installation, "own", labels={"mine": "yes", MANAGED_BY: "me"})
@@ -147,7 +147,7 @@ def controllers(cluster_server: ApiServer) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("controllers")
-async def test_a_namespace_is_deleted_with_all_that_is_in_it(
+async def test_a_namespace_can_be_deleted_with_its_secrets(
     installation: Installation, store: KubernetesStore
 ) -> None:
     tool = await make_tool(installation.admin)
@@ -163,7 +163,7 @@ async def test_a_namespace_is_deleted_with_all_that_is_in_it(
 
 
 @pytest.mark.usefixtures("controllers")
-async def test_the_server_finds_nothing_wrong_with_the_expressions(
+async def test_the_server_accepts_the_expressions(
     installation: Installation,
 ) -> None:
     event = await installation.admin.until(

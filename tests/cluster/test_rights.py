@@ -57,7 +57,7 @@ async def may(admin: client.ApiClient, verb: str, group: str, resource: str) -> 
 
 
 @pytest.mark.usefixtures("service_rights")
-async def test_the_service_may_do_five_things_with_secrets_and_nothing_else(
+async def test_the_service_has_five_verbs_on_secrets_and_nothing_else(
     admin: client.ApiClient,
 ) -> None:
     allowed = {
@@ -85,7 +85,7 @@ async def readable(admin: client.ApiClient, tools: tuple[str, str]) -> None:
 
 
 @pytest.mark.usefixtures("readable")
-async def test_a_tool_reads_its_own_documents_and_changes_none(
+async def test_a_tool_can_read_and_not_change_its_own_documents(
     open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
     service: Store = await open_store()
@@ -102,7 +102,7 @@ async def test_a_tool_reads_its_own_documents_and_changes_none(
 
 
 @pytest.mark.usefixtures("readable")
-async def test_a_tool_does_not_read_the_documents_of_another(
+async def test_a_tool_cannot_read_the_documents_of_another(
     open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
     service = await open_store()

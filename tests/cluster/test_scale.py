@@ -68,7 +68,7 @@ async def fill(store: KubernetesStore, admin: client.ApiClient, tools: list[str]
 
 
 @pytest.mark.timeout(300)
-async def test_a_thousand_tools_cost_one_tool_no_more(
+async def test_the_cost_for_one_tool_does_not_grow_with_a_thousand_tools(
     open_store: OpenStore,
     admin: client.ApiClient,
     requests: Requests,

@@ -66,7 +66,7 @@ async def test_a_sealed_document_is_immutable_and_no_longer_labelled_open(
     assert "components-api/open" not in secret.metadata.labels
 
 
-async def test_the_server_itself_refuses_to_change_what_is_sealed(
+async def test_the_server_itself_rejects_changes_of_a_sealed_document(
     store: KubernetesStore, tool: str
 ) -> None:
     sealed = await store.create(tool, KIND, "one", DATA, DocumentState.SEALED)
@@ -76,7 +76,7 @@ async def test_the_server_itself_refuses_to_change_what_is_sealed(
         await store.replace(sealed, {"new": 1}, DocumentState.OPEN)
 
 
-async def test_each_operation_is_one_call(
+async def test_each_operation_makes_one_call(
     store: KubernetesStore, tool: str, requests: Requests
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
@@ -95,7 +95,7 @@ async def test_each_operation_is_one_call(
     assert requests.since() == ["delete"]
 
 
-async def test_the_clock_costs_a_call_only_before_there_was_any_other(
+async def test_the_clock_makes_a_call_only_before_any_other(
     store: KubernetesStore, requests: Requests
 ) -> None:
     await store.now()
@@ -115,7 +115,7 @@ async def test_a_long_list_comes_in_pages(
     assert requests.since() == ["list"] * 3
 
 
-async def test_a_list_with_limited_rights_asks_for_each_namespace(
+async def test_a_list_with_limited_permissions_lists_each_namespace(
     open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
     store = await open_store(namespaces=[PREFIX + tool for tool in tools])
@@ -125,7 +125,7 @@ async def test_a_list_with_limited_rights_asks_for_each_namespace(
     assert {each.tool for each in found} == set(tools)
 
 
-async def test_a_tool_without_a_namespace_shows_on_create_and_is_ordinary_elsewhere(
+async def test_a_tool_without_a_namespace_is_only_an_error_on_create(
     store: KubernetesStore,
 ) -> None:
     with pytest.raises(NotFound):
@@ -135,7 +135,7 @@ async def test_a_tool_without_a_namespace_shows_on_create_and_is_ordinary_elsewh
     assert (await store.list("nobody", KIND)).documents == ()
 
 
-async def test_a_namespace_that_is_going_away_is_no_tools(
+async def test_a_terminating_namespace_belongs_to_no_tool(
     store: KubernetesStore, tool: str, admin: client.ApiClient
 ) -> None:
     await client.CoreV1Api(admin).delete_namespace(PREFIX + tool)
@@ -143,7 +143,7 @@ async def test_a_namespace_that_is_going_away_is_no_tools(
         await store.create(tool, KIND, "one", DATA)
 
 
-async def test_a_quota_is_told_in_the_servers_words(
+async def test_a_quota_is_reported_with_the_servers_message(
     store: KubernetesStore, tool: str, admin: client.ApiClient
 ) -> None:
     quota = {"metadata": {"name": "few"}, "spec": {"hard": {"secrets": "0"}}}
@@ -159,8 +159,8 @@ async def test_a_quota_is_told_in_the_servers_words(
 @pytest.mark.parametrize(
     ("secret", "reason", "labelled"),
     [
-        ({"type": "Opaque"}, "was not made by this service", True),
-        ({"type": "components-api/deployment"}, "was not made by this service", False),
+        ({"type": "Opaque"}, "was not created by this service", True),
+        ({"type": "components-api/deployment"}, "was not created by this service", False),
         ({"data": {}}, "does not hold a JSON object", True),
         (
             {"data": {"document": base64.b64encode(b"[]").decode()}},
@@ -174,7 +174,7 @@ async def test_a_quota_is_told_in_the_servers_words(
         ),
     ],
 )
-async def test_a_secret_of_somebody_else_is_named_and_never_overwritten(
+async def test_a_secret_of_another_writer_is_named_and_never_overwritten(
     store: KubernetesStore,
     tool: str,
     admin: client.ApiClient,
@@ -194,7 +194,7 @@ async def test_a_secret_of_somebody_else_is_named_and_never_overwritten(
     assert [each.name for each in listing.corrupt] == (["bad"] if labelled else [])
 
 
-async def test_of_fifty_replacements_of_one_version_one_wins(
+async def test_one_of_fifty_concurrent_replacements_succeeds(
     open_store: OpenStore, tool: str
 ) -> None:
     stores = [await open_store() for _ in range(5)]
@@ -209,17 +209,17 @@ async def test_of_fifty_replacements_of_one_version_one_wins(
     assert await stores[1].get(tool, KIND, "one") == winners[0]
 
 
-async def test_a_missing_right_is_told_in_the_log_and_not_to_the_client(
+async def test_a_missing_permission_is_logged_and_not_sent_to_the_client(
     open_store: OpenStore, tool: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = await open_store(TOOL_USERS[0])
-    with pytest.raises(Exception, match="does not let this service in") as caught:
+    with pytest.raises(Exception, match="denies access to this service") as caught:
         await store.create(tool, KIND, "one", DATA)
     assert type(caught.value).__name__ == "Unavailable"
-    assert "missing right: create secrets" in caplog.text
+    assert "missing permission: create secrets" in caplog.text
 
 
-async def test_the_administrator_sees_what_the_service_wrote(
+async def test_the_administrator_sees_the_documents_of_the_service(
     open_store: OpenStore, store: KubernetesStore, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)

@@ -189,7 +189,7 @@ def of(tool: str, component: str = "web", key: str = "one") -> BuildRequest:
     return replace(build_request(component, key), tool=tool)
 
 
-async def test_a_hundred_builds_started_by_two_instances_at_once_exist_once_each(
+async def test_a_hundred_builds_started_by_two_instances_exist_once_each(
     open_builder: Open, admin: client.ApiClient, tool: str
 ) -> None:
     instances = [await open_builder(max_builds=100), await open_builder(max_builds=100)]
@@ -202,7 +202,7 @@ async def test_a_hundred_builds_started_by_two_instances_at_once_exist_once_each
     assert len(runs["items"]) == 100
 
 
-async def test_eight_starts_at_once_take_four_slots(open_builder: Open, tool: str) -> None:
+async def test_eight_concurrent_starts_take_four_slots(open_builder: Open, tool: str) -> None:
     builder = await open_builder(max_builds=4)
     starting = [builder.start(of(tool, f"c{n}", f"k{n}")) for n in range(8)]
     outcomes = await asyncio.gather(*starting, return_exceptions=True)
@@ -210,7 +210,7 @@ async def test_eight_starts_at_once_take_four_slots(open_builder: Open, tool: st
     assert sum(isinstance(each, BuildState) for each in outcomes) == 4
 
 
-async def test_any_number_of_builds_is_one_question(
+async def test_get_makes_one_call_for_any_number_of_builds(
     open_builder: Open, requests: Requests, tool: str
 ) -> None:
     builder = await open_builder()
@@ -220,7 +220,7 @@ async def test_any_number_of_builds_is_one_question(
     assert requests.since() == ["list"]
 
 
-async def test_what_the_pipeline_found_out_is_told(
+async def test_the_results_of_the_pipeline_are_reported(
     open_builder: Open, admin: client.ApiClient, tool: str
 ) -> None:
     builder = await open_builder()
@@ -233,7 +233,7 @@ async def test_what_the_pipeline_found_out_is_told(
     assert state.image == f"registry.example.org/{tool}/web"
 
 
-async def test_a_run_of_the_same_name_that_is_somebody_elses_is_not_adopted(
+async def test_a_run_of_another_client_with_the_same_name_is_not_adopted(
     open_builder: Open, admin: client.ApiClient, tool: str
 ) -> None:
     theirs = {
@@ -243,11 +243,11 @@ async def test_a_run_of_the_same_name_that_is_somebody_elses_is_not_adopted(
         "spec": {},
     }
     await apply(admin, f"{RUNS}/namespaces/{PREFIX + tool}/pipelineruns", theirs)
-    with pytest.raises(BuildRejected, match="was made for something else"):
+    with pytest.raises(BuildRejected, match="already exists for another request"):
         await (await open_builder()).start(of(tool))
 
 
-async def test_a_tool_without_a_namespace_is_told(
+async def test_a_tool_without_a_namespace_is_reported(
     open_builder: Open, admin: client.ApiClient
 ) -> None:
     builder = await open_builder()
@@ -269,7 +269,7 @@ async def test_all_runs_can_be_in_one_namespace(open_builder: Open, tools: tuple
     assert states[other.id] == other
 
 
-async def test_what_the_api_server_refuses_is_passed_on_word_for_word(
+async def test_a_rejection_of_the_api_server_is_passed_on_verbatim(
     open_builder: Open, template: Path, tool: str
 ) -> None:
     bad = template.with_name("bad.yaml")
@@ -279,7 +279,7 @@ async def test_what_the_api_server_refuses_is_passed_on_word_for_word(
         await builder.start(of(tool))
 
 
-async def test_a_quota_that_is_used_up_is_no_free_slot(
+async def test_an_exhausted_quota_means_no_free_slot(
     open_builder: Open, admin: client.ApiClient, tool: str
 ) -> None:
     none = {"count/pipelineruns.tekton.dev": "0"}
@@ -294,7 +294,7 @@ async def test_a_quota_that_is_used_up_is_no_free_slot(
         await builder.start(of(tool))
 
 
-async def test_without_its_rights_the_builder_names_the_one_that_is_missing(
+async def test_a_missing_permission_of_the_builder_is_named(
     cluster: Cluster, template: Path, tool: str
 ) -> None:
     if cluster.server is None:
@@ -303,7 +303,7 @@ async def test_without_its_rights_the_builder_names_the_one_that_is_missing(
     builder = TektonBuilder(connection, str(template))
     await builder.open()
     try:
-        with pytest.raises(BuilderUnavailable, match="missing right: list pipelineruns"):
+        with pytest.raises(BuilderUnavailable, match="missing permission: list pipelineruns"):
             await builder.start(of(tool))
     finally:
         await builder.close()

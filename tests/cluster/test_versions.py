@@ -152,7 +152,7 @@ async def test_a_rolling_upgrade_drops_nothing(
     assert sum(builds.started.values()) == 3
 
 
-async def test_what_the_newer_version_has_taken_is_left_alone_until_it_is_back(
+async def test_documents_of_a_newer_version_are_not_changed_until_it_is_back(
     start: Start,
     newer: Path,
     builds: BuildsService,

@@ -1,11 +1,11 @@
-"""What can be built or reused, and what people are told where it says something else."""
+"""The fields of `build`: which values are valid, and the errors for others."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.configuration.checking import errors, with_build
+from tests.configuration.helpers import errors, with_build
 from tests.factories import configuration, reusing
 
 
@@ -20,7 +20,7 @@ from tests.factories import configuration, reusing
         {"repository": "https://x.org/a", "use_deprecated_versions": False},
     ],
 )
-def test_what_can_be_built_is_valid(build: dict[str, Any]) -> None:
+def test_valid_build_fields_are_accepted(build: dict[str, Any]) -> None:
     assert errors(with_build(**build)) == []
 
 
@@ -36,9 +36,9 @@ def test_what_can_be_built_is_valid(build: dict[str, Any]) -> None:
         ({"repository": "https://"}, "build.repository: must be an http, https or git URL"),
         ({"repository": "https://x.org/a b"}, "build.repository: must be an http, https or git"),
         ({"repository": "https://x.org/a\n"}, "build.repository: must be an http, https or git"),
-        ({"repository": "https://x.org:x/"}, "build.repository: must be a URL whose host, and"),
-        ({"repository": "https://x.org:0/"}, "build.repository: must be a URL whose host, and"),
-        ({"repository": "https://[::1/"}, "build.repository: must be a URL whose host, and port"),
+        ({"repository": "https://x.org:x/"}, "build.repository: must be a URL with a valid host"),
+        ({"repository": "https://x.org:0/"}, "build.repository: must be a URL with a valid host"),
+        ({"repository": "https://[::1/"}, "build.repository: must be a URL with a valid host"),
         (
             {"repository": "https://x.org", "ref": "-x"},
             "build.ref: must be a branch, tag or commit",
@@ -54,12 +54,12 @@ def test_what_can_be_built_is_valid(build: dict[str, Any]) -> None:
         ({"reuse_from": 5}, "build.reuse_from: must be a string, not 5"),
         (
             {"reuse_from": "web"},
-            "build.reuse_from: must name a component that has a repository of its own, and there "
+            "build.reuse_from: must name a component that has a repository, and there "
             'is none; not "web"',
         ),
     ],
 )
-def test_a_bad_build_is_an_error_by_its_full_path(build: dict[str, Any], error: str) -> None:
+def test_invalid_build_fields_are_reported_by_path(build: dict[str, Any], error: str) -> None:
     (found,) = errors(with_build(**build))
     assert found.startswith(f"components.web.{error}")
 
@@ -68,7 +68,7 @@ def test_a_bad_build_is_an_error_by_its_full_path(build: dict[str, Any], error: 
     "url",
     ["https://user:hunter2@x.org/a", "https://hunter2@x.org/a", "git://a:hunter2@x.org/a"],
 )
-def test_a_repository_with_user_information_is_refused_and_not_repeated(url: str) -> None:
+def test_a_repository_with_user_information_is_rejected_and_not_repeated(url: str) -> None:
     (found,) = errors(with_build(repository=url))
     assert "without user information" in found
     assert "hunter2" not in found
@@ -76,28 +76,26 @@ def test_a_repository_with_user_information_is_refused_and_not_repeated(url: str
 
 @pytest.mark.parametrize("field", ["repository", "ref", "reuse_from"])
 @pytest.mark.parametrize("wrap", [str, lambda url: [url], lambda url: {"url": url}])
-def test_a_password_is_not_repeated_wherever_it_stands(
-    field: str, wrap: Callable[[str], Any]
-) -> None:
+def test_a_password_in_any_field_is_not_repeated(field: str, wrap: Callable[[str], Any]) -> None:
     (*found,) = errors(with_build(**{field: wrap("https://user:hunter2@x.org/a b")}))
     assert found
     assert "hunter2" not in str(found)
 
 
-def test_an_at_sign_in_the_path_is_no_user_information() -> None:
+def test_an_at_sign_in_the_path_is_not_user_information() -> None:
     assert errors(with_build(repository="https://x.org/~me@home/a")) == []
 
 
-def test_a_component_may_reuse_the_build_of_one_that_has_a_source() -> None:
+def test_a_component_may_reuse_the_build_of_a_component_with_a_repository() -> None:
     assert errors(configuration(nightly=reusing("web"))) == []
 
 
 @pytest.mark.parametrize("name", ["nowhere", "other", "nightly"])
-def test_a_component_cannot_reuse_what_has_no_source(name: str) -> None:
+def test_a_component_cannot_reuse_a_component_without_a_repository(name: str) -> None:
     (found,) = errors(configuration(other=reusing("web"), nightly=reusing(name)))
     assert found == (
-        "components.nightly.build.reuse_from: must name a component that has a repository of its "
-        f'own: web; not "{name}"'
+        "components.nightly.build.reuse_from: must name a component that has a repository"
+        f': web; not "{name}"'
     )
 
 
@@ -109,5 +107,5 @@ def test_reuse_from_excludes_the_other_fields(other: dict[str, Any]) -> None:
     value = configuration(nightly={"build": build, "run": {"command": "x"}})
     (name,) = other
     assert errors(value) == [
-        f"components.nightly.build.{name}: must be left out where reuse_from is given"
+        f"components.nightly.build.{name}: must be left out because reuse_from is given"
     ]

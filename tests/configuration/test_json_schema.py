@@ -1,4 +1,4 @@
-"""The published JSON Schema is a schema, and is never stricter than the rules."""
+"""The published JSON Schema is valid, and never stricter than the validation."""
 
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,11 @@ def validator() -> Draft202012Validator:
     return Draft202012Validator(json_schema())
 
 
-def test_it_is_a_schema() -> None:
+def test_the_json_schema_is_valid() -> None:
     Draft202012Validator.check_schema(json_schema())
 
 
-def test_example_configurations_match_it(
+def test_example_configurations_match_the_schema(
     validator: Draft202012Validator, example_configuration: Path
 ) -> None:
     validator.validate(read(example_configuration.read_bytes(), Format.YAML))
@@ -40,7 +40,9 @@ def test_example_configurations_match_it(
         {"components": {f"c{n}": component() for n in range(201)}},
     ],
 )
-def test_it_finds_what_is_wrong(validator: Draft202012Validator, value: Any) -> None:
+def test_the_schema_rejects_invalid_configurations(
+    validator: Draft202012Validator, value: Any
+) -> None:
     assert not validator.is_valid(value)
 
 
@@ -60,7 +62,7 @@ components = st.one_of(
 
 
 @given(st.dictionaries(st.sampled_from(["a", "b", "c"]), components))
-def test_what_is_valid_matches_it(parts: dict[str, Any]) -> None:
+def test_valid_configurations_match_the_schema(parts: dict[str, Any]) -> None:
     value = {"components": parts}
     try:
         validate(value)

@@ -1,6 +1,6 @@
-"""No pattern takes more than linear time, whatever it is asked of.
+"""No pattern takes more than linear time for any text.
 
-All patterns are found: those that are published, and those of every module.
+This covers the patterns in the published schemas and in every module.
 """
 
 import re
@@ -21,7 +21,7 @@ from components.settings import Settings
 
 LENGTH = 20_000
 SECONDS = 0.05
-"""A pattern that takes the square of the length takes some ten times as long, others a tenth."""
+"""A quadratic pattern takes some ten times as long, others a tenth of it."""
 
 BEGINNINGS = ("", "1", "a", "/", "//", "* * * ", "https://", "https://a", "mytool-deploy-")
 UNITS = (
@@ -46,7 +46,7 @@ def published(schema: Any) -> Iterator[str]:
 
 
 def compiled() -> Iterator[str]:
-    """Yield the patterns that modules of the service have."""
+    """Yield the patterns in modules of the service."""
     for module in walk_packages(components.__path__, "components."):
         if not module.name.endswith("__main__"):
             for value in vars(import_module(module.name)).values():
@@ -64,7 +64,7 @@ PATTERNS = sorted(
 
 
 def seconds(pattern: re.Pattern[str], text: str) -> float:
-    """The processor's time that a pattern takes of a text, at its best of three."""
+    """Return the CPU time that a pattern takes for a text, the best of three runs."""
     times = []
     for _ in range(3):
         start = time.thread_time()
@@ -76,7 +76,7 @@ def seconds(pattern: re.Pattern[str], text: str) -> float:
     return min(times)
 
 
-def test_the_patterns_are_found() -> None:
+def test_patterns_are_collected() -> None:
     assert r"^\s*[^\s\x00][^\x00]*$" in PATTERNS
     assert len(PATTERNS) > 12
 
@@ -87,5 +87,5 @@ def test_a_pattern_takes_linear_time(pattern: str) -> None:
         assert seconds(re.compile(pattern), text) < SECONDS, text[:20] + "..." + text[-20:]
 
 
-def test_a_pattern_that_takes_the_square_is_found() -> None:
+def test_a_pattern_that_takes_quadratic_time_is_detected() -> None:
     assert seconds(re.compile(r"[^\x00]*[^\s\x00][^\x00]*"), "a" * (LENGTH // 2) + "\0") > SECONDS

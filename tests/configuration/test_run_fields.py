@@ -1,10 +1,10 @@
-"""How a component may run, and what people are told where it says something else."""
+"""The fields of `run`: which values are valid, and the errors for others."""
 
 from typing import Any
 
 import pytest
 
-from tests.configuration.checking import errors, with_run
+from tests.configuration.helpers import errors, with_run
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from tests.configuration.checking import errors, with_run
         {"schedule": "13 9 * * *"},
     ],
 )
-def test_what_the_table_of_run_fields_allows_is_valid(run: dict[str, Any]) -> None:
+def test_valid_run_fields_are_accepted(run: dict[str, Any]) -> None:
     assert errors(with_run(**run)) == []
 
 
@@ -64,7 +64,7 @@ def test_what_the_table_of_run_fields_allows_is_valid(run: dict[str, Any]) -> No
         ),
         (
             {"port": 80, "health_check_http": "/", "health_check_script": "x"},
-            "health_check_script: cannot be given beside health_check_http: keep one",
+            "health_check_script: cannot be combined with health_check_http: keep one",
         ),
         ({"replicas": 0}, "replicas: must be a whole number, 1 or more, not 0"),
         ({"replicas": -(10**4000)}, "replicas: must be a whole number, 1 or more, not -100000"),
@@ -79,6 +79,6 @@ def test_what_the_table_of_run_fields_allows_is_valid(run: dict[str, Any]) -> No
         ({"schedule": "@daily", "retry": 6}, "retry: must be a whole number, 0 to 5, not 6"),
     ],
 )
-def test_a_bad_run_field_is_an_error_by_its_full_path(run: dict[str, Any], error: str) -> None:
+def test_invalid_run_fields_are_reported_by_path(run: dict[str, Any], error: str) -> None:
     (found,) = errors(with_run(**run))
     assert found.startswith(f"components.web.run.{error}")

@@ -1,4 +1,4 @@
-"""What a configuration may say, and what people are told where it says something else."""
+"""Validating a configuration: components, parts, warnings and limits."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -10,11 +10,11 @@ import pytest
 from components.configuration.problems import InvalidConfiguration
 from components.configuration.reading import Format, read
 from components.configuration.validation import ineffective, validate
-from tests.configuration.checking import errors, with_build, with_run
+from tests.configuration.helpers import errors, with_build, with_run
 from tests.factories import component, configuration, reusing
 
 
-def test_example_configurations_are_valid_and_all_of_them_has_an_effect(
+def test_example_configurations_are_valid_without_warnings(
     example_configuration: Path,
 ) -> None:
     value = read(example_configuration.read_bytes(), Format.YAML)
@@ -22,7 +22,7 @@ def test_example_configurations_are_valid_and_all_of_them_has_an_effect(
     assert ineffective(value) == ()
 
 
-def test_validating_changes_nothing(example_configuration: Path) -> None:
+def test_validation_does_not_change_the_value(example_configuration: Path) -> None:
     value = read(example_configuration.read_bytes(), Format.YAML)
     before = deepcopy(value)
     validate(value)
@@ -30,39 +30,39 @@ def test_validating_changes_nothing(example_configuration: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Web", "-web", "web-", "we_b", "a.b", "web\n", "a" * 64, "ø"])
-def test_a_component_needs_a_dns_label_for_a_name(name: str) -> None:
+def test_a_name_that_is_not_a_dns_label_is_rejected(name: str) -> None:
     (found,) = errors({"components": {name: component()}})
     assert "must be a DNS label" in found
 
 
-def test_a_name_of_sixty_three_characters_is_a_dns_label() -> None:
+def test_a_name_of_63_characters_is_accepted() -> None:
     assert errors({"components": {"a" * 63: component()}}) == []
 
 
 @pytest.mark.parametrize("count", [0, 201])
-def test_there_are_one_to_two_hundred_components(count: int) -> None:
+def test_no_component_and_more_than_200_are_rejected(count: int) -> None:
     value = {"components": {f"c{n}": component() for n in range(count)}}
     assert errors(value) == [f"components: must have 1 to 200 components, not {count}"]
 
 
-def test_too_many_components_are_told_before_what_each_has_wrong() -> None:
+def test_too_many_components_are_reported_without_their_other_problems() -> None:
     value = {"components": {f"_{n}": reusing("nowhere") for n in range(5000)}}
     assert errors(value) == ["components: must have 1 to 200 components, not 5000"]
 
 
-def test_a_hundred_problems_are_told_and_that_there_are_more() -> None:
+def test_at_most_100_problems_are_reported_and_that_there_are_more() -> None:
     found = errors({"components": {f"c{n}": None for n in range(150)}})
     assert len(found) == 101
-    assert found[-1] == "the configuration has more to be told: only the first 100 are"
+    assert found[-1] == "the configuration has more problems: only the first 100 are reported"
 
 
-def test_a_hundred_fields_without_effect_are_told_and_that_there_are_more() -> None:
+def test_at_most_100_warnings_are_reported_and_that_there_are_more() -> None:
     found = warned({**configuration(), **{f"component{n}": 1 for n in range(150)}})
     assert len(found) == 101
-    assert found[-1] == "the configuration has more to be told: only the first 100 are"
+    assert found[-1] == "the configuration has more problems: only the first 100 are reported"
 
 
-def test_two_hundred_components_are_valid() -> None:
+def test_200_components_are_accepted() -> None:
     assert errors({"components": {f"c{n}": component() for n in range(200)}}) == []
 
 
@@ -80,7 +80,7 @@ def test_two_hundred_components_are_valid() -> None:
         ({**configuration(), "config_version": "v2"}, 'config_version: must be "v1beta1"'),
     ],
 )
-def test_what_is_not_a_configuration_at_all_is_told(value: Any, error: str) -> None:
+def test_a_value_of_the_wrong_type_is_reported(value: Any, error: str) -> None:
     (found,) = errors(value)
     assert found.startswith(error)
 
@@ -95,7 +95,7 @@ def test_what_is_not_a_configuration_at_all_is_told(value: Any, error: str) -> N
         ("component_type", {}, "component_type: must be a string, not a mapping"),
     ],
 )
-def test_a_part_of_a_component_that_is_something_else_is_told(
+def test_a_part_of_a_component_with_the_wrong_type_is_reported(
     part: str, value: Any, error: str
 ) -> None:
     (found,) = errors({"components": {"web": {**component(), part: value}}})
@@ -103,7 +103,7 @@ def test_a_part_of_a_component_that_is_something_else_is_told(
 
 
 @pytest.mark.parametrize("part", ["build", "run"])
-def test_a_component_needs_its_parts(part: str) -> None:
+def test_build_and_run_are_required(part: str) -> None:
     incomplete = component()
     del incomplete[part]
     (found,) = errors({"components": {"web": incomplete}})
@@ -116,7 +116,7 @@ def test_a_scheduled_component_needs_a_schedule() -> None:
     assert found.startswith("components.job.run.schedule: is required")
 
 
-def test_everything_that_is_wrong_is_told_at_once() -> None:
+def test_all_errors_are_reported_at_once() -> None:
     value = {
         "config_version": "v0",
         "components": {
@@ -137,13 +137,13 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 
 def warned(value: Any) -> list[str]:
-    """What has no effect, as people see it, in a value that is otherwise valid."""
+    """Return the warnings about fields without effect in a valid value."""
     assert errors(value) == []
     return [str(each) for each in ineffective(value)]
 
 
 @pytest.mark.parametrize(
-    ("place", "path", "nearest"),
+    ("parent", "path", "nearest"),
     [
         (lambda value: value, "component", "components"),
         (lambda value: value["components"]["web"], "biuld", "build"),
@@ -151,17 +151,17 @@ def warned(value: Any) -> list[str]:
         (lambda value: value["components"]["web"]["run"], "replica", "replicas"),
     ],
 )
-def test_an_unknown_field_is_kept_and_told_with_the_nearest_known_one(
-    place: Callable[[Any], dict[str, Any]], path: str, nearest: str
+def test_an_unknown_field_is_reported_with_the_most_similar_known_one(
+    parent: Callable[[Any], dict[str, Any]], path: str, nearest: str
 ) -> None:
     value = configuration()
-    place(value)[path] = "x"
+    parent(value)[path] = "x"
     (warning,) = warned(value)
-    assert warning.endswith(f"{path}: is not known: kept, without effect; did you mean {nearest}?")
+    assert warning.endswith(f"{path}: has no effect: unknown field; did you mean {nearest}?")
 
 
-def test_an_unknown_field_like_no_other_is_told_alone() -> None:
-    assert warned({**configuration(), "xyz": 1}) == ["xyz: is not known: kept, without effect"]
+def test_an_unknown_field_unlike_any_known_one_is_reported_without_a_suggestion() -> None:
+    assert warned({**configuration(), "xyz": 1}) == ["xyz: has no effect: unknown field"]
 
 
 @pytest.mark.parametrize(
@@ -169,35 +169,35 @@ def test_an_unknown_field_like_no_other_is_told_alone() -> None:
     [
         (
             {"schedule": "@daily", "port": "anything"},
-            "components.web.run.port: is a field of continuous components; this one is scheduled: "
-            "kept, without effect",
+            "components.web.run.port: has no effect: it is a field of continuous components, and "
+            "this one is scheduled",
         ),
         (
             {"retry": "anything"},
-            "components.web.run.retry: is a field of scheduled components; this one is continuous: "
-            "kept, without effect",
+            "components.web.run.retry: has no effect: it is a field of scheduled components, and "
+            "this one is continuous",
         ),
     ],
 )
-def test_a_field_of_the_other_type_is_kept_and_told(run: dict[str, Any], message: str) -> None:
+def test_a_field_of_the_other_component_type_is_reported(run: dict[str, Any], message: str) -> None:
     assert warned(with_run(**run)) == [message]
 
 
-def test_what_component_type_says_counts_more_than_a_schedule() -> None:
+def test_component_type_takes_precedence_over_a_schedule() -> None:
     web = {**component(schedule="anything"), "component_type": "continuous"}
     (warning,) = warned({"components": {"web": web}})
-    assert "is a field of scheduled components" in warning
+    assert "it is a field of scheduled components" in warning
 
 
-def test_an_error_comes_with_what_has_no_effect_besides() -> None:
+def test_an_error_also_lists_fields_without_effect() -> None:
     build = {"repo": "https://x.org"}
     with pytest.raises(InvalidConfiguration) as caught:
         validate(with_build(**build))
     assert list(map(str, caught.value.hints)) == [
-        "components.web.build.repo: is not known: kept, without effect"
+        "components.web.build.repo: has no effect: unknown field"
     ]
 
 
 @pytest.mark.parametrize("value", [None, [], {"components": 1}, {"components": {"web": 1}}])
-def test_looking_for_what_has_no_effect_bears_any_value(value: Any) -> None:
+def test_a_value_of_any_type_can_be_checked_for_fields_without_effect(value: Any) -> None:
     assert ineffective(value) == ()

@@ -15,11 +15,11 @@ from helm.check import CHART, VALUES, object_problems, problems, rendered
 DOCUMENTED = Path(__file__).parents[2] / "docs/settings.md"
 
 
-def test_nothing_is_wrong_with_it() -> None:
+def test_the_chart_is_valid() -> None:
     assert problems() == []
 
 
-def test_an_object_that_is_not_valid_would_be_found() -> None:
+def test_an_invalid_object_is_reported() -> None:
     (deployment,) = rendered({}, "Deployment")
     deployment["spec"]["replicas"] = "two"
     assert len(object_problems(deployment)) == 2
@@ -46,7 +46,7 @@ def test_an_object_that_is_not_valid_would_be_found() -> None:
         ({"podLabels": {"app.kubernetes.io/name": "x"}}, "app.kubernetes.io/name"),
     ],
 )
-def test_a_wrong_value_is_rejected_with_its_path(values: dict[str, Any], path: str) -> None:
+def test_an_invalid_value_is_rejected_with_its_path(values: dict[str, Any], path: str) -> None:
     with pytest.raises(HelmError) as caught:
         rendered(values)
     assert path.lstrip("/").replace("/", ".") in str(caught.value).replace("/", ".")
@@ -59,7 +59,7 @@ def test_a_wrong_value_is_rejected_with_its_path(values: dict[str, Any], path: s
         ({"preStopSeconds": 20}, "must be at least 11 more than preStopSeconds"),
     ],
 )
-def test_values_that_do_not_go_together_are_refused(values: dict[str, Any], message: str) -> None:
+def test_conflicting_values_are_rejected(values: dict[str, Any], message: str) -> None:
     with pytest.raises(HelmError, match=message):
         rendered(values)
 
@@ -72,7 +72,7 @@ def test_values_that_do_not_go_together_are_refused(values: dict[str, Any], mess
         {"priorityClassName": "yes"},
     ],
 )
-def test_a_string_that_looks_like_something_else_stays_one(values: dict[str, Any]) -> None:
+def test_a_string_that_looks_like_another_type_stays_a_string(values: dict[str, Any]) -> None:
     for each in rendered(values):
         assert object_problems(each) == []
 
@@ -90,7 +90,7 @@ def environment(values: dict[str, Any] | None = None) -> dict[str, str]:
     return {each["name"]: each["value"] for each in container(values)["env"]}
 
 
-def test_every_setting_of_the_service_can_be_set() -> None:
+def test_every_setting_of_the_service_has_a_value() -> None:
     section = DOCUMENTED.read_text()
     documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
     values = {
@@ -119,7 +119,7 @@ def test_a_value_becomes_a_variable(values: dict[str, Any], name: str, value: st
     assert environment(values)[f"{PREFIX}{name}"] == value
 
 
-def test_the_service_runs_with_no_more_than_it_needs() -> None:
+def test_the_service_runs_with_minimal_privileges() -> None:
     (deployment,) = rendered({}, "Deployment")
     pod = deployment["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -132,13 +132,13 @@ def test_the_service_runs_with_no_more_than_it_needs() -> None:
     }
 
 
-def test_its_health_is_asked_for_at_the_port_that_serves_nothing_else() -> None:
+def test_the_probes_use_the_probe_port() -> None:
     found = container()
     assert found["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "probe"}
     assert found["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "probe"}
 
 
-def test_its_rights_are_five_verbs_on_secrets_and_leases_of_its_own() -> None:
+def test_the_permissions_are_five_verbs_on_secrets_and_its_own_leases() -> None:
     (role,) = rendered({}, "ClusterRole")
     verbs = ["get", "list", "create", "update", "delete"]
     assert role["rules"] == [{"apiGroups": [""], "resources": ["secrets"], "verbs": verbs}]
@@ -161,7 +161,7 @@ BUILDS = [
 ]
 
 
-def test_tekton_adds_rights_only_where_it_is_chosen() -> None:
+def test_tekton_permissions_are_added_only_for_its_builder() -> None:
     roles = rendered({"settings": {"builder": "tekton"}}, "ClusterRole")
     assert [role["rules"] for role in roles][1:] == [BUILDS]
     in_one = {"settings": {"builder": "tekton", "tektonNamespace": "builds"}}
@@ -173,14 +173,14 @@ def test_tekton_adds_rights_only_where_it_is_chosen() -> None:
     assert found == ["tool-a", "tool-b"]
 
 
-def test_a_template_of_tekton_is_mounted_and_named() -> None:
+def test_a_tekton_template_is_mounted_and_configured() -> None:
     values = {"tekton": {"template": "image: x"}}
     assert environment(values)["COMPONENTS_TEKTON_TEMPLATE"] == "/tekton/template.yaml"
     (mapping,) = rendered(values, "ConfigMap")
     assert mapping["data"] == {"template.yaml": "image: x"}
 
 
-def test_limited_to_namespaces_it_has_rights_there_only() -> None:
+def test_limited_to_namespaces_it_has_permissions_only_there() -> None:
     values = {"rbac": {"namespaces": ["tool-a", "tool-b"]}}
     assert rendered(values, "ClusterRole") == rendered(values, "ClusterRoleBinding") == []
     for kind in ("Role", "RoleBinding"):
@@ -188,12 +188,12 @@ def test_limited_to_namespaces_it_has_rights_there_only() -> None:
         assert found == ["components", "tool-a", "tool-b"]
 
 
-def test_an_account_that_is_not_made_must_be_named() -> None:
+def test_an_existing_service_account_must_be_named() -> None:
     with pytest.raises(HelmError, match=r"serviceAccount\.name is needed"):
         rendered({"serviceAccount": {"create": False}})
 
 
-def test_the_notes_warn_of_what_leaves_the_api_open_or_shut() -> None:
+def test_the_notes_warn_of_an_open_or_unreachable_api() -> None:
     with Chart.load(CHART) as chart:
         values = yaml.safe_load((CHART / "ci/minimal.yaml").read_text())
         values["tls"] = {"enabled": False}
@@ -204,5 +204,5 @@ def test_the_notes_warn_of_what_leaves_the_api_open_or_shut() -> None:
     assert "readOnlyPolicy is off" in notes
 
 
-def test_there_are_values_to_test() -> None:
+def test_there_are_values_files_to_test() -> None:
     assert len(VALUES) == 6

@@ -49,9 +49,7 @@ def allowed(
     ],
     ids=["create", "delete", "change", "label", "unlabel", "relabel", "take over"],
 )
-def test_a_tool_can_do_nothing_to_what_carries_the_label_before_or_after(
-    new: Any, old: Any
-) -> None:
+def test_a_tool_cannot_add_change_or_remove_labelled_secrets(new: Any, old: Any) -> None:
     assert not allowed(new, old)
     assert not allowed(new, old, groups=["system:authenticated"])
     assert allowed(new, old, SERVICE)
@@ -78,12 +76,12 @@ def test_users_and_groups_can_be_allowed() -> None:
     assert not allowed(None, OURS, allowedGroups=["admins"])
 
 
-def test_another_service_account_is_anyone() -> None:
+def test_another_service_account_is_denied() -> None:
     assert not allowed(None, OURS, f"system:serviceaccount:{NAMESPACE}:default")
     assert not allowed(None, OURS, "system:serviceaccount:other:components-api")
 
 
-def test_it_denies_and_does_not_only_warn() -> None:
+def test_the_policy_denies_instead_of_warning() -> None:
     (binding,) = rendered({}, "ValidatingAdmissionPolicyBinding")
     (policy,) = rendered({}, "ValidatingAdmissionPolicy")
     assert binding["spec"]["policyName"] == policy["metadata"]["name"]
@@ -91,6 +89,6 @@ def test_it_denies_and_does_not_only_warn() -> None:
     assert policy["spec"]["failurePolicy"] == "Fail"
 
 
-def test_it_can_be_left_out() -> None:
+def test_the_policy_can_be_disabled() -> None:
     values = {"readOnlyPolicy": {"enabled": False}}
     assert rendered(values, "ValidatingAdmissionPolicy") == []

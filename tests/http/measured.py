@@ -16,7 +16,7 @@ import tracemalloc
 from aiohttp import web
 
 from components.http.app import create_app
-from components.serve import settle
+from components.serve import freeze_objects
 from components.settings import Settings
 
 TICK_SECONDS = 0.001
@@ -81,7 +81,7 @@ async def main() -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    settle()
+    freeze_objects()
     print(runner.addresses[0][1], flush=True)
     asked = asyncio.StreamReader()
     protocol = asyncio.StreamReaderProtocol(asked)

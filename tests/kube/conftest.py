@@ -1,4 +1,4 @@
-"""A server that stands in for an API server, and connections to it."""
+"""A fake API server, and connections to it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -9,21 +9,21 @@ from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.connection import KubeConnection
-from tests.kube.stand_in import StandIn, write_kubeconfig
+from tests.kube.fake_api_server import FakeApiServer, write_kubeconfig
 
 Connect: TypeAlias = Callable[..., Awaitable[KubeConnection]]
 
 
 @pytest.fixture
-def server() -> StandIn:
-    return StandIn()
+def server() -> FakeApiServer:
+    return FakeApiServer()
 
 
 @pytest.fixture
 async def connect(
-    server: StandIn, aiohttp_server: AiohttpServer, tmp_path: Path
+    server: FakeApiServer, aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> AsyncIterator[Connect]:
-    """Connect to the stand-in as a user of a kubeconfig; all are closed at the end."""
+    """Connect to the fake server as a user of a kubeconfig; all are closed at the end."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", server.handle)
     url = (await aiohttp_server(app)).make_url("")

@@ -1,4 +1,4 @@
-"""What a call makes of an answer that is none or late, and of a login that has ended."""
+"""Calls: invalid and late responses, retries, and renewed logins."""
 
 import asyncio
 import json
@@ -14,24 +14,24 @@ from environs import EnvError
 from kubernetes_asyncio import client
 from pytest_aiohttp.plugin import AiohttpServer
 
-from backends.kube.answers import a_list, an_object, anything
 from backends.kube.configuration import new_client
-from backends.kube.connection import Answer, KubeConnection, Patience
+from backends.kube.connection import CallTimeouts, KubeConnection, Response
 from backends.kube.errors import KubeError, KubeUnauthorized, KubeUnavailable
+from backends.kube.responses import any_object, object_list, stored_object
 from tests.kube.conftest import Connect
-from tests.kube.stand_in import (
+from tests.kube.fake_api_server import (
     EMPTY,
     SECRET,
-    StandIn,
+    FakeApiServer,
     page,
     status,
     write_kubeconfig,
 )
 
-ONCE = Patience(total=0.01)
+ONCE = CallTimeouts(total=0.01)
 
 
-async def read(connection: KubeConnection, **options: Any) -> Answer:
+async def read(connection: KubeConnection, **options: Any) -> Response:
     api = client.CoreV1Api(connection.client)
     return await connection.call(api.read_namespaced_secret, "one", "tool-a", **options)
 
@@ -52,15 +52,17 @@ async def read(connection: KubeConnection, **options: Any) -> Answer:
     ],
 )
 @pytest.mark.parametrize("content_type", ["application/json", "text/html"])
-async def test_what_is_not_the_object_that_was_asked_for_is_no_answer(
-    server: StandIn, connection: KubeConnection, body: bytes, content_type: str
+async def test_a_response_without_the_requested_object_is_unavailable(
+    server: FakeApiServer, connection: KubeConnection, body: bytes, content_type: str
 ) -> None:
     server.answers = [web.Response(body=body, content_type=content_type)]
-    with pytest.raises(KubeUnavailable, match="what answers is not the Kubernetes API server"):
-        await read(connection, patience=ONCE)
+    with pytest.raises(KubeUnavailable, match="the response is not from the Kubernetes API server"):
+        await read(connection, timeouts=ONCE)
 
 
-async def test_it_is_asked_for_again(server: StandIn, connection: KubeConnection) -> None:
+async def test_an_invalid_response_is_retried(
+    server: FakeApiServer, connection: KubeConnection
+) -> None:
     server.answers = [page(), page(404)]
     assert (await read(connection)).body == SECRET
     assert len(server.seen) == 3
@@ -76,65 +78,69 @@ async def test_it_is_asked_for_again(server: StandIn, connection: KubeConnection
         {**EMPTY, "items": [{"metadata": {"name": "one"}}]},
     ],
 )
-def test_a_list_is_one_of_objects_with_names_and_versions(body: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^(it is no list|an object has no name, or no version)$"):
-        a_list(json.dumps(body).encode())
+def test_a_list_without_objects_with_names_and_versions_is_invalid(body: dict[str, Any]) -> None:
+    with pytest.raises(
+        ValueError, match=r"^(it is not a list|an object has no name or no resourceVersion)$"
+    ):
+        object_list(json.dumps(body).encode())
 
 
-def test_a_list_of_nothing_may_be_null() -> None:
-    assert a_list(json.dumps({**EMPTY, "items": None}).encode())["items"] == []
+def test_an_empty_list_may_be_null() -> None:
+    assert object_list(json.dumps({**EMPTY, "items": None}).encode())["items"] == []
 
 
-def test_what_is_done_may_be_answered_by_a_status() -> None:
+def test_a_success_status_is_a_valid_response() -> None:
     done = {"apiVersion": "v1", "kind": "Status", "metadata": {}, "status": "Success"}
-    assert anything(json.dumps(done).encode()) == done
+    assert any_object(json.dumps(done).encode()) == done
     with pytest.raises(ValueError, match="no name"):
-        an_object(json.dumps(done).encode())
+        stored_object(json.dumps(done).encode())
 
 
-async def test_a_server_that_says_ok_is_ready(connection: KubeConnection) -> None:
+async def test_a_server_that_responds_with_ok_is_ready(connection: KubeConnection) -> None:
     await connection.ready()
 
 
-async def test_a_page_is_not_the_server_that_is_ready(
-    server: StandIn, connection: KubeConnection
+async def test_an_html_page_does_not_mean_ready(
+    server: FakeApiServer, connection: KubeConnection
 ) -> None:
     server.answers = [page(), page()]
     await connection.ready()
     assert len(server.seen) == 3
 
 
-async def test_what_is_no_answer_tells_no_time(server: StandIn, connection: KubeConnection) -> None:
+async def test_an_invalid_response_does_not_set_the_clock(
+    server: FakeApiServer, connection: KubeConnection
+) -> None:
     server.answers = [page()]
     with pytest.raises(KubeUnavailable):
-        await read(connection, patience=ONCE)
+        await read(connection, timeouts=ONCE)
     assert not connection.clock.known
 
 
 @pytest.mark.parametrize("token", ["good\n", "good\r\nX-Another: 1"])
-async def test_a_token_that_no_header_can_hold_is_that_nobody_can_be_asked(
-    server: StandIn, connect: Connect, token: str
+async def test_a_token_that_is_invalid_in_a_header_is_unavailable(
+    server: FakeApiServer, connect: Connect, token: str
 ) -> None:
     connection = await connect(token=token)
-    with pytest.raises(KubeUnavailable, match="cannot be asked: ValueError"):
-        await read(connection, patience=ONCE)
+    with pytest.raises(KubeUnavailable, match="cannot be sent: ValueError"):
+        await read(connection, timeouts=ONCE)
     assert not server.seen
 
 
-async def test_a_request_to_wait_for_nothing_is_not_a_request_to_hammer(
-    server: StandIn, connection: KubeConnection
+async def test_a_retry_after_of_zero_still_backs_off(
+    server: FakeApiServer, connection: KubeConnection
 ) -> None:
     busy = [status(429, message="busy") for _ in range(1000)]
     for each in busy:
         each.headers["Retry-After"] = "0"
     server.answers = list(busy)
     with pytest.raises(KubeUnavailable, match="busy"):
-        await read(connection, patience=Patience(total=1.0))
+        await read(connection, timeouts=CallTimeouts(total=1.0))
     assert len(server.seen) < 15
 
 
 def plugin(directory: Path) -> dict[str, Any]:
-    """The exec plugin of a user: a program that prints the token that is in a file."""
+    """The exec plugin of a user: a program that prints the token in a file."""
     program = directory / "plugin.py"
     program.write_text(
         "import json, os, pathlib, time\n"
@@ -153,8 +159,8 @@ def plugin(directory: Path) -> dict[str, Any]:
     }
 
 
-async def test_a_token_of_an_exec_plugin_that_has_ended_is_renewed(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_an_expired_token_of_an_exec_plugin_is_renewed(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     await read(connection)
@@ -164,8 +170,8 @@ async def test_a_token_of_an_exec_plugin_that_has_ended_is_renewed(
     assert server.seen == ["good", "good", "newer"]
 
 
-async def test_all_who_are_not_let_in_wait_for_one_renewal(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_concurrent_401s_share_one_renewal(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     (tmp_path / "token").write_text("newer")
@@ -174,8 +180,8 @@ async def test_all_who_are_not_let_in_wait_for_one_renewal(
     assert (tmp_path / "runs").read_text() == ".."
 
 
-async def test_a_login_that_is_still_refused_is_not_renewed_at_once_again(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_a_renewed_login_that_is_rejected_is_not_renewed_at_once(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     server.tokens = set()
@@ -186,21 +192,21 @@ async def test_a_login_that_is_still_refused_is_not_renewed_at_once_again(
     assert len(server.seen) == 6
 
 
-async def test_a_login_that_cannot_be_renewed_is_told_and_tried_again_later(
-    server: StandIn, connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+async def test_a_failed_renewal_is_logged_and_retried_later(
+    server: FakeApiServer, connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     server.tokens = set()
     (tmp_path / "token").unlink()
     with pytest.raises(KubeUnauthorized):
         await read(connection)
-    assert "logging in anew to the Kubernetes API failed" in caplog.text
+    assert "logging in again to the Kubernetes API failed" in caplog.text
     assert "FileNotFoundError" in caplog.text
     assert server.seen == ["good"]
 
 
-async def test_a_token_file_that_has_changed_is_read_again(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_a_changed_token_file_is_reloaded(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     file = tmp_path / "token"
     file.write_text("good")
@@ -211,20 +217,20 @@ async def test_a_token_file_that_has_changed_is_read_again(
     assert server.seen == ["good", "newer"]
 
 
-async def test_a_plugin_that_hangs_holds_nobody_up_and_nothing_open(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_a_hanging_plugin_blocks_neither_calls_nor_close(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     server.tokens = set()
     (tmp_path / "hang").touch()
     began = asyncio.get_running_loop().time()
     with pytest.raises(KubeUnauthorized):
-        await read(connection, patience=Patience(total=1.0))
+        await read(connection, timeouts=CallTimeouts(total=1.0))
     assert asyncio.get_running_loop().time() - began < 3
     await connection.close()
 
 
-async def test_a_plugin_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+async def test_a_plugin_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     user = {"exec": plugin(tmp_path)}
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1", user)
     (tmp_path / "hang").touch()
@@ -246,15 +252,15 @@ def _content(path: Path) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "message"),
     [
-        ("import sys; sys.exit('log in first')", "ended with 1: log in first"),
+        ("import sys; sys.exit('log in first')", "exited with 1: log in first"),
         ("print('no JSON')", "Expecting value"),
-        ("""print('{"status": {}}')""", "has printed neither a token nor a certificate"),
+        ("""print('{"status": {}}')""", "printed neither a token nor a certificate"),
         ("print('[]')", "list indices"),
     ],
 )
-async def test_a_plugin_that_fails_is_told(tmp_path: Path, program: str, told: str) -> None:
+async def test_a_failing_plugin_is_reported(tmp_path: Path, program: str, message: str) -> None:
     user = {
         "exec": {
             "apiVersion": "client.authentication.k8s.io/v1",
@@ -263,17 +269,17 @@ async def test_a_plugin_that_fails_is_told(tmp_path: Path, program: str, told: s
         }
     }
     kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1", user)
-    with pytest.raises(EnvError, match=told):
+    with pytest.raises(EnvError, match=message):
         await KubeConnection(kubeconfig).open()
 
 
 async def test_a_certificate_of_an_exec_plugin_is_renewed_too(
     aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
-    authority = trustme.CA()
+    ca = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    authority.configure_trust(context)
+    ca.issue_cert("127.0.0.1").configure_cert(context)
+    ca.configure_trust(context)
     context.verify_mode = ssl.CERT_REQUIRED
     seen = []
 
@@ -284,19 +290,19 @@ async def test_a_certificate_of_an_exec_plugin_is_renewed_too(
         return web.json_response(SECRET) if name == "newer" else status(401)
 
     def give(name: str) -> None:
-        """Let the plugin print a certificate of this name."""
-        certificate = authority.issue_cert(f"{name}.example.org", common_name=name)
-        said = {
+        """Let the plugin print a certificate with this name."""
+        certificate = ca.issue_cert(f"{name}.example.org", common_name=name)
+        credential = {
             "clientCertificateData": certificate.cert_chain_pems[0].bytes().decode(),
             "clientKeyData": certificate.private_key_pem.bytes().decode(),
         }
-        (tmp_path / "said").write_text(json.dumps({"status": said}))
+        (tmp_path / "output").write_text(json.dumps({"status": credential}))
 
     app = web.Application()
     app.router.add_get("/{path:.*}", handle)
     url = (await aiohttp_server(app, ssl=context)).make_url("")
-    exec_ = {"apiVersion": "v1", "command": "cat", "args": [str(tmp_path / "said")]}
-    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url, {"exec": exec_}, authority)
+    exec_ = {"apiVersion": "v1", "command": "cat", "args": [str(tmp_path / "output")]}
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url, {"exec": exec_}, ca)
     give("first")
     connection = KubeConnection(kubeconfig)
     await connection.open()
@@ -308,15 +314,15 @@ async def test_a_certificate_of_an_exec_plugin_is_renewed_too(
     assert seen == ["first", "newer"]
 
 
-async def test_what_a_plugin_says_is_not_written_into_the_kubeconfig(
+async def test_the_credentials_of_a_plugin_are_not_written_to_the_kubeconfig(
     connect: Connect, tmp_path: Path
 ) -> None:
     await connect(exec=plugin(tmp_path))
     assert "good" not in (tmp_path / "kubeconfig").read_text()
 
 
-async def test_a_log_is_read_with_a_new_login_too(
-    server: StandIn, connect: Connect, tmp_path: Path
+async def test_a_stream_renews_the_login_too(
+    server: FakeApiServer, connect: Connect, tmp_path: Path
 ) -> None:
     connection = await connect(exec=plugin(tmp_path))
     (tmp_path / "token").write_text("newer")
@@ -327,8 +333,8 @@ async def test_a_log_is_read_with_a_new_login_too(
     assert b"".join(chunks) == b"a line\n"
 
 
-async def test_a_log_that_cannot_be_read_is_told_in_the_same_way(
-    server: StandIn, connection: KubeConnection
+async def test_a_stream_raises_the_errors_of_a_call(
+    server: FakeApiServer, connection: KubeConnection
 ) -> None:
     server.answers = [status(404, message="there is no such pod")]
     api = client.CoreV1Api(connection.client)

@@ -1,4 +1,4 @@
-"""What the API server's answers mean."""
+"""The errors for the API server's responses."""
 
 import json
 from typing import Any
@@ -18,8 +18,8 @@ from backends.kube.errors import (
     KubeOverQuota,
     KubeUnauthorized,
     KubeUnavailable,
+    client_errors,
     error_of,
-    no_answer,
 )
 
 RBAC = (
@@ -27,13 +27,13 @@ RBAC = (
     'in the namespace "tool-a"'
 )
 QUOTA = 'secrets "one" is forbidden: exceeded quota: few, requested: secrets=1'
-NOT_OUR_FORM = [b"", b"<html>a proxy</html>", b"[]", b"\xff", b"[" * 100_000, b'{"message": "no"}']
+NOT_A_STATUS = [b"", b"<html>a proxy</html>", b"[]", b"\xff", b"[" * 100_000, b'{"message": "no"}']
 TERMINATING = {"causes": [{"reason": "NamespaceTerminating"}]}
 TOO_LARGE = {"causes": [{"reason": "ResourceVersionTooLarge"}]}
 
 
-def answered(**body: Any) -> bytes:
-    """A `Status`, as the API server itself writes it."""
+def status_body(**body: Any) -> bytes:
+    """A `Status`, as from the API server itself."""
     return json.dumps({"apiVersion": "v1", "kind": "Status", **body}).encode()
 
 
@@ -60,66 +60,64 @@ def answered(**body: Any) -> bytes:
         (418, {}, KubeUnavailable),
     ],
 )
-def test_each_answer_has_its_error(
+def test_each_error_response_has_its_error(
     status: int, body: dict[str, Any], expected: type[KubeError]
 ) -> None:
-    assert type(error_of(status, answered(**body))) is expected
+    assert type(error_of(status, status_body(**body))) is expected
 
 
-def test_the_message_is_the_servers_own() -> None:
-    assert str(error_of(403, answered(message=QUOTA))) == QUOTA
+def test_the_message_is_that_of_the_server() -> None:
+    assert str(error_of(403, status_body(message=QUOTA))) == QUOTA
 
 
-def test_a_missing_right_is_named() -> None:
-    told = str(error_of(403, answered(message=RBAC)))
-    assert told.startswith("missing right: create secrets")
+def test_a_missing_permission_is_named() -> None:
+    message = str(error_of(403, status_body(message=RBAC)))
+    assert message.startswith("missing permission: create secrets")
 
 
 @pytest.mark.parametrize("details", ["text", {"causes": ["text"]}, {"causes": 5}])
-def test_details_of_another_form_are_passed_over(details: Any) -> None:
-    assert str(error_of(500, answered(details=details, message="busy"))) == "busy"
+def test_details_in_another_format_are_ignored(details: Any) -> None:
+    assert str(error_of(500, status_body(details=details, message="busy"))) == "busy"
 
 
-@pytest.mark.parametrize("body", NOT_OUR_FORM)
-def test_an_answer_of_something_in_between_is_told_by_its_status(body: bytes) -> None:
-    assert str(error_of(502, body)).endswith("or something before it, answered 502")
+@pytest.mark.parametrize("body", NOT_A_STATUS)
+def test_a_response_of_a_proxy_is_reported_by_its_status(body: bytes) -> None:
+    assert str(error_of(502, body)).endswith("or a proxy before it, responded with 502")
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 410, 413, 422])
-@pytest.mark.parametrize("body", NOT_OUR_FORM)
-def test_only_the_api_servers_own_word_is_final(status: int, body: bytes) -> None:
+@pytest.mark.parametrize("body", NOT_A_STATUS)
+def test_only_an_error_of_the_api_server_is_final(status: int, body: bytes) -> None:
     assert type(error_of(status, body)) is KubeUnavailable
 
 
-def test_who_is_not_let_in_is_so_whoever_has_written_it() -> None:
+def test_a_401_is_unauthorized_even_from_a_proxy() -> None:
     assert type(error_of(401, b"<html>a proxy</html>")) is KubeUnauthorized
 
 
 @pytest.mark.parametrize(
-    ("raised", "told"),
+    ("raised", "message"),
     [
-        (OSError("connection refused"), "does not answer: connection refused"),
-        (TimeoutError(), "does not answer: no answer in time"),
-        (ValueError("Newline in headers"), "cannot be asked: ValueError: Newline in headers"),
-        (ConfigException("Token file exists but empty."), "cannot be asked: ConfigException: Tok"),
-        (ApiException(reason="no"), "cannot be asked: ApiException"),
-        (TypeError("bytes"), "cannot be asked: TypeError: bytes"),
-        (KeyError("items"), "cannot be asked: KeyError: 'items'"),
+        (OSError("connection refused"), "does not respond: connection refused"),
+        (TimeoutError(), "does not respond: timeout"),
+        (ValueError("Newline in headers"), "cannot be sent: ValueError: Newline in headers"),
+        (ConfigException("Token file exists but empty."), "cannot be sent: ConfigException: Tok"),
+        (ApiException(reason="no"), "cannot be sent: ApiException"),
+        (TypeError("bytes"), "cannot be sent: TypeError: bytes"),
+        (KeyError("items"), "cannot be sent: KeyError: 'items'"),
     ],
 )
-def test_whatever_the_client_raises_is_that_there_is_no_answer(
-    raised: Exception, told: str
-) -> None:
-    with pytest.raises(KubeUnavailable, match=told), no_answer():
+def test_any_error_of_the_client_library_is_unavailable(raised: Exception, message: str) -> None:
+    with pytest.raises(KubeUnavailable, match=message), client_errors():
         raise raised
 
 
-def test_what_the_server_has_said_stays_what_it_is() -> None:
-    with pytest.raises(KubeNotFound), no_answer():
+def test_an_error_of_the_server_is_unchanged() -> None:
+    with pytest.raises(KubeNotFound), client_errors():
         raise KubeNotFound("no")
 
 
-def test_what_may_pass_says_after_how_long() -> None:
+def test_a_transient_error_has_its_retry_after() -> None:
     error = error_of(429, b"", 7.0)
     assert isinstance(error, KubeUnavailable)
     assert error.retry_after == 7.0

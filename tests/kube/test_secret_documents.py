@@ -25,7 +25,7 @@ json_values = st.recursive(
 
 
 @given(st.dictionaries(st.text(), json_values, max_size=3), st.sampled_from(DocumentState))
-def test_what_was_written_is_read(data: dict[str, object], state: DocumentState) -> None:
+def test_a_document_survives_the_round_trip(data: dict[str, object], state: DocumentState) -> None:
     secret = secret_of("deployment", "one", data, state)
     secret["metadata"] |= {"namespace": "tool-a", "resourceVersion": "7"}
     document = document_of("a", "deployment", secret)
@@ -50,12 +50,12 @@ def test_a_secret_is_named_after_its_document(kind: str, name: str, secret: str)
 @pytest.mark.parametrize(
     ("namespace", "tool"), [("tool-a", "a"), ("tool-", None), ("kube-system", None)]
 )
-def test_a_namespace_is_a_tools_by_its_prefix(namespace: str, tool: str | None) -> None:
+def test_a_namespace_belongs_to_a_tool_by_its_prefix(namespace: str, tool: str | None) -> None:
     assert Namespaces("tool-").tool(namespace) == tool
 
 
 def secret(**changes: Any) -> dict[str, Any]:
-    """A Secret of ours, as the API server answers it, with something changed."""
+    """A Secret of this service, as the API server returns it, with changes."""
     made = secret_of("deployment", "one", {"a": 1}, DocumentState.PLAIN)
     made["metadata"] |= {"namespace": "tool-a", "resourceVersion": "7"}
     return made | changes
@@ -64,14 +64,14 @@ def secret(**changes: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"type": "Opaque"}, "was not made by this service"),
+        ({"type": "Opaque"}, "was not created by this service"),
         ({"data": None}, "does not hold a JSON object"),
         ({"data": {"document": "no base64!"}}, "does not hold a JSON object"),
         ({"data": {"document": "W10="}}, "does not hold a JSON object"),
         ({"data": {"document": base64.b64encode(b"[" * 200_000).decode()}}, "does not hold a"),
     ],
 )
-def test_a_secret_of_somebody_else_is_corrupt(changes: dict[str, Any], reason: str) -> None:
+def test_a_secret_of_another_writer_is_corrupt(changes: dict[str, Any], reason: str) -> None:
     with pytest.raises(Corrupt, match=f"Secret 'one' in 'tool-a' {reason}"):
         document_of("a", "deployment", secret(**changes))
 

@@ -1,4 +1,4 @@
-"""What is done in the background ends with nothing but its cancellation."""
+"""Only a cancellation ends a background loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,19 +11,19 @@ pytestmark = pytest.mark.looptime
 
 
 class Rounds:
-    """Something that is done again and again, and that goes wrong as often as it is told to."""
+    """A repeated function that first fails in the given ways."""
 
-    def __init__(self, *wrongs: Callable[[], object]) -> None:
-        self.wrongs = list(wrongs)
+    def __init__(self, *failures: Callable[[], object]) -> None:
+        self.failures = list(failures)
         self.times: list[float] = []
-        self.went_well = asyncio.Event()
+        self.succeeded = asyncio.Event()
 
     async def __call__(self) -> None:
         self.times.append(asyncio.get_running_loop().time())
-        if not self.wrongs:
-            self.went_well.set()
+        if not self.failures:
+            self.succeeded.set()
             return
-        outcome = self.wrongs.pop(0)()
+        outcome = self.failures.pop(0)()
         if isinstance(outcome, BaseException):
             raise outcome
         await asyncio.Event().wait()
@@ -38,42 +38,44 @@ async def started() -> AsyncIterator[list[asyncio.Task[None]]]:
         await asyncio.wait((task,))
 
 
-async def within_a_minute(rounds: Rounds, tasks: list[asyncio.Task[None]]) -> None:
-    """Let it go round until a round goes well."""
+async def run_until_success(rounds: Rounds, tasks: list[asyncio.Task[None]]) -> None:
+    """Run the loop until a round succeeds."""
     tasks.append(asyncio.create_task(supervised("the work", rounds, lambda: 1.0, limit=5.0)))
     async with asyncio.timeout(60):
-        await rounds.went_well.wait()
+        await rounds.succeeded.wait()
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("failure", "message"),
     [
         (lambda: TypeError("string indices must be integers"), "the work failed"),
         (TimeoutError, "the work failed"),
         (asyncio.CancelledError, "the work was cancelled from within"),
-        (lambda: None, "the work had not ended after 5 s"),
+        (lambda: None, "the work was aborted after 5 s"),
     ],
-    ids=["unforeseen", "its own time-out", "cancelled from within", "never ends"],
+    ids=["unexpected", "its own timeout", "cancelled from within", "never ends"],
 )
-async def test_a_round_that_goes_wrong_is_told_and_the_next_goes_on(
+async def test_a_failed_round_is_logged_and_the_loop_continues(
     started: list[asyncio.Task[None]],
     caplog: pytest.LogCaptureFixture,
-    wrong: Callable[[], object],
-    told: str,
+    failure: Callable[[], object],
+    message: str,
 ) -> None:
-    rounds = Rounds(wrong, wrong)
-    await within_a_minute(rounds, started)
+    rounds = Rounds(failure, failure)
+    await run_until_success(rounds, started)
     assert len(rounds.times) == 3
-    assert told in caplog.text
+    assert message in caplog.text
 
 
-async def test_it_pauses_before_each_round(started: list[asyncio.Task[None]]) -> None:
+async def test_each_round_begins_with_a_pause(started: list[asyncio.Task[None]]) -> None:
     rounds = Rounds(lambda: ValueError("no"))
-    await within_a_minute(rounds, started)
+    await run_until_success(rounds, started)
     assert rounds.times == [1, 2]
 
 
-async def test_being_cancelled_ends_it_in_a_round_too(started: list[asyncio.Task[None]]) -> None:
+async def test_a_cancellation_ends_the_loop_during_a_round(
+    started: list[asyncio.Task[None]],
+) -> None:
     rounds = Rounds(lambda: None)
     task = asyncio.create_task(supervised("the work", rounds, lambda: 1.0))
     await asyncio.sleep(2)

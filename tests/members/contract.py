@@ -27,5 +27,5 @@ class MembersContract:
         """Return what another process would have."""
         raise NotImplementedError
 
-    async def test_it_can_be_left(self, members: Members) -> None:
+    async def test_members_can_be_closed(self, members: Members) -> None:
         await members.close()

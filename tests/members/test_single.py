@@ -17,5 +17,5 @@ class TestSingleMember(MembersContract):
     def another(self) -> Members:
         return SingleMember()
 
-    async def test_it_is_alone(self, members: Members) -> None:
+    async def test_a_single_member_is_the_only_one(self, members: Members) -> None:
         assert members.live() == {members.own}

@@ -1,4 +1,4 @@
-"""What is in the documents: blocks of code, links, headings, and the tests that they name."""
+"""Parsing the documents: blocks of code, links, headings, and paths that they mention."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ _PATH = re.compile(r"`(?P<path>(?:tests|components|backends|helm|docs|examples)/
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code, and where it is."""
+    """A block of code and its document."""
 
     document: str
     language: str
@@ -30,12 +30,12 @@ class Block:
 
 
 def name_of(document: Path) -> str:
-    """A document's path in the project."""
+    """Return a document's path in the project."""
     return str(document.relative_to(ROOT))
 
 
 def blocks(*languages: str) -> list[Block]:
-    """All blocks of code in these languages."""
+    """Return all blocks of code in these languages."""
     return [
         Block(name_of(document), found["language"], found["code"])
         for document in DOCUMENTS
@@ -45,29 +45,29 @@ def blocks(*languages: str) -> list[Block]:
 
 
 def prose(document: Path) -> str:
-    """A document without its blocks of code."""
+    """Return a document without its blocks of code."""
     return _BLOCK.sub("", document.read_text())
 
 
 def links(document: Path) -> Iterator[str]:
-    """The targets of a document's links, pictures included, that are in the project."""
+    """Yield the targets of a document's links, including images, that are in the project."""
     for found in _LINK.finditer(prose(document)):
         if not re.match("https?://", found["target"]):
             yield found["target"]
 
 
 def paths(document: Path) -> Iterator[str]:
-    """The files and directories of the project that a document names as code."""
+    """Yield the files and directories of the project that a document mentions as code."""
     for found in _PATH.finditer(prose(document)):
         yield found["path"]
 
 
 def anchors(document: Path) -> set[str]:
-    """What a link may have behind its `#`, as GitLab and GitHub make it of headings."""
-    seen: Counter[str] = Counter()
+    """Return the anchors of a document's headings, as GitLab and GitHub create them."""
+    counts: Counter[str] = Counter()
     found = set()
     for heading in _HEADING.finditer(prose(document)):
         anchor = re.sub(r"[^\w\- ]", "", heading["title"].lower()).replace(" ", "-")
-        found.add(f"{anchor}-{seen[anchor]}" if seen[anchor] else anchor)
-        seen[anchor] += 1
+        found.add(f"{anchor}-{counts[anchor]}" if counts[anchor] else anchor)
+        counts[anchor] += 1
     return found

@@ -1,4 +1,4 @@
-"""Commands as a newcomer runs them: in the project's directory, with the tests' own environment."""
+"""Running shell commands in the project's directory, with the virtual environment of the tests."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ TARGETS = re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), flags=
 
 
 def environ(**more: str) -> dict[str, str]:
-    """An environment in which `make` takes the virtual environment that runs these tests."""
+    """Return an environment in which `make` uses the virtual environment of these tests."""
     venv = Path(sys.prefix)
-    # Not as a part of the `make` that may run these tests.
+    # Not as a sub-make of the `make` that may run these tests.
     outer = {name: value for name, value in unmeasured().items() if name != "MAKELEVEL"}
     return {
         **outer,
@@ -29,7 +29,7 @@ def environ(**more: str) -> dict[str, str]:
 
 
 async def shell(script: str, **more: str) -> str:
-    """Run commands as a newcomer would, in the project's directory; return what they print."""
+    """Run commands in the project's directory; return their output."""
     process = await asyncio.create_subprocess_exec(
         "bash",
         "-euc",

@@ -1,4 +1,4 @@
-"""CI in a fork runs the project's own commands, in an image for each job, and nothing else."""
+"""The CI jobs on GitLab and GitHub run only the project's own commands, each in an image."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ NOT_JOBS = ("workflow", "default")
 
 
 def gitlab() -> dict[str, tuple[str, list[str]]]:
-    """The image and the commands of each job on GitLab."""
+    """Return the image and the commands of each job on GitLab."""
     document = yaml.safe_load((ROOT / ".gitlab-ci.yml").read_text())
     image = document["default"]["image"]
     jobs = {name: job for name, job in document.items() if name not in NOT_JOBS}
@@ -20,13 +20,13 @@ def gitlab() -> dict[str, tuple[str, list[str]]]:
 
 
 def github() -> dict[str, tuple[str, list[str]]]:
-    """The image and the commands of each job on GitHub."""
+    """Return the image and the commands of each job on GitHub."""
     document = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     return {name: (job["container"], commands(job)) for name, job in document["jobs"].items()}
 
 
 def commands(job: dict[str, Any]) -> list[str]:
-    """What the steps of a job run, except checking out."""
+    """Return the commands of a job's steps, without the checkout."""
     return [each["run"] for each in job["steps"] if "uses" not in each]
 
 
@@ -38,11 +38,11 @@ def test_jobs_run_make_targets_or_the_ci_script_in_an_image(
     for image, lines in jobs.values():
         assert image.startswith("python:")
         assert lines
-        assert all(map(is_ours, lines))
+        assert all(map(is_project_command, lines))
 
 
-def is_ours(line: str) -> bool:
-    """Whether a command is the CI script, or make with targets of the Makefile."""
+def is_project_command(line: str) -> bool:
+    """Return whether a command is the CI script, or make with targets of the Makefile."""
     program, *targets = line.split()
     return line == ".ci/run" or (program == "make" and set(targets) <= set(TARGETS))
 

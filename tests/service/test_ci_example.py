@@ -1,4 +1,4 @@
-"""The example for a CI job: it deploys, waits, and fails where that fails."""
+"""The example of a CI job: it deploys, waits, and fails if the deployment fails."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ Job: TypeAlias = Callable[..., Awaitable[tuple[int | None, str, str]]]
 async def job(
     aiohttp_server: AiohttpServer, store: CountingStore, builder: ScriptedBuilder, tmp_path: Path
 ) -> Job:
-    """Run the script as a job would; return its exit code, output and errors."""
+    """Return a function that runs the script; it returns exit code, stdout and stderr."""
     server = await aiohttp_server(create_app(Settings(max_running=1), store, builder))
     file = tmp_path / "components.yaml"
     file.write_text(yaml.safe_dump(configuration("web")))
@@ -52,11 +52,11 @@ async def job(
 
 
 def ends(builder: ScriptedBuilder, status: BuildStatus) -> None:
-    """Let every build end so, as soon as it is asked for."""
+    """Let every build end with this status at the next query."""
     builder.before_answers = [lambda: builder.becomes(status, image="i")] * 5
 
 
-async def test_a_deployment_that_finishes_is_a_success_and_ends_with_one_line_about_it(
+async def test_a_finished_deployment_succeeds_with_a_summary_in_one_line(
     job: Job, builder: ScriptedBuilder
 ) -> None:
     ends(builder, BuildStatus.FINISHED)
@@ -68,7 +68,7 @@ async def test_a_deployment_that_finishes_is_a_success_and_ends_with_one_line_ab
     assert "1 of 1 builds finished in" in last
 
 
-async def test_a_deployment_that_fails_fails_the_job_and_says_why(
+async def test_a_failed_deployment_fails_the_job_with_the_reason(
     job: Job, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["web"] = BuildRejected("no such ref")
@@ -78,7 +78,7 @@ async def test_a_deployment_that_fails_fails_the_job_and_says_why(
     assert output.splitlines()[-1].endswith("web: no such ref")
 
 
-async def test_a_deployment_that_takes_too_long_fails_the_job_with_a_code_of_its_own(
+async def test_an_expired_timeout_fails_the_job_with_exit_code_3(
     job: Job,
 ) -> None:
     code, output, _ = await job(DEPLOY_TIMEOUT="0.5")
@@ -86,7 +86,7 @@ async def test_a_deployment_that_takes_too_long_fails_the_job_with_a_code_of_its
     assert output.splitlines()[-1].startswith("RUNNING ")
 
 
-async def test_a_job_that_is_run_again_deploys_once(job: Job, builder: ScriptedBuilder) -> None:
+async def test_a_job_that_is_retried_deploys_once(job: Job, builder: ScriptedBuilder) -> None:
     ends(builder, BuildStatus.FINISHED)
     for _ in range(2):
         code, _, errors = await job(DEPLOY_KEY="pipeline-1")
@@ -95,7 +95,7 @@ async def test_a_job_that_is_run_again_deploys_once(job: Job, builder: ScriptedB
     assert len(builder.requests) == 1
 
 
-async def test_a_configuration_that_is_wrong_fails_the_job_before_anything_is_stored(
+async def test_an_invalid_configuration_fails_the_job_and_is_not_stored(
     job: Job, store: CountingStore, tmp_path: Path
 ) -> None:
     (tmp_path / "components.yaml").write_text("components: {}")
@@ -106,30 +106,35 @@ async def test_a_configuration_that_is_wrong_fails_the_job_before_anything_is_st
 
 
 @pytest.mark.parametrize(
-    ("message", "kept", "warning"),
+    ("message", "length", "warning"),
     [
-        ("a long one " * 60, 500, "it is clipped"),
-        ("the title\n\nand the reasons " * 40, len("the title"), "the first one is taken"),
+        ("a long one " * 60, 500, "is truncated"),
+        ("the title\n\nand the reasons " * 40, len("the title"), "only the first line"),
     ],
 )
-async def test_a_commits_message_of_any_length_is_a_description(
-    job: Job, builder: ScriptedBuilder, store: CountingStore, message: str, kept: int, warning: str
+async def test_a_commit_message_of_any_length_becomes_a_description(
+    job: Job,
+    builder: ScriptedBuilder,
+    store: CountingStore,
+    message: str,
+    length: int,
+    warning: str,
 ) -> None:
     ends(builder, BuildStatus.FINISHED)
     code, _, errors = await job(DEPLOY_DESCRIPTION=message)
     assert code == 0, errors
     assert warning in errors
     (found,) = (await store.list(TOOL, DEPLOYMENT)).documents
-    assert len(found.data["description"]) == kept
+    assert len(found.data["description"]) == length
 
 
 @pytest.mark.parametrize(
-    "asked", [{"DEPLOY_KEY": "two words"}, {"DEPLOY_TIMEOUT": "soon"}, {"DEPLOY_TIMEOUT": "-1"}]
+    "options", [{"DEPLOY_KEY": "two words"}, {"DEPLOY_TIMEOUT": "soon"}, {"DEPLOY_TIMEOUT": "-1"}]
 )
-async def test_nothing_is_stored_where_something_else_cannot_be_asked_for(
-    job: Job, store: CountingStore, asked: dict[str, str]
+async def test_nothing_is_stored_if_another_option_is_invalid(
+    job: Job, store: CountingStore, options: dict[str, str]
 ) -> None:
-    code, _, _ = await job(**asked)
+    code, _, _ = await job(**options)
     assert code == 2
     assert not store.calls["create"]
 

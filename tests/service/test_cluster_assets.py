@@ -1,4 +1,4 @@
-"""`make cluster-assets`: what is built once, and found from then on. A script stands in for Go."""
+"""`make cluster-assets` builds once and then uses its cache. A script replaces Go."""
 
 import asyncio
 import os
@@ -38,7 +38,7 @@ def environ(tmp_path: Path, go: Path) -> Mapping[str, str]:
 
 
 async def assets(environ: Mapping[str, str]) -> tuple[int | None, str]:
-    """Return the exit code, and the last line on stdout."""
+    """Return the exit code and the output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.cluster.assets", cwd=ROOT, env=environ, stdout=PIPE
     )
@@ -46,7 +46,7 @@ async def assets(environ: Mapping[str, str]) -> tuple[int | None, str]:
     return process.returncode, output.decode().strip()
 
 
-async def test_two_at_once_build_once_and_print_the_same_directory(
+async def test_two_concurrent_runs_build_once_and_print_the_same_directory(
     go: Path, environ: Mapping[str, str]
 ) -> None:
     one, other = await asyncio.gather(assets(environ), assets(environ))
@@ -57,7 +57,7 @@ async def test_two_at_once_build_once_and_print_the_same_directory(
     assert Path(f"{go}.log").read_text() == "built\n"
 
 
-async def test_a_build_that_fails_leaves_nothing_that_looks_whole(
+async def test_a_failed_build_leaves_no_directory_behind(
     go: Path, environ: Mapping[str, str]
 ) -> None:
     fails = Path(f"{go}.fails")

@@ -1,4 +1,4 @@
-"""Nothing that comes from outside reaches the log as anything but text in the line of its event."""
+"""Untrusted text in the log is escaped, and stays in the line of its event."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ class Builder(SimulatedBuilder):
         return await super().start(request)
 
     async def resolve(self, tool, source):
-        # As a library does that logs what a server has answered.
+        # Like a library that logs the responses of a server.
         logging.getLogger("repository").debug("answer: %s", HOSTILE)
         logging.getLogger("repository").debug(HOSTILE, HOSTILE)
         return None
@@ -69,7 +69,7 @@ class Builder(SimulatedBuilder):
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A directory where a store and a builder are installed that say what is hostile."""
+    """Return a directory with an installed store and builder that return hostile text."""
     (tmp_path / "hostile_backends.py").write_text(PACKAGE)
     metadata = tmp_path / "hostile-1.0.dist-info"
     metadata.mkdir()
@@ -82,7 +82,7 @@ def package(tmp_path: Path) -> Path:
 
 
 async def attack(url: str) -> None:
-    """Plant what is hostile wherever a request can carry it."""
+    """Send hostile text in every part of a request."""
     text = quote(HOSTILE)
     async with aiohttp.ClientSession() as session:
 
@@ -93,7 +93,7 @@ async def attack(url: str) -> None:
                 async with session.request(method, address, headers=headers, **kwargs) as response:  # type: ignore[arg-type]
                     await response.read()
             except aiohttp.ClientPayloadError:
-                pass  # a log that breaks off
+                pass  # a log that ends with an error
 
         for tool in ("outage", "defect"):
             await ask("POST", tool, f"deploy/{text}/retry")
@@ -119,7 +119,7 @@ async def attack(url: str) -> None:
 
 
 async def log_of_an_attack(package: Path, log_format: str) -> str:
-    """Return all that a service writes at `DEBUG` while it is attacked."""
+    """Return the log of a service at `DEBUG` while it is attacked."""
     env = {
         "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]),
         "COMPONENTS_STORE": "hostile",
@@ -136,10 +136,10 @@ async def log_of_an_attack(package: Path, log_format: str) -> str:
         return (await reading).decode()
 
 
-async def test_whatever_is_planted_is_text_in_the_line_of_its_event(package: Path) -> None:
+async def test_untrusted_text_stays_in_the_line_of_its_event(package: Path) -> None:
     log = await log_of_an_attack(package, "text")
     assert "FORGED" in log
-    assert "retry: " in log  # the path of what failed
+    assert "retry: " in log  # the path of the failed request
     assert "internal error" in log
     assert "how it is failed" in log
     lines = log.removesuffix("\n").split("\n")
@@ -148,7 +148,7 @@ async def test_whatever_is_planted_is_text_in_the_line_of_its_event(package: Pat
     assert [line for line in events if not EVENT.match(line)] == []
 
 
-async def test_whoever_decodes_a_json_log_finds_text_only(package: Path) -> None:
+async def test_a_decoded_json_log_has_only_printable_text(package: Path) -> None:
     log = await log_of_an_attack(package, "json")
     assert "FORGED" in log
     for line in log.splitlines():
@@ -159,19 +159,19 @@ async def test_whoever_decodes_a_json_log_finds_text_only(package: Path) -> None
             assert all(text.isprintable() for text in each)
 
 
-def test_what_is_not_printed_is_shown_by_its_escape() -> None:
+def test_invisible_characters_are_escaped() -> None:
     assert visible("a\n\x1b[2J\x9b\u202e\u2028\udc80é 😀") == (
         "a\\n\\x1b[2J\\x9b\\u202e\\u2028\\udc80é 😀"
     )
 
 
-def test_what_is_long_is_clipped_and_says_so() -> None:
+def test_a_long_message_is_clipped_with_a_note() -> None:
     text = visible("x" * 1_000_000)
     assert len(text) < MESSAGE_LENGTH + 100
     assert text.endswith("… and 991808 more characters")
 
 
-def test_of_a_long_traceback_the_end_is_kept() -> None:
+def test_a_long_traceback_keeps_its_end() -> None:
     text = visible_lines("first\n" + "x\n" * 1_000_000 + "last")
     assert len(text) < 200_000
     assert text.endswith("\n    last")
@@ -179,7 +179,7 @@ def test_of_a_long_traceback_the_end_is_kept() -> None:
 
 
 @pytest.mark.parametrize("text", ["\x1b" * 20_000_000, "\n" * 20_000_000, "\u202e\n" * 10_000_000])
-def test_twenty_million_characters_are_written_at_once(text: str) -> None:
+def test_twenty_million_characters_are_formatted_within_a_second(text: str) -> None:
     began = time.process_time()
     visible(text)
     visible_lines(text)
@@ -198,7 +198,7 @@ def logging_is_restored() -> Iterator[None]:
 
 @pytest.mark.usefixtures("logging_is_restored")
 @pytest.mark.parametrize("log_format", ["text", "json"])
-def test_a_message_that_cannot_be_put_together_is_a_line_too(
+def test_a_message_with_invalid_arguments_is_logged_in_one_line(
     capsys: pytest.CaptureFixture[str], log_format: str
 ) -> None:
     setup_logging("INFO", log_format)
@@ -209,7 +209,7 @@ def test_a_message_that_cannot_be_put_together_is_a_line_too(
 
 
 @pytest.mark.usefixtures("logging_is_restored")
-def test_a_warning_of_a_library_is_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_of_a_library_is_logged_as_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     setup_logging("INFO", "text")
     logging.getLogger("py.warnings").warning("%s", HOSTILE, stack_info=True)
     lines = capsys.readouterr().err.splitlines()

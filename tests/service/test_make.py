@@ -1,4 +1,4 @@
-"""The commands of the README's quick start, and other targets of make, do what they say."""
+"""The make targets of the README's quick start, and others, work as documented."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.service.shell import TARGETS, environ, shell
 
 
 def programs(directory: Path, *names: str) -> str:
-    """A PATH with these programs of this machine only, and the interpreter of these tests."""
+    """Return a PATH with only these programs, and the interpreter of these tests."""
     for name in names:
         found = shutil.which(name)
         assert found, f"{name} is needed"
@@ -35,7 +35,7 @@ async def test_the_demo_without_an_engine_says_that_builds_are_simulated(tmp_pat
         assert re.search(rf"^{name} +FINISHED", output, flags=re.MULTILINE)
 
 
-async def test_the_demo_with_an_engine_makes_images_of_a_repository() -> None:
+async def test_the_demo_with_an_engine_builds_images_of_a_repository() -> None:
     if shutil.which("buildah") is None:
         assert not os.environ.get("COMPONENTS_TEST_ENGINE"), "buildah is not installed"
         pytest.skip("buildah is needed to build for real")
@@ -88,7 +88,7 @@ async def test_make_run_takes_the_port_from_the_environment() -> None:
 
 
 async def until(lines: asyncio.StreamReader, part: bytes) -> AsyncIterator[bytes]:
-    """Yield lines up to the first that has this part."""
+    """Yield lines up to the first one that contains `part`."""
     async for line in lines:
         yield line
         if part in line:

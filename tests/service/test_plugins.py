@@ -1,4 +1,4 @@
-"""Backends are found by name, also those of other packages."""
+"""Backends are found by name, including those of third-party packages."""
 
 import asyncio
 import sys
@@ -17,12 +17,12 @@ from components.settings import Settings, SettingsError, environment
 from tests.http.conftest import data_of
 
 
-async def test_our_own_are_found() -> None:
+async def test_built_in_backends_are_found() -> None:
     assert isinstance(await open_store("memory", environment()), MemoryStore)
     assert isinstance(await open_builder("simulated", environment()), SimulatedBuilder)
 
 
-async def test_a_name_that_nothing_provides_is_told_with_those_there_are() -> None:
+async def test_an_unknown_backend_is_reported_with_the_known_ones() -> None:
     with pytest.raises(SettingsError) as caught:
         await open_store("redis", environment())
     assert (
@@ -35,7 +35,7 @@ async def test_a_name_that_nothing_provides_is_told_with_those_there_are() -> No
 
 @pytest.fixture
 def other_package(tmp_path: Path) -> Iterator[None]:
-    """Another package, installed, that brings a store."""
+    """Install a third-party package that provides a store."""
     (tmp_path / "other_package.py").write_text(
         "from backends.stores.memory import MemoryStore\n\n\n"
         "class OtherStore(MemoryStore):\n"
@@ -55,23 +55,25 @@ def other_package(tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("other_package")
-async def test_another_packages_backend_is_found_by_its_entry_point() -> None:
+async def test_a_third_party_backend_is_found_by_its_entry_point() -> None:
     assert type(await open_store("other", environment())).__name__ == "OtherStore"
 
 
-async def test_the_application_opens_what_it_is_not_given(aiohttp_client: AiohttpClient) -> None:
+async def test_the_application_opens_backends_that_it_is_not_given(
+    aiohttp_client: AiohttpClient,
+) -> None:
     client = await aiohttp_client(create_app(Settings()))
     assert (await data_of(await client.get("/readyz")))["status"] == "ready"
 
 
-async def test_the_application_does_not_start_with_a_name_that_nothing_provides() -> None:
+async def test_the_application_does_not_start_with_an_unknown_backend() -> None:
     runner = web.AppRunner(create_app(Settings(store="redis")))
     with pytest.raises(SettingsError, match="COMPONENTS_STORE"):
         await runner.setup()
     await runner.cleanup()
 
 
-async def test_a_backend_that_was_not_chosen_is_not_loaded() -> None:
+async def test_a_backend_that_is_not_selected_is_not_loaded() -> None:
     program = (
         "import asyncio, sys; from aiohttp import web; from components.http.app import create_app; "
         "from components.settings import Settings; "

@@ -1,4 +1,4 @@
-"""The service as a process: how it starts, what it logs, and how it stops."""
+"""The service as a process: start, log and shutdown."""
 
 import asyncio
 import json
@@ -23,19 +23,19 @@ SUBJECT = {"ssl-client-subject-dn": "CN=mytool,O=toolforge"}
 
 @asynccontextmanager
 async def service(**env: str) -> AsyncIterator[tuple[Process, str]]:
-    """Run the service on a free port; yield its process and its URL, once it listens."""
+    """Run the service on a free port; yield its process and its URL once it is listening."""
     environ = os.environ | {"COMPONENTS_PORT": "0", **env}
     process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
     try:
-        yield process, await said(process, rb"listening on (https?://[^\s\"]+)")
+        yield process, await logged(process, rb"listening on (https?://[^\s\"]+)")
     finally:
         if process.returncode is None:
             process.kill()
         await process.communicate()
 
 
-async def said(process: Process, pattern: bytes) -> str:
-    """Return what the group of a pattern is in the next line of the log that has it."""
+async def logged(process: Process, pattern: bytes) -> str:
+    """Return the first group of a pattern in the next log line that matches."""
     assert process.stderr is not None
     lines = []
     while line := await process.stderr.readline():
@@ -46,19 +46,19 @@ async def said(process: Process, pattern: bytes) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_with_exit_code_0(number: signal.Signals) -> None:
+async def test_a_signal_stops_the_service_with_exit_code_0(number: signal.Signals) -> None:
     async with service() as (process, _):
         process.send_signal(number)
         assert await process.wait() == 0
 
 
-async def test_what_is_in_flight_is_finished_before_it_stops() -> None:
+async def test_running_requests_finish_before_the_service_stops() -> None:
     async with service() as (process, url), aiohttp.ClientSession(headers=SUBJECT) as session:
 
         async def body() -> AsyncIterator[bytes]:
             process.send_signal(signal.SIGTERM)
             yield b'{"components": '
-            # The log says that it is stopping before anything else does.
+            # Wait until the shutdown has begun.
             assert process.stderr is not None
             while b"stopping" not in await process.stderr.readline():
                 pass
@@ -66,14 +66,14 @@ async def test_what_is_in_flight_is_finished_before_it_stops() -> None:
 
         headers = {"Content-Type": "application/json"}
         address = f"{url}/api/v1/tool/mytool/config"
-        # The body is asked for once the request is being handled.
+        # With `Expect`, the body is sent only once the request is being handled.
         posting = session.post(address, data=body(), headers=headers, expect100=True)
         async with posting as response:
             assert response.status == 422
         assert await process.wait() == 0
 
 
-async def test_a_request_that_never_ends_does_not_keep_it_from_stopping() -> None:
+async def test_a_request_that_never_ends_does_not_prevent_the_shutdown() -> None:
     async with service() as (process, url):
         port = int(url.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -82,7 +82,7 @@ async def test_a_request_that_never_ends_does_not_keep_it_from_stopping() -> Non
             b"Content-Type: application/json\r\n"
             b"ssl-client-subject-dn: CN=mytool,O=toolforge\r\nExpect: 100-continue\r\n\r\n"
         )
-        # It says so once the handler is about to read the body, which never comes.
+        # The response 100 means that the handler reads the body, which is never sent.
         assert b"100" in await reader.readline()
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(10):
@@ -91,7 +91,7 @@ async def test_a_request_that_never_ends_does_not_keep_it_from_stopping() -> Non
 
 
 async def failure(**env: str) -> tuple[int | None, bytes]:
-    """Run the service where it cannot start; return its exit code and what it says."""
+    """Run a service that cannot start; return its exit code and its output."""
     process = await asyncio.create_subprocess_exec(
         COMPONENTS, "serve", env=os.environ | env, stderr=PIPE
     )
@@ -109,7 +109,7 @@ async def failure(**env: str) -> tuple[int | None, bytes]:
         ),
     ],
 )
-async def test_a_bad_setting_stops_the_start_with_one_line(
+async def test_an_invalid_setting_prevents_the_start_with_one_line(
     env: dict[str, str], message: bytes
 ) -> None:
     code, output = await failure(**env)
@@ -118,7 +118,7 @@ async def test_a_bad_setting_stops_the_start_with_one_line(
     assert output.count(b"\n") == 1
 
 
-async def test_an_address_that_is_in_use_stops_the_start_with_one_line() -> None:
+async def test_an_address_in_use_prevents_the_start_with_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, output = await failure(COMPONENTS_PORT=str(port))
@@ -136,12 +136,14 @@ async def test_the_log_can_be_json() -> None:
     assert "GET /healthz" in line["message"]
 
 
-async def test_it_ends_tls_itself_with_its_health_on_a_plain_port(tmp_path: Path) -> None:
-    authority = trustme.CA()
-    leaf = authority.issue_cert("127.0.0.1")
+async def test_the_service_terminates_tls_with_health_checks_on_a_plain_text_port(
+    tmp_path: Path,
+) -> None:
+    ca = trustme.CA()
+    leaf = ca.issue_cert("127.0.0.1")
     leaf.cert_chain_pems[0].write_to_path(str(tmp_path / "tls.crt"))
     leaf.private_key_pem.write_to_path(str(tmp_path / "tls.key"))
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.crt"))
     environ = os.environ | {
         "COMPONENTS_PORT": "0",
         "COMPONENTS_PROBE_PORT": "0",
@@ -150,12 +152,12 @@ async def test_it_ends_tls_itself_with_its_health_on_a_plain_port(tmp_path: Path
         "COMPONENTS_TLS_CLIENT_CA": str(tmp_path / "ca.crt"),
     }
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.crt"))
-    authority.issue_cert(
+    ca.issue_cert(
         "mytool@example.org", common_name="mytool", organization_name="toolforge"
     ).configure_cert(context)
     process = await asyncio.create_subprocess_exec(COMPONENTS, "serve", env=environ, stderr=PIPE)
-    probe = await said(process, rb"health checks on (http://\S+)")
-    url = await said(process, rb"listening on (https://\S+)")
+    probe = await logged(process, rb"health checks on (http://\S+)")
+    url = await logged(process, rb"listening on (https://\S+)")
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{probe}/readyz") as response:
             assert response.status == 200
@@ -166,7 +168,7 @@ async def test_it_ends_tls_itself_with_its_health_on_a_plain_port(tmp_path: Path
     assert process.returncode == 0
 
 
-async def test_tls_files_that_are_not_there_stop_the_start_with_one_line(tmp_path: Path) -> None:
+async def test_missing_tls_files_prevent_the_start_with_one_line(tmp_path: Path) -> None:
     names = ("TLS_CERT", "TLS_KEY", "TLS_CLIENT_CA")
     env = {f"COMPONENTS_{name}": str(tmp_path / name) for name in names}
     code, output = await failure(COMPONENTS_PORT="0", **env)

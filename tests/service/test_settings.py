@@ -1,4 +1,4 @@
-"""Settings come from the environment, are checked at the start, and are documented."""
+"""Settings are read from the environment, validated at the start, and documented."""
 
 import dataclasses
 import re
@@ -12,7 +12,7 @@ import pytest
 from components.cli.program import program
 from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
-from components.unread import CLIENT_VARIABLES, unread_settings
+from components.unknown_settings import CLIENT_VARIABLES, unknown_settings
 
 DOCUMENTED = Path(__file__).parents[2] / "docs/settings.md"
 
@@ -24,7 +24,7 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def environment_names() -> set[str]:
-    """The names of all variables that the service and its backends read."""
+    """Return the names of all variables that the service and its backends read."""
     env = environment()
     Settings.from_env(env)
     for group in (STORES, BUILDERS, MEMBERS):
@@ -33,7 +33,7 @@ def environment_names() -> set[str]:
     return {f"{PREFIX}{name.removeprefix(PREFIX)}" for name in env.dump()}
 
 
-def test_the_files_of_tls_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tls_files_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("CERT", "KEY", "CLIENT_CA"):
         monkeypatch.setenv(f"{PREFIX}TLS_{name}", f"/tls/{name}")
     settings = read_settings(environment())
@@ -46,11 +46,11 @@ def test_the_files_of_tls_are_read_together(monkeypatch: pytest.MonkeyPatch) -> 
     assert not settings.for_probes().tls
 
 
-def test_without_any_variable_they_are_the_defaults() -> None:
+def test_without_variables_the_settings_have_their_defaults() -> None:
     assert read_settings(environment()) == Settings()
 
 
-def test_they_cannot_be_changed() -> None:
+def test_settings_are_immutable() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         Settings().port = 1  # type: ignore[misc]
 
@@ -83,7 +83,7 @@ def test_they_cannot_be_changed() -> None:
         ("PROBE_PORT", "8080", "probe_port", 8080),
     ],
 )
-def test_each_is_read_from_a_variable(
+def test_each_setting_is_read_from_a_variable(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str, field: str, expected: Any
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}{name}", value)
@@ -120,7 +120,7 @@ def test_each_is_read_from_a_variable(
         ("TLS_CERT", "/tls/tls.crt"),
     ],
 )
-def test_a_bad_value_is_one_line_that_names_it(
+def test_an_invalid_value_is_reported_in_one_line_with_its_name(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"{PREFIX}{name}", value)
@@ -130,7 +130,7 @@ def test_a_bad_value_is_one_line_that_names_it(
     assert "\n" not in str(caught.value)
 
 
-def test_more_are_kept_than_may_run_and_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_deployments_are_kept_than_may_run_and_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"{PREFIX}MAX_RUNNING", "1")
     monkeypatch.setenv(f"{PREFIX}DEPLOYMENTS_KEPT", "6")
     with pytest.raises(SettingsError, match="MAX_QUEUED = 6, not 6"):
@@ -140,7 +140,7 @@ def test_more_are_kept_than_may_run_and_wait(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("value", ["-1", "fast", "nan"])
-async def test_a_bad_value_of_a_backends_own_is_named_too(
+async def test_an_invalid_value_of_a_backends_setting_is_reported_with_its_name(
     monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("COMPONENTS_SIMULATED_BUILD_SECONDS", value)
@@ -153,19 +153,21 @@ async def test_a_bad_value_of_a_backends_own_is_named_too(
     [
         ("STOER", "did you mean COMPONENTS_STORE?"),
         ("SIMULATED_BUILD_SECOND", "did you mean COMPONENTS_SIMULATED_BUILD_SECONDS?"),
-        ("QQQ", "no backend that is chosen has it"),
+        ("QQQ", "no selected backend has it"),
     ],
 )
-async def test_a_variable_that_nothing_reads_is_told_with_the_nearest(
+async def test_an_unknown_variable_is_reported_with_the_most_similar_known_one(
     monkeypatch: pytest.MonkeyPatch, name: str, hint: str
 ) -> None:
     env = environment()
     await open_builder("simulated", env)
     monkeypatch.setenv(f"{PREFIX}{name}", "x")
-    assert list(unread_settings(env)) == [f"COMPONENTS_{name} is set, and nothing reads it: {hint}"]
+    assert list(unknown_settings(env)) == [
+        f"COMPONENTS_{name} is set, and nothing reads it: {hint}"
+    ]
 
 
-async def test_of_what_something_reads_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_known_variables_are_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     names = (
         *("HOST", "TLS_CERT", "SIMULATED_BUILD_SECONDS"),
         *("URL", "CLIENT_CERT"),  # the command line's
@@ -175,10 +177,10 @@ async def test_of_what_something_reads_nothing_is_told(monkeypatch: pytest.Monke
         monkeypatch.setenv(f"{PREFIX}{name}", "1")
     env = environment()
     await open_builder("simulated", env)
-    assert list(unread_settings(env)) == []
+    assert list(unknown_settings(env)) == []
 
 
-def test_what_the_command_line_reads_is_known() -> None:
+def test_the_variables_of_the_command_line_are_known() -> None:
     def variables(command: click.Command) -> set[str]:
         own = {str(each.envvar) for each in command.params if each.envvar}
         more = command.commands.values() if isinstance(command, click.Group) else ()
@@ -189,14 +191,14 @@ def test_what_the_command_line_reads_is_known() -> None:
     assert read - settings == CLIENT_VARIABLES
 
 
-def test_the_documents_have_every_variable_that_is_read_and_no_other() -> None:
+def test_exactly_the_existing_variables_are_documented() -> None:
     section = DOCUMENTED.read_text()
     documented = set(re.findall(r"^\| `(COMPONENTS_\w+)` \|", section, flags=re.MULTILINE))
     assert documented == environment_names()
 
 
 def shown(default: object) -> str:
-    """A default as the documents write it."""
+    """Return a default as the documents show it."""
     if default in ("", (), None):
         return "none"
     if isinstance(default, bool):
@@ -204,7 +206,7 @@ def shown(default: object) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def test_the_documents_give_the_defaults() -> None:
+def test_the_documented_defaults_are_correct() -> None:
     section = DOCUMENTED.read_text()
     defaults = dict(
         re.findall(r"^\| `COMPONENTS_(\w+)` \| `([^`]+)` \|", section, flags=re.MULTILINE)

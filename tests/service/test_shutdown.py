@@ -1,4 +1,4 @@
-"""How the service stops: nothing new is begun, and what was begun is finished or given back."""
+"""Graceful shutdown: nothing new starts, and running launches finish or are released."""
 
 import asyncio
 import signal
@@ -18,20 +18,26 @@ from components.http.app import create_app
 from components.http.keys import BACKGROUND
 from components.http.server.listener import Listener
 from components.settings import Settings
-from components.shutdown import CLOSING_SECONDS, DRAIN_SECONDS, KEPT_SECONDS, InFlight, wind_down
+from components.shutdown import (
+    CLOSING_SECONDS,
+    DRAIN_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    InFlight,
+    shut_down,
+)
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
 from tests.engine.loop.test_background import running
 from tests.factories import TOOL, configuration
 from tests.http.conftest import CONFIG, DEPLOY, SUBJECT
-from tests.service.test_process import said, service
+from tests.service.test_process import logged, service
 from tests.stores.counting import CountingStore
 
 Stop: TypeAlias = "asyncio.Task[None]"
 
 
 class Instance:
-    """An instance that listens, with what its stopping takes."""
+    """A listening instance that can be shut down."""
 
     def __init__(self, store: CountingStore, builder: ScriptedBuilder) -> None:
         settings = Settings(port=0, request_timeout=0.5)
@@ -46,14 +52,14 @@ class Instance:
         self.url = await self.listener.start()
 
     async def stop(self, seconds: float) -> None:
-        """Stop it; launches have so many seconds."""
-        await wind_down(self.app, self.listener, self.in_flight, seconds + CLOSING_SECONDS)
+        """Shut it down; launches have some seconds to finish."""
+        await shut_down(self.app, self.listener, self.in_flight, seconds + CLOSING_SECONDS)
         await self.runner.cleanup()
 
 
 @pytest.fixture
 async def instance(store: CountingStore, builder: ScriptedBuilder) -> AsyncIterator[Instance]:
-    """An instance that is launching a build, to which the builder does not answer yet."""
+    """Return an instance that is launching a build, while the builder does not respond yet."""
     instance = Instance(store, builder)
     await instance.start()
     builder.gate.clear()
@@ -67,12 +73,12 @@ async def instance(store: CountingStore, builder: ScriptedBuilder) -> AsyncItera
 
 
 async def build_of(store: CountingStore) -> Build:
-    """The one build there is."""
+    """Return the only build."""
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     return deployment_of(document).builds["web"]
 
 
-async def test_a_launch_that_is_under_way_is_finished(
+async def test_a_running_launch_finishes(
     instance: Instance, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     asyncio.get_running_loop().call_later(0.2, builder.gate.set)
@@ -81,7 +87,7 @@ async def test_a_launch_that_is_under_way_is_finished(
     assert (build.build_id, build.claim) == ("build-1", None)
 
 
-async def test_a_launch_that_does_not_end_is_given_back_and_another_instance_goes_on_at_once(
+async def test_an_unfinished_launch_is_released_and_another_instance_continues_it_at_once(
     instance: Instance, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     await instance.stop(0)
@@ -106,7 +112,7 @@ async def until_started(store: CountingStore) -> None:
 
 
 class LosesAnswers(CountingStore):
-    """A store that carries a write out, once, and does not say so; `lost` is set then."""
+    """A store that executes one write without responding, and then sets `lost`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -121,7 +127,7 @@ class LosesAnswers(CountingStore):
         return document
 
 
-async def test_a_claim_that_was_stored_without_an_answer_is_given_back(
+async def test_a_claim_whose_write_got_no_response_is_released(
     builder: ScriptedBuilder,
 ) -> None:
     store = LosesAnswers()
@@ -139,13 +145,13 @@ async def test_a_claim_that_was_stored_without_an_answer_is_given_back(
     assert (build.build_id, build.claim) == (None, None)
 
 
-async def test_no_deployment_is_moved_on_any_more(
+async def test_no_deployment_is_reconciled_any_more(
     instance: Instance, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.gate.set()
     await until_started(store)
     async with aiohttp.ClientSession(instance.url, headers=SUBJECT) as session:
-        # Which keeps the instance for a moment.
+        # The idle connection delays the shutdown a little.
         async with session.get("/healthz"):
             pass
         stopping = asyncio.create_task(instance.stop(10))
@@ -158,35 +164,35 @@ async def test_no_deployment_is_moved_on_any_more(
     assert instance.app[BACKGROUND].lag >= 0
 
 
-async def test_what_comes_on_a_kept_connection_is_answered_and_is_its_last() -> None:
+async def test_a_keep_alive_connection_is_closed_after_one_more_response() -> None:
     async with service() as (process, url):
         port = int(url.rpartition(":")[2])
-        kept = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-        for reader, writer in kept:
+        connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        for reader, writer in connections:
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"200" in await reader.readline()
             await reader.readuntil(b"}}")
         process.send_signal(signal.SIGTERM)
-        await said(process, rb"(stopping)")
+        await logged(process, rb"(stopping)")
         answers = []
-        for reader, writer in kept[:2]:
+        for reader, writer in connections[:2]:
             writer.write(2 * b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
             answers.append(await reader.read())
-        idle, _ = kept[2]
-        async with asyncio.timeout(KEPT_SECONDS + 3):
+        idle, _ = connections[2]
+        async with asyncio.timeout(KEEP_ALIVE_SECONDS + 3):
             assert await idle.read() == b""
             assert await process.wait() == 0
-        for _, writer in kept:
+        for _, writer in connections:
             writer.close()
     for each in answers:
         assert each.startswith(b"HTTP/1.1 503")
         assert each.count(b"HTTP/1.1") == each.count(b"Connection: close") == 1
 
 
-async def test_all_of_it_stays_within_the_time_that_is_given(
+async def test_the_shutdown_stays_within_its_time_limit(
     store: CountingStore, builder: ScriptedBuilder, instance: Instance
 ) -> None:
-    """A launch, a request and a connection, none of which ends."""
+    """Neither the launch nor the request nor the connection ends."""
     port = int(instance.url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(

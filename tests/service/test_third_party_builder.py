@@ -1,4 +1,4 @@
-"""The builder in ARCHITECTURE.md, installed as another package beside a real service."""
+"""The example builder in ARCHITECTURE.md, installed as a third-party package for a real service."""
 
 import asyncio
 import os
@@ -22,14 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def example(language: str) -> str:
-    """The first block of a language in ARCHITECTURE.md."""
+    """Return the first block of code of a language in ARCHITECTURE.md."""
     text = (ROOT / "ARCHITECTURE.md").read_text()
     return text.split(f"```{language}\n", 1)[1].split("```", 1)[0]
 
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A directory where the example is installed, with its entry point."""
+    """Return a directory where the example is installed, with its entry point."""
     (tmp_path / "spool_builder.py").write_text(example("python"))
     group, line = example("toml").strip().splitlines()
     assert group == '[project.entry-points."components.builders"]'
@@ -48,7 +48,7 @@ def spool(tmp_path: Path) -> Path:
     return directory
 
 
-def test_it_has_at_most_forty_lines() -> None:
+def test_the_example_has_at_most_40_lines() -> None:
     assert len(example("python").splitlines()) <= 40
 
 
@@ -78,7 +78,7 @@ class TestSpoolBuilder(BuilderContract):
         return state
 
 
-async def test_a_service_builds_with_it(package: Path, spool: Path) -> None:
+async def test_a_service_builds_with_the_example(package: Path, spool: Path) -> None:
     env = {
         "PYTHONPATH": os.pathsep.join([str(package), os.environ.get("PYTHONPATH", "")]),
         "COMPONENTS_BUILDER": "spool",
@@ -95,7 +95,7 @@ async def test_a_service_builds_with_it(package: Path, spool: Path) -> None:
         assert shown["builds"]["web"]["image"] == "i"
 
 
-async def test_its_settings_are_known_and_a_slip_is_told(package: Path, spool: Path) -> None:
+async def test_a_misspelled_setting_of_the_example_is_reported(package: Path, spool: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         COMPONENTS,
         "serve",

@@ -39,7 +39,7 @@ class StoreContract:
     async def document(self, store: Store, tool: str) -> Document:
         return await store.create(tool, KIND, "one", DATA)
 
-    async def test_what_was_created_can_be_read(self, store: Store, document: Document) -> None:
+    async def test_a_created_document_can_be_read(self, store: Store, document: Document) -> None:
         assert await store.get(document.tool, KIND, "one") == document
         assert document.data == DATA
         assert document.state is DocumentState.PLAIN
@@ -49,7 +49,7 @@ class StoreContract:
         await store.create(tool, KIND, "one", data)
         assert json.dumps((await store.get(tool, KIND, "one")).data) == json.dumps(data)
 
-    async def test_reading_what_is_not_there_is_not_found(self, store: Store, tool: str) -> None:
+    async def test_reading_a_missing_document_is_not_found(self, store: Store, tool: str) -> None:
         with pytest.raises(NotFound, match="'one'"):
             await store.get(tool, KIND, "one")
 
@@ -88,14 +88,14 @@ class StoreContract:
             await store.replace(document, {"new": 2}, DocumentState.PLAIN)
         assert await store.get(document.tool, KIND, "one") == newer
 
-    async def test_replacing_what_is_not_there_is_not_found(
+    async def test_replacing_a_missing_document_is_not_found(
         self, store: Store, document: Document
     ) -> None:
         await store.delete(document.tool, KIND, "one")
         with pytest.raises(NotFound):
             await store.replace(document, {"new": 1}, DocumentState.PLAIN)
 
-    async def test_of_many_replacements_of_one_version_one_wins(
+    async def test_one_of_many_concurrent_replacements_succeeds(
         self, store: Store, document: Document
     ) -> None:
         outcomes = await asyncio.gather(
@@ -113,7 +113,7 @@ class StoreContract:
             await store.replace(sealed, {"new": 1}, DocumentState.PLAIN)
         assert await store.get(tool, KIND, "one") == sealed
 
-    async def test_a_document_can_be_sealed_by_its_last_replacement(
+    async def test_a_replacement_can_seal_a_document(
         self, store: Store, document: Document
     ) -> None:
         sealed = await store.replace(document, {"last": 1}, DocumentState.SEALED)
@@ -127,7 +127,7 @@ class StoreContract:
         with pytest.raises(NotFound):
             await store.get(tool, KIND, "one")
 
-    async def test_deleting_what_is_not_there_is_not_found(self, store: Store, tool: str) -> None:
+    async def test_deleting_a_missing_document_is_not_found(self, store: Store, tool: str) -> None:
         with pytest.raises(NotFound):
             await store.delete(tool, KIND, "one")
 
@@ -148,7 +148,7 @@ class StoreContract:
         with pytest.raises(Conflict):
             await store.replace(document, {"stale": 1}, DocumentState.PLAIN)
 
-    async def test_a_list_holds_all_of_a_tool_and_kind_and_nothing_else(
+    async def test_a_list_has_exactly_the_documents_of_a_tool_and_kind(
         self, store: Store, tools: tuple[str, str]
     ) -> None:
         one = await store.create(tools[0], KIND, "one", DATA)
@@ -159,17 +159,17 @@ class StoreContract:
         assert sorted(listing.documents, key=lambda each: each.name) == [one, two]
         assert listing.corrupt == ()
 
-    async def test_a_list_may_be_of_several_kinds(self, store: Store, tool: str) -> None:
+    async def test_a_list_can_have_several_kinds(self, store: Store, tool: str) -> None:
         one = await store.create(tool, KIND, "one", DATA)
         config = await store.create(tool, "config", "config", DATA)
         await store.create(tool, "config-history", "20240404120000-a", DATA)
         listing = await store.list(tool, KIND, "config", "queue")
         assert sorted(listing.documents, key=lambda each: each.kind) == [config, one]
 
-    async def test_a_list_of_nothing_is_empty(self, store: Store, tool: str) -> None:
+    async def test_a_list_without_documents_is_empty(self, store: Store, tool: str) -> None:
         assert (await store.list(tool, KIND)).documents == ()
 
-    async def test_open_documents_are_found_over_all_tools(
+    async def test_list_open_finds_the_documents_of_all_tools(
         self, store: Store, tools: tuple[str, str]
     ) -> None:
         alphas = await store.create(tools[0], KIND, "one", DATA, DocumentState.OPEN)
@@ -180,14 +180,12 @@ class StoreContract:
         found = (await store.list_open(KIND)).documents
         assert sorted(found, key=lambda each: each.tool) == [alphas, betas]
 
-    async def test_a_document_that_was_sealed_is_no_longer_open(
-        self, store: Store, tool: str
-    ) -> None:
+    async def test_a_sealed_document_is_no_longer_open(self, store: Store, tool: str) -> None:
         document = await store.create(tool, KIND, "one", DATA, DocumentState.OPEN)
         await store.replace(document, DATA, DocumentState.SEALED)
         assert (await store.list_open(KIND)).documents == ()
 
-    async def test_a_document_that_is_too_large_is_rejected_and_nothing_is_kept(
+    async def test_a_too_large_document_is_rejected_and_not_stored(
         self, store: Store, tool: str
     ) -> None:
         with pytest.raises(Rejected):
@@ -195,14 +193,14 @@ class StoreContract:
         with pytest.raises(NotFound):
             await store.get(tool, KIND, "one")
 
-    async def test_a_replacement_that_is_too_large_is_rejected_and_nothing_changes(
+    async def test_a_too_large_replacement_is_rejected_and_changes_nothing(
         self, store: Store, document: Document
     ) -> None:
         with pytest.raises(Rejected):
             await store.replace(document, {"large": "x" * 1024 * 1024}, DocumentState.PLAIN)
         assert await store.get(document.tool, KIND, "one") == document
 
-    async def test_what_was_handed_out_is_not_what_is_stored(
+    async def test_changing_a_returned_document_does_not_change_the_stored_one(
         self, store: Store, document: Document
     ) -> None:
         document.data["nested"]["a"] = "changed"
@@ -210,7 +208,9 @@ class StoreContract:
         (await store.list(document.tool, KIND)).documents[0].data.clear()
         assert (await store.get(document.tool, KIND, "one")).data == DATA
 
-    async def test_what_was_handed_in_is_not_what_is_stored(self, store: Store, tool: str) -> None:
+    async def test_changing_passed_data_does_not_change_the_stored_document(
+        self, store: Store, tool: str
+    ) -> None:
         data = {"list": [1]}
         await store.create(tool, KIND, "one", data)
         data["list"].append(2)
@@ -221,5 +221,5 @@ class StoreContract:
         assert first.tzinfo is UTC
         assert await store.now() - first >= timedelta()
 
-    async def test_it_answers(self, store: Store) -> None:
+    async def test_ping_succeeds(self, store: Store) -> None:
         await store.ping()

@@ -15,7 +15,7 @@ class TestMemoryStore(StoreContract):
     async def store(self) -> Store:
         return MemoryStore()
 
-    async def test_it_tells_the_time_of_the_clock_that_it_was_given(self, clock: HandClock) -> None:
+    async def test_the_time_is_that_of_the_given_clock(self, clock: HandClock) -> None:
         store = MemoryStore(clock)
         clock.turn(60)
         assert await store.now() == NOON + timedelta(minutes=1)

@@ -1,7 +1,7 @@
-"""What is refused before anything is run, although the configuration was checked before.
+"""Rejects invalid requests before anything is run, although the configuration was validated.
 
-A name, a URL or a ref ends as an argument of a program: none may be an option, a path that leads
-elsewhere, or a way to have git run a command (`ext::`).
+A name, URL or ref becomes an argument of a program. It must not be an option, a path to elsewhere,
+or a way to make git run a command (`ext::`).
 """
 
 import re
@@ -18,7 +18,7 @@ _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[-+/]|[/.]$|\
 
 
 def check_request(request: BuildRequest) -> None:
-    """Raise `BuildRejected` where a request holds something that no program is to be given."""
+    """Raise `BuildRejected` if a request has a value that no program may get."""
     for what, name in (("tool", request.tool), ("component", request.component)):
         if not _NAME.fullmatch(name):
             raise BuildRejected(f"{what}: {name!r} is not a DNS label")
@@ -26,7 +26,7 @@ def check_request(request: BuildRequest) -> None:
 
 
 def check_source(source: Source) -> None:
-    """Raise `BuildRejected` where the repository or the ref is not one."""
+    """Raise `BuildRejected` if the repository or the ref is invalid."""
     try:
         url = URL(source.repository)
     except ValueError:
@@ -34,13 +34,13 @@ def check_source(source: Source) -> None:
     if url.scheme not in PROTOCOLS or not url.host or url.host.startswith("-"):
         raise BuildRejected("repository: it must be an http, https or git URL")
     if url.user is not None or url.password is not None:
-        raise BuildRejected("repository: it must have no user information")
+        raise BuildRejected("repository: it must not contain a user or password")
     if not source.repository.isprintable() or " " in source.repository:
-        raise BuildRejected("repository: it must have no white space and no control characters")
+        raise BuildRejected("repository: it must not contain white space or control characters")
     if source.ref is not None and (not source.ref or _NOT_IN_A_REF.search(source.ref)):
         raise BuildRejected(f"ref: {source.ref!r} is not the name of a branch, a tag or a commit")
 
 
 def is_commit(ref: str) -> bool:
-    """Whether a ref is the whole name of a commit."""
+    """Whether a ref is a full commit id."""
     return bool(_COMMIT.fullmatch(ref))

@@ -1,4 +1,4 @@
-"""The programs that make images: buildah, podman or docker, and pack where there is no recipe."""
+"""The programs that build images: buildah, podman or docker, and pack without a Dockerfile."""
 
 import shutil
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from backends.builders.local.process import environment, output_of, run
 
 
 class EngineName(StrEnum):
-    """The engines there are, in the order in which they are tried."""
+    """The engines, in the order in which they are tried."""
 
     BUILDAH = "buildah"
     PODMAN = "podman"
@@ -21,23 +21,22 @@ class EngineName(StrEnum):
 _DIGEST = {
     EngineName.BUILDAH: ("inspect", "--type", "image", "--format", "{{.FromImageDigest}}"),
     EngineName.PODMAN: ("image", "inspect", "--format", "{{.Digest}}"),
-    # docker knows a digest only after a push; before, the id is the digest of the image's own.
+    # docker has a digest only after a push; before that, the id is the digest of the config.
     EngineName.DOCKER: ("image", "inspect", "--format", "{{.Id}}"),
 }
-RECIPES = ("Containerfile", "Dockerfile")
+DOCKERFILES = ("Containerfile", "Dockerfile")
 _IGNORED = (".containerignore", ".dockerignore")
 
 
 class BuildFailed(Exception):
-    """The image could not be made; the message says why, or is empty where the log does."""
+    """The image could not be built; the message says why, or the log does if it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """An engine that answers, and the builder image for pack.
+    """An available engine, and the builder image for pack.
 
-    `namespace` is the program, with its arguments, that runs a build in a PID namespace; empty
-    where that is not wanted.
+    `namespace` is the command that runs a build in a PID namespace; empty for none.
     """
 
     name: EngineName
@@ -45,21 +44,21 @@ class Engine:
     namespace: tuple[str, ...] = ()
 
     async def build(self, source: Path, tag: str, log: BuildLog) -> str:
-        """Make an image of what is in `source` and tag it; return its digest.
+        """Build and tag an image from `source`; return its digest.
 
         Raises `BuildFailed`.
         """
-        recipe = recipe_in(source)
-        if recipe:
+        dockerfile = dockerfile_in(source)
+        if dockerfile:
             arguments: Sequence[str | Path] = (
-                *self.namespace, self.name, "build", "--tag", tag, "--file", recipe, source,
+                *self.namespace, self.name, "build", "--tag", tag, "--file", dockerfile, source,
             )  # fmt: skip
             inspecting = self.name
         elif shutil.which("pack"):
             arguments = (
                 "pack", "build", tag, "--path", source, "--builder", self.pack_builder,
             )  # fmt: skip
-            inspecting = EngineName.DOCKER  # where pack leaves what it makes
+            inspecting = EngineName.DOCKER  # where pack stores its images
         else:
             raise BuildFailed(
                 "the repository has neither a Containerfile nor a Dockerfile, and the pack "
@@ -69,11 +68,11 @@ class Engine:
             raise BuildFailed
         code, digest = await output_of((inspecting, *_DIGEST[inspecting], tag), environment())
         if code or not digest:
-            raise BuildFailed("the image was made and cannot be found again")
+            raise BuildFailed("the image was built, but the engine cannot find it")
         return digest
 
     async def has(self, tag: str) -> bool:
-        """Whether an image of this tag is there; also one that pack has left with docker."""
+        """Whether an image with this tag exists, including images of pack in docker."""
         for name in {self.name, *([EngineName.DOCKER] if shutil.which("pack") else [])}:
             code, digest = await output_of((name, *_DIGEST[name], tag), environment())
             if not code and digest:
@@ -81,25 +80,25 @@ class Engine:
         return False
 
     async def ping(self) -> bool:
-        """Whether the engine answers."""
-        return await answers(self.name)
+        """Whether the engine responds."""
+        return await is_available(self.name)
 
 
-def recipe_in(source: Path) -> Path | None:
-    """Return the recipe of an image in a repository; None where there is none.
+def dockerfile_in(source: Path) -> Path | None:
+    """Return the Dockerfile of a repository; None if there is none.
 
-    Raises `BuildFailed` where it, or what the engine reads beside it, is no regular file: a link
-    would be read on the host, outside of any build.
+    Raises `BuildFailed` if it, or an ignore file beside it, is not a regular file: a symbolic link
+    would be read on the host, outside of the build.
     """
-    for name in (*RECIPES, *_IGNORED):
+    for name in (*DOCKERFILES, *_IGNORED):
         path = source / name
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            raise BuildFailed(f"{name} is not a regular file, and what it leads to is not read")
-    return next((source / name for name in RECIPES if (source / name).is_file()), None)
+            raise BuildFailed(f"{name} is not a regular file, so it is not read")
+    return next((source / name for name in DOCKERFILES if (source / name).is_file()), None)
 
 
-async def answers(name: EngineName) -> bool:
-    """Whether an engine is installed and does what it is asked."""
+async def is_available(name: EngineName) -> bool:
+    """Whether an engine is installed and works."""
     if shutil.which(name) is None:
         return False
     code, _ = await output_of((name, "info"), environment())

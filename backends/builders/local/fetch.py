@@ -1,9 +1,8 @@
-"""Getting one commit of a repository, without running anything that the repository brings.
+"""Fetches one commit of a repository without running anything from the repository.
 
-git is given no configuration but ours, no credentials and nobody to ask, may speak http, https and
-git only (also where it is redirected, and for submodules, which are not fetched at all), runs no
-hooks and no filters (so no LFS), asks for the wanted ref alone, and is bounded in memory, in what
-it writes and in what is checked out.
+git only gets our configuration, no credentials and no prompt. It may only use http, https and git,
+also after redirects; submodules are not fetched. It runs no hooks and no filters (so no LFS),
+requests only the wanted ref, and is limited in memory, in what it writes and in what it checks out.
 """
 
 import asyncio
@@ -33,10 +32,10 @@ _OPTIONS = (
     "-c", "submodule.recurse=false",
     "-c", "gc.auto=0",
     "-c", "advice.detachedHead=false",
-    # With the second version of the protocol, git asks for the refs that it is to get.
+    # With protocol version 2, git only requests the refs that it needs.
     "-c", "protocol.version=2",
-    # What is large is copied in pieces, instead of being held in memory, and in no more threads
-    # than one, of which each would want memory of its own.
+    # Copy large files in pieces instead of holding them in memory, and use only one thread, since
+    # each would need its own memory.
     "-c", "core.bigFileThreshold=16m",
     "-c", "core.deltaBaseCacheLimit=16m",
     "-c", "core.packedGitWindowSize=16m",
@@ -51,13 +50,13 @@ _NO_MEMORY = re.compile(
 
 
 class FetchFailed(Exception):
-    """git could not get the repository or the ref; the message says why, or else the log does."""
+    """git could not fetch the repository or the ref; the message says why, or else the log does."""
 
 
 def git_environment(home: Path) -> dict[str, str]:
-    """Return the environment in which git asks nobody and takes no configuration but ours.
+    """Return the environment for git, without prompts and with only our configuration.
 
-    It runs nothing of a repository's, so it may know the passwords of proxies.
+    git runs nothing from a repository, so it may have the passwords of proxies.
     """
     return environment(
         **{name: os.environ[name] for name in PROXIES if name in os.environ},
@@ -78,7 +77,7 @@ def git_environment(home: Path) -> dict[str, str]:
 async def fetch(
     source: Source, directory: Path, max_bytes: int, memory: Memory, log: BuildLog
 ) -> str:
-    """Put a source's files into `directory/source`; return the commit.
+    """Fetch a source's files into `directory/source`; return the commit.
 
     Raises `FetchFailed`, `TooLarge`.
     """
@@ -108,31 +107,31 @@ async def fetch(
 
 @dataclass(frozen=True, slots=True)
 class _Git:
-    """git for one repository of ours, and the log of its build."""
+    """git for one repository, and the log of its build."""
 
     command: tuple[str, ...]
     env: Mapping[str, str]
     memory: Memory
     log: BuildLog
 
-    async def do(self, *arguments: str) -> None:
-        """Do something, with a log. Raises `FetchFailed`."""
+    async def run(self, *arguments: str) -> None:
+        """Run a command, with a log. Raises `FetchFailed`."""
         code = await run(
             (*self.command, *arguments), output=self.log.write, env=self.env, memory=self.memory
         )
         if code:
-            raise FetchFailed(self._why(code))
+            raise FetchFailed(self._reason(code))
 
     async def check_tree(self, max_bytes: int) -> None:
-        """Add up what a checkout would write. Raises `TooLarge`, `FetchFailed`."""
+        """Check the size of a checkout. Raises `TooLarge`, `FetchFailed`."""
         size = TreeSize(max_bytes)
         listing = (*self.command, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", "FETCH_HEAD")
         code = await run(listing, output=size.add, env=self.env, memory=self.memory)
         if code:
             self.log.write(size.rest)
-            raise FetchFailed(self._why(code))
+            raise FetchFailed(self._reason(code))
 
-    def _why(self, code: int) -> str:
+    def _reason(self, code: int) -> str:
         if _lacks_memory(code, self.log.reason()):
             return f"the repository cannot be fetched: git would need more than {self.memory}"
         return ""
@@ -143,8 +142,8 @@ def _lacks_memory(code: int, said: str) -> bool:
 
 
 async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:
-    await git.do("init", "--quiet")
-    await git.do(
+    await git.run("init", "--quiet")
+    await git.run(
         "fetch",
         "--depth=1",
         "--no-tags",
@@ -155,7 +154,7 @@ async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:
         source.ref or "HEAD",
     )
     await git.check_tree(max_bytes)
-    await git.do("checkout", "--quiet", "--detach", "FETCH_HEAD")
+    await git.run("checkout", "--quiet", "--detach", "FETCH_HEAD")
     code, commit = await output_of((*git.command, "rev-parse", "HEAD"), git.env, git.memory)
     if code or not is_commit(commit):
         raise FetchFailed
@@ -163,20 +162,21 @@ async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:
 
 
 async def resolve(source: Source, home: Path, memory: Memory) -> str:
-    """Return the commit that a source means now.
+    """Return the commit that a source resolves to now.
 
-    Raises `BuildRejected` where there is no such ref, `BuilderUnavailable` where nobody answers.
+    Raises `BuildRejected` if the ref does not exist, `BuilderUnavailable` if the repository does
+    not respond.
     """
     if source.ref and is_commit(source.ref):
         return source.ref
     ref = source.ref or "HEAD"
-    # gitrevisions(7): a tag before a branch; of an annotated tag, what it points to.
+    # gitrevisions(7): tags before branches; for an annotated tag, the commit it points to.
     names = (ref, f"refs/{ref}", f"refs/tags/{ref}", f"refs/heads/{ref}")
     wanted = (each for name in names for each in (name, f"{name}^{{}}"))
     arguments = ("git", *_OPTIONS, "ls-remote", "--quiet", "--", source.repository, *wanted)
     code, printed = await output_of(arguments, git_environment(home), memory)
     if code:
-        reason = printed.splitlines()[-1] if printed else "git does not say why"
+        reason = printed.splitlines()[-1] if printed else "git gives no reason"
         if _lacks_memory(code, reason):
             reason = f"git would need more than {memory}"
         raise BuilderUnavailable(f"the repository cannot be read: {reason}")

@@ -1,4 +1,4 @@
-"""The log of a build: a file, bounded in size, that can be followed while it grows."""
+"""The log of a build: a file of limited size that can be followed while it grows."""
 
 import asyncio
 import re
@@ -9,13 +9,15 @@ from pathlib import Path
 MAX_BYTES = 8 * 1024 * 1024
 MAX_LINE_BYTES = 16 * 1024
 _CHUNK_BYTES = 64 * 1024
-_MATTERS = re.compile(r"\b(error|fatal|failed|failure|cannot|denied|not found)\b", re.IGNORECASE)
+_ERROR_WORDS = re.compile(
+    r"\b(error|fatal|failed|failure|cannot|denied|not found)\b", re.IGNORECASE
+)
 _TAIL_LINES = 20
 _MESSAGE_LINES = 5
 
 
 class BuildLog:
-    """A log in a file that this process writes. `close` is the end of the build."""
+    """A log in a file that this process writes. Call `close` at the end of the build."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,7 +29,7 @@ class BuildLog:
         self.closed = False
 
     def write(self, output: bytes) -> None:
-        """Add what a program has printed; what is too much is left out, and that is said."""
+        """Append the output of a program; beyond the limit, only a note that the log is cut."""
         left = MAX_BYTES - self._size
         if left > 0:
             self._file.write(output[:left])
@@ -39,26 +41,26 @@ class BuildLog:
         self._rest = self._rest[-MAX_LINE_BYTES:]
         self._wake()
 
-    def say(self, line: str) -> None:
-        """Add a line of our own."""
+    def write_line(self, line: str) -> None:
+        """Append a line of our own."""
         self.write(f"{line}\n".encode("utf-8", "replace"))
 
     def close(self) -> None:
-        """Let followers come to the end."""
+        """Close the log, so that followers end."""
         self._file.close()
         self.closed = True
         self._wake()
 
     def reason(self) -> str:
-        """Return the last lines that matter: from the first that speaks of an error."""
+        """Return the last relevant lines: from the first that mentions an error."""
         tail = [*self._tail, self._rest.decode("utf-8", "replace")]
         lines = [line.strip() for line in tail if line.strip()]
-        speaking = [n for n, line in enumerate(lines) if _MATTERS.search(line)]
-        start = max(speaking[0] if speaking else 0, len(lines) - _MESSAGE_LINES)
+        matching = [n for n, line in enumerate(lines) if _ERROR_WORDS.search(line)]
+        start = max(matching[0] if matching else 0, len(lines) - _MESSAGE_LINES)
         return "\n".join(lines[start:])
 
     async def lines(self, *, follow: bool) -> AsyncGenerator[str, None]:
-        """Yield the lines so far, or until the end. Raises `FileNotFoundError` once removed."""
+        """Yield the lines so far, or until the end. Raises `FileNotFoundError` if deleted."""
         rest = b""
         with self.path.open("rb") as file:
             while True:

@@ -1,7 +1,7 @@
-"""How much memory a program may have: each of its processes, and all of them where that can be.
+"""Memory limits of programs: for each process, and in total if cgroups are available.
 
-Each process has a limit of its address space. Where this process may make memory cgroups, version
-1 or 2, what a program and its processes have together is bounded too.
+Each process has a limit of its address space. If this process may create memory cgroups, version 1
+or 2, the total of a program and its child processes is limited too.
 """
 
 import asyncio
@@ -20,23 +20,24 @@ _SWAP = (("memory.swap.max", 0), ("memory.oom.group", 1))
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Bytes for `each` process, 0 for any, and for all `together` in a cgroup below `cgroups`."""
+    """Limits in bytes: of each process (0 means unlimited), and in total, in a cgroup below
+    `cgroups`."""
 
     each: int
-    together: int = 0
+    total_bytes: int = 0
     cgroups: Path | None = None
 
     @contextmanager
     def group(self) -> Iterator[str]:
-        """Make a cgroup for one program; yield the file that a process joins it by, or nothing."""
+        """Create a cgroup for one program; yield its `cgroup.procs`, or "" without cgroups."""
         if self.cgroups is None:
             yield ""
             return
-        own = _made(self.cgroups, self.together)
+        own = _make_cgroup(self.cgroups, self.total_bytes)
         try:
             yield str(own / "cgroup.procs")
         finally:
-            with suppress(OSError):  # what was killed may not be gone from it yet
+            with suppress(OSError):  # killed processes may still be in it
                 own.rmdir()
 
     def __str__(self) -> str:
@@ -44,10 +45,10 @@ class Memory:
 
 
 async def find_cgroups() -> Path | None:
-    """Return where this process may make memory cgroups and put programs in; None for nowhere."""
+    """Return the directory in which this process may create memory cgroups; None without one."""
     for parent in _parents():
         with suppress(OSError):
-            own = _made(parent, 64 * 1024**2)
+            own = _make_cgroup(parent, 64 * 1024**2)
             try:
                 joining = ("sh", "-c", 'echo 0 > "$0"', own / "cgroup.procs")
                 process = await asyncio.create_subprocess_exec(*joining, stderr=DEVNULL)
@@ -59,7 +60,7 @@ async def find_cgroups() -> Path | None:
 
 
 def _parents() -> Iterator[Path]:
-    """Yield where a child might be made: in version 2, a group with processes may have none."""
+    """Yield possible parents: in version 2, a group with processes may not have children."""
     with suppress(OSError):
         for line in _OWN.read_text().splitlines():
             _, controllers, path = line.split(":", 2)
@@ -69,8 +70,8 @@ def _parents() -> Iterator[Path]:
                 yield (_MOUNTED / path.lstrip("/")).parent
 
 
-def _made(parent: Path, max_bytes: int) -> Path:
-    """Make a cgroup with a limit. Raises `OSError` where there is none, or it has no limit."""
+def _make_cgroup(parent: Path, max_bytes: int) -> Path:
+    """Create a cgroup with a limit. Raises `OSError` if that is not possible."""
     own = Path(tempfile.mkdtemp(prefix="components-", dir=parent))
     try:
         limit = next(own / name for name in _LIMITS if (own / name).exists())
@@ -80,5 +81,5 @@ def _made(parent: Path, max_bytes: int) -> Path:
                 (own / name).write_text(str(value))
     except (OSError, StopIteration):
         own.rmdir()
-        raise OSError("there are no limits of memory") from None
+        raise OSError("memory limits are not available") from None
     return own

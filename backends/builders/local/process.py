@@ -1,4 +1,4 @@
-"""Running programs so that they, and all that they start, can be ended."""
+"""Runs programs so that they, and all that they start, can be stopped."""
 
 import asyncio
 import os
@@ -13,21 +13,21 @@ from pathlib import Path
 
 from backends.builders.local.memory import Memory
 
-MAX_ANSWER_BYTES = 1024 * 1024
-"""What a program that only answers may print."""
+MAX_OUTPUT_BYTES = 1024 * 1024
+"""The output limit of a query."""
 
-_PATIENCE_SECONDS = 10.0
-"""How long the supervisor may take to end a program, which has two seconds to end by itself."""
+_STOP_SECONDS = 10.0
+"""How long the supervisor may take to stop a program, which has two seconds to exit by itself."""
 
 _SUPERVISOR = Path(__file__).with_name("supervisor.py")
 _CHUNK_BYTES = 64 * 1024
-_ANY_MEMORY = Memory(0)
+_UNLIMITED_MEMORY = Memory(0)
 
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 
-# What programs of ours need from this process's environment. Everything else stays here: it may
-# hold secrets, and a build runs whatever a repository says.
-_PASSED_ON = (
+# What programs need from this process's environment. The rest may hold secrets and is not
+# inherited: a build runs whatever a repository says.
+_INHERITED = (
     "PATH",
     "HOME",
     "TMPDIR",
@@ -50,17 +50,19 @@ _PASSED_ON = (
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Return the environment of a program: what it needs of ours, and what is added.
+    """Return the environment of a program: what it inherits, and `more`.
 
-    A proxy is passed on without its user and password, since engines hand it on to what they run.
+    Proxies are passed without user and password, since engines pass them on to builds.
     """
-    passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    proxies = {name: _public(os.environ[name]) for name in PROXIES if name in os.environ}
-    return {**passed_on, **proxies, "LC_ALL": "C.UTF-8", **more}
+    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+    proxies = {
+        name: _without_credentials(os.environ[name]) for name in PROXIES if name in os.environ
+    }
+    return {**inherited, **proxies, "LC_ALL": "C.UTF-8", **more}
 
 
-def _public(proxy: str) -> str:
-    """Return a proxy without what is before its host, which is all up to the last `@`."""
+def _without_credentials(proxy: str) -> str:
+    """Return a proxy without user information, which is everything up to the last `@`."""
     before, at, host = proxy.rpartition("@")
     scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", before)
     return (scheme[0] if scheme else "") + host if at else proxy
@@ -71,13 +73,12 @@ async def run(
     *,
     output: Callable[[bytes], None],
     env: Mapping[str, str],
-    memory: Memory = _ANY_MEMORY,
+    memory: Memory = _UNLIMITED_MEMORY,
 ) -> int:
-    """Run a program; return its exit code, or 128 and the signal that has ended it.
+    """Run a program; return its exit code, or 128 and the signal that killed it.
 
-    What it prints goes to `output` as it comes. However this ends, also where this process is
-    killed, nothing that the program has started is left running. Raises `OSError` where it cannot
-    be run.
+    Its output goes to `output` as it comes. However the call ends, even if this process is killed,
+    all processes that the program started are killed. Raises `OSError` if it cannot be run.
     """
     if shutil.which(arguments[0], path=env.get("PATH")) is None:
         raise FileNotFoundError(2, f"{arguments[0]} is not installed")
@@ -94,45 +95,45 @@ async def run(
             output(chunk)
         return await process.wait()
     finally:
-        # In a task of its own: being cancelled once more must not leave it half done.
+        # In its own task, so that a second cancellation does not interrupt the cleanup.
         await asyncio.shield(asyncio.create_task(_end(process, group_of_process)))
 
 
 async def output_of(
-    arguments: Sequence[str | Path], env: Mapping[str, str], memory: Memory = _ANY_MEMORY
+    arguments: Sequence[str | Path], env: Mapping[str, str], memory: Memory = _UNLIMITED_MEMORY
 ) -> tuple[int, str]:
-    """Return the exit code of a program and what it printed; one that prints too much is ended."""
+    """Return the exit code and the output of a program; stop it if it prints too much."""
     printed = bytearray()
 
     def keep(chunk: bytes) -> None:
         printed.extend(chunk)
-        if len(printed) > MAX_ANSWER_BYTES:
-            raise _TooMuchError
+        if len(printed) > MAX_OUTPUT_BYTES:
+            raise _OutputTooLargeError
 
     try:
         code = await run(arguments, output=keep, env=env, memory=memory)
-    except _TooMuchError:
-        limit = f"{MAX_ANSWER_BYTES // 1024**2} MiB"
-        return 1, f"{arguments[0]} answered with more than {limit}, and was ended"
+    except _OutputTooLargeError:
+        limit = f"{MAX_OUTPUT_BYTES // 1024**2} MiB"
+        return 1, f"{arguments[0]} printed more than {limit} and was stopped"
     return code, printed.decode("utf-8", "replace").strip()
 
 
-class _TooMuchError(Exception):
-    """A program has printed more than it may."""
+class _OutputTooLargeError(Exception):
+    """A program has exceeded the output limit."""
 
 
 async def _end(process: Process, group: ExitStack) -> None:
-    """Have the supervisor end what it runs, wait until all of it is gone, and remove its group."""
+    """Make the supervisor stop its program, wait for all processes, and remove the cgroup."""
     with group:
-        await _ended(process)
+        await _wait_for_end(process)
 
 
-async def _ended(process: Process) -> None:
+async def _wait_for_end(process: Process) -> None:
     if process.stdin:
         process.stdin.close()
     try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            # Who does not read keeps the pipe full, and what writes to it from ending.
+        async with asyncio.timeout(_STOP_SECONDS):
+            # Drain the pipe: a full one would keep the program from exiting.
             while process.stdout and await process.stdout.read(_CHUNK_BYTES):
                 continue
             await process.wait()

@@ -13,10 +13,10 @@ _REGISTRY = re.compile(r"[a-z0-9]([-a-z0-9._/:]*[a-z0-9])?$")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """How builds are made; docs/settings.md says what each is for.
+    """The settings of builds; docs/settings.md describes each.
 
-    Without an `engine` it is the first that answers; without a `directory` one is made, and removed
-    at the end; a `max_builds` of 0 is the number of processors.
+    Without an `engine`, the first available one is used. Without a `directory`, a temporary one is
+    created and deleted at the end. A `max_builds` of 0 means the number of processors.
     """
 
     store: str = "memory"
@@ -30,7 +30,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Read the settings. Raises `EnvError` with the name of the one that is bad."""
+        """Read the settings. Raises `EnvError` with the name of a bad one."""
         engines = ["", *map(str, EngineName)]
         return cls(
             store=env.str("STORE", cls.store),

@@ -1,9 +1,10 @@
-"""A program that runs another one, and ends with all that this has started.
+"""Runs another program, and kills everything that it has started.
 
 It is run as `python -I -S supervisor.py <bytes> <file> <program> ...`, once for each program, so it
-is small, imports little, and nothing of ours. It ends what it runs when its standard input ends:
-when the service closes that, and also when the service is killed. On Linux, what has left its group
-and has lost its parent comes here (a subreaper), so that it can neither hide nor outlive us.
+is small and imports little, and none of our modules. It stops the program when its own standard
+input ends: when the service closes it, and also when the service is killed. On Linux it is a
+subreaper, so processes that leave their group and lose their parent are reparented to it and cannot
+escape.
 """
 
 import ctypes
@@ -17,22 +18,22 @@ import time
 from contextlib import suppress
 
 GRACE_SECONDS = 2.0
-"""How long a program that is told to end may take before it is killed."""
+"""How long a program may take to exit after SIGTERM before it is killed."""
 
 KILLED = 128 + signal.SIGKILL
 CANNOT_RUN = 127
 
-_LOOK_SECONDS = 0.002
+_POLL_SECONDS = 0.002
 _CHILDREN = "/proc/self/task/{0}/children"
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(memory: str, group: str, *command: str) -> int:
-    """Run a program to its end; return its exit code, or 128 and the signal that has ended it.
+    """Run a program; return its exit code, or 128 and the signal that killed it.
 
-    `memory` is how many bytes of address space each process may have, 0 for any; `group` the
-    `cgroup.procs` of the control group to be in, empty for none.
+    `memory` is the address space limit of each process in bytes (0 means unlimited); `group` is the
+    `cgroup.procs` of the control group to join, empty for none.
     """
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     woken, wake = os.pipe()
@@ -42,17 +43,17 @@ def main(memory: str, group: str, *command: str) -> int:
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     child = os.fork()
     if not child:
-        _become(int(memory), group, command)
-    _lead(child)
+        _exec(int(memory), group, command)
+    _make_group_leader(child)
     code = _wait(child, woken)
     _kill(child)
     return code
 
 
-def _become(memory: int, group: str, command: tuple[str, ...]) -> None:
-    """Be the program, which is in a process group of its own and ends if we are killed."""
+def _exec(memory: int, group: str, command: tuple[str, ...]) -> None:
+    """Execute the program, in its own process group; it is killed if the supervisor is."""
     try:
-        _lead(0)
+        _make_group_leader(0)
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if group:
             with open(group, "w") as file:
@@ -63,7 +64,7 @@ def _become(memory: int, group: str, command: tuple[str, ...]) -> None:
             resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.execvp(command[0], command)  # noqa: S606 - that is what it is for
+        os.execvp(command[0], command)  # noqa: S606 - that is its purpose
     except OSError as error:
         os.write(1, f"error: {command[0]} cannot be run: {error.strerror}\n".encode())
     finally:
@@ -71,7 +72,7 @@ def _become(memory: int, group: str, command: tuple[str, ...]) -> None:
 
 
 def _wait(child: int, woken: int) -> int:
-    """Return how the program has ended, by itself or since our input has."""
+    """Return the exit code once the program has exited, by itself or after our input ended."""
     watched, deadline = [0, woken], math.inf
     while (left := deadline - time.monotonic()) > 0:
         ready, _, _ = select.select(watched, [], [], left if left < math.inf else None)
@@ -87,9 +88,9 @@ def _wait(child: int, woken: int) -> int:
 
 
 def _reap(child: int) -> int | None:
-    """Bury all that has ended; return the exit code of the program if it is among them."""
+    """Reap all ended children; return the exit code of the program if it is among them."""
     code = None
-    with suppress(ChildProcessError):  # there is nothing left
+    with suppress(ChildProcessError):  # there are no children
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
             if ended[0] == child:
                 code = os.waitstatus_to_exitcode(ended[1])
@@ -97,22 +98,22 @@ def _reap(child: int) -> int | None:
 
 
 def _kill(child: int) -> None:
-    """Kill what is left, and what comes to us as its parents die, until there is nothing."""
-    with suppress(OSError):  # there is nothing of the group left
+    """Kill the remaining processes, and those reparented to us, until none is left."""
+    with suppress(OSError):  # the group has no processes
         os.killpg(child, signal.SIGKILL)
-    with suppress(ChildProcessError):  # there is nothing left at all
+    with suppress(ChildProcessError):  # there are no children at all
         while True:
             for each in _children():
                 with suppress(OSError):
                     os.kill(each, signal.SIGKILL)
-            # The list may miss one that has come while it was read: so never wait for what it has.
+            # The list may miss a process that was reparented during the read, so never block on it.
             if not os.waitpid(-1, os.WNOHANG)[0]:
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
 
 
-def _lead(process: int) -> None:
-    """Make a process the first of a group; it and we do so, since either may be first."""
-    with suppress(OSError):  # it has done so, and is another program by now
+def _make_group_leader(process: int) -> None:
+    """Make a process the leader of a group; parent and child both do, as either may be first."""
+    with suppress(OSError):  # it is already the leader, and executes another program
         os.setpgid(process, process)
 
 

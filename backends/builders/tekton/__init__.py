@@ -1,5 +1,5 @@
-"""A builder in the cluster: Tekton PipelineRuns, from a template of the operator's.
+"""A builder in the cluster: Tekton PipelineRuns, from the operator's template.
 
-`builder` is the builder; `checks` refuses what would be more than text; `template` is what becomes
-of a request; `runs` reads what Tekton says of a run; `logs` reads those of its pods.
+`builder` is the builder; `checks` rejects sources that could inject something; `template` renders a
+request; `runs` reads the status of a PipelineRun; `logs` reads the logs of its pods.
 """

@@ -1,4 +1,4 @@
-"""The builder in the cluster: one PipelineRun for each build, and no state but those."""
+"""The builder in the cluster: one PipelineRun for each build, and no other state."""
 
 import asyncio
 import os
@@ -28,14 +28,13 @@ from backends.builders.tekton.runs import (
     PLURAL,
     VERSION,
     belongs_to,
-    is_of,
+    is_run_of,
     name_of,
     run_of,
     selector_of,
     state_of,
 )
 from backends.builders.tekton.template import BadTemplate, Template, read_template
-from backends.kube.answers import a_list
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import (
     KubeAlreadyExists,
@@ -44,6 +43,7 @@ from backends.kube.errors import (
     KubeNotFound,
     KubeOverQuota,
 )
+from backends.kube.responses import object_list
 
 PAGE = 500
 LOST = "the cluster no longer has the PipelineRun of this build"
@@ -51,9 +51,9 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 class TektonBuilder(Builder):
-    """Builds as PipelineRuns, in one `namespace` or, if that is empty, each in its tool's own."""
+    """Builds as PipelineRuns, in one `namespace` or, if that is empty, in each tool's own."""
 
-    # The API server ends a request after a minute (--request-timeout).
+    # The API server aborts a request after a minute (--request-timeout).
     settling = timedelta(seconds=60)
 
     def __init__(
@@ -70,11 +70,11 @@ class TektonBuilder(Builder):
         self._namespace = namespace
         self._prefix = prefix
         self._max_builds = max_builds
-        self._admission: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._start_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder as `TEKTON_TEMPLATE`, `_NAMESPACE` and `_MAX_BUILDS` say."""
+        """Return a builder configured by `TEKTON_TEMPLATE`, `_NAMESPACE` and `_MAX_BUILDS`."""
         return cls(
             KubeConnection(os.environ.get("KUBECONFIG"), env.str("KUBE_CONTEXT", "") or None),
             env.str("TEKTON_TEMPLATE", ""),
@@ -92,65 +92,67 @@ class TektonBuilder(Builder):
         await self._kube.open()
 
     async def start(self, request: BuildRequest) -> BuildState:
-        """See `Builder.start`. The run's name follows from the key, so there is never a second.
+        """See `Builder.start`. The run's name is derived from the key, so it cannot exist twice.
 
-        The limit is kept by each instance: of several that start builds of one tool at the same
-        moment, each may go beyond it by what the others start.
+        Each instance enforces the limit by itself: if several start builds of one tool at the same
+        moment, each may exceed it by the number that the others start.
         """
         check_source(request.source)
-        lock = self._admission.setdefault(request.tool, asyncio.Lock())
-        with _errors():
-            async with lock:  # so that what is counted is still true when one more is made
-                runs = await self._list(request.tool)
+        lock = self._start_locks.setdefault(request.tool, asyncio.Lock())
+        with _builder_errors():
+            async with lock:  # so that no other start changes the count
+                runs = await self._list_runs(request.tool)
                 name = name_of(request)
                 for run in runs:
                     if run["metadata"]["name"] == name:
-                        return self._adopted(run, request)
+                        return self._adopt(run, request)
                 unfinished = sum(not self._state(run).status.is_final for run in runs)
                 if unfinished >= self._max_builds:
-                    raise NoFreeSlot(f"{self._max_builds} builds of this tool run already")
-                return await self._create(request)
+                    raise NoFreeSlot(f"{self._max_builds} builds of this tool are already running")
+                return await self._create_run(request)
 
-    async def _create(self, request: BuildRequest) -> BuildState:
-        template = self._read_template
+    async def _create_run(self, request: BuildRequest) -> BuildState:
+        template = self._opened_template
         body = run_of(request, template.run_for(request), template.image_of(request))
-        where = (GROUP, VERSION, self._of(request.tool), PLURAL)
+        where = (GROUP, VERSION, self._namespace_of(request.tool), PLURAL)
         try:
             answer = await self._kube.call(self._api.create_namespaced_custom_object, *where, body)
         except KubeAlreadyExists:
             answer = await self._kube.call(
                 self._api.get_namespaced_custom_object, *where, name_of(request)
             )
-            return self._adopted(answer.body, request)
+            return self._adopt(answer.body, request)
         except KubeOverQuota as error:
             raise NoFreeSlot(str(error)) from None
         except KubeInvalid as error:
             raise BuildRejected(str(error)) from None
         except KubeNotFound as error:
             if "namespaces" in str(error):
-                raise BuildRejected(f"there is no namespace {self._of(request.tool)!r}") from None
+                raise BuildRejected(
+                    f"there is no namespace {self._namespace_of(request.tool)!r}"
+                ) from None
             raise
         return self._state(answer.body)
 
-    def _adopted(self, run: Mapping[str, Any], request: BuildRequest) -> BuildState:
-        if not is_of(run, request):
+    def _adopt(self, run: Mapping[str, Any], request: BuildRequest) -> BuildState:
+        if not is_run_of(run, request):
             raise BuildRejected(
-                f"a PipelineRun {name_of(request)!r} is there that was made for something else"
+                f"a PipelineRun {name_of(request)!r} already exists for another request"
             )
         return self._state(run)
 
     async def find(self, request: BuildRequest) -> BuildState | None:
         """See `Builder.find`."""
-        with _errors():
-            run = await self._read(request.tool, name_of(request))
-        return self._state(run) if run and is_of(run, request) else None
+        with _builder_errors():
+            run = await self._read_run(request.tool, name_of(request))
+        return self._state(run) if run and is_run_of(run, request) else None
 
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
         """See `Builder.get`. One call for each page of the tool's runs."""
         if not ids:
             return {}
-        with _errors():
-            runs = {run["metadata"]["name"]: run for run in await self._list(tool)}
+        with _builder_errors():
+            runs = {run["metadata"]["name"]: run for run in await self._list_runs(tool)}
         return {
             build_id: self._state(runs[build_id])
             if build_id in runs
@@ -159,9 +161,9 @@ class TektonBuilder(Builder):
         }
 
     async def cancel(self, tool: str, build_id: str) -> None:
-        """See `Builder.cancel`. Tasks under `finally` still run, so that nothing is left locked."""
-        with _errors():
-            run = await self._read(tool, build_id)
+        """See `Builder.cancel`. Tasks under `finally` still run, to clean up."""
+        with _builder_errors():
+            run = await self._read_run(tool, build_id)
             if run is None or self._state(run).status.is_final:
                 return
             try:
@@ -169,33 +171,35 @@ class TektonBuilder(Builder):
                     self._api.patch_namespaced_custom_object,
                     GROUP,
                     VERSION,
-                    self._of(tool),
+                    self._namespace_of(tool),
                     PLURAL,
                     build_id,
                     {"spec": {"status": "CancelledRunFinally"}},
-                    # The client would send a mapping as a JSON Patch, which is a list.
+                    # The client would send a mapping as a JSON Patch, which must be a list.
                     _content_type=_MERGE_PATCH,
                 )
             except (KubeNotFound, KubeInvalid):
-                return  # it has ended since: Tekton admits no change of what is done
+                return  # it has ended meanwhile: Tekton rejects changes of a finished run
 
     async def log(self, tool: str, build_id: str, *, follow: bool = False) -> AsyncIterator[str]:
         """See `Builder.log`."""
 
         async def is_final() -> bool:
-            run = await self._read(tool, build_id)
+            run = await self._read_run(tool, build_id)
             return run is None or self._state(run).status.is_final
 
-        with _errors():
-            if await self._read(tool, build_id) is None:
+        with _builder_errors():
+            if await self._read_run(tool, build_id) is None:
                 raise BuildNotFound(LOST)
-            lines = run_lines(self._kube, self._of(tool), build_id, is_final, follow=follow)
+            lines = run_lines(
+                self._kube, self._namespace_of(tool), build_id, is_final, follow=follow
+            )
             async for line in lines:
                 yield line
 
     async def ping(self) -> None:
         """See `Builder.ping`."""
-        with _errors():
+        with _builder_errors():
             await self._kube.serves(f"/apis/{GROUP}/{VERSION}")
 
     async def close(self) -> None:
@@ -207,20 +211,20 @@ class TektonBuilder(Builder):
         return client.CustomObjectsApi(self._kube.client)
 
     @property
-    def _read_template(self) -> Template:
+    def _opened_template(self) -> Template:
         if self._template is None:
             raise RuntimeError("the builder has not been opened")
         return self._template
 
-    def _of(self, tool: str) -> str:
+    def _namespace_of(self, tool: str) -> str:
         return self._namespace or f"{self._prefix}{tool}"
 
     def _state(self, run: Mapping[str, Any]) -> BuildState:
-        return state_of(run, self._read_template.results)
+        return state_of(run, self._opened_template.results)
 
-    async def _read(self, tool: str, name: str) -> Mapping[str, Any] | None:
-        """Return a run of a tool; None where there is none, or it is another's."""
-        where = (GROUP, VERSION, self._of(tool), PLURAL)
+    async def _read_run(self, tool: str, name: str) -> Mapping[str, Any] | None:
+        """Return a run of a tool; None if it does not exist or belongs to another tool."""
+        where = (GROUP, VERSION, self._namespace_of(tool), PLURAL)
         try:
             answer = await self._kube.call(self._api.get_namespaced_custom_object, *where, name)
         except (KubeNotFound, KubeInvalid):
@@ -228,13 +232,13 @@ class TektonBuilder(Builder):
         run: Mapping[str, Any] = answer.body
         return run if belongs_to(run, tool) else None
 
-    async def _list(self, tool: str) -> list[Mapping[str, Any]]:
-        where = (GROUP, VERSION, self._of(tool), PLURAL)
+    async def _list_runs(self, tool: str) -> list[Mapping[str, Any]]:
+        where = (GROUP, VERSION, self._namespace_of(tool), PLURAL)
         options: dict[str, Any] = {"label_selector": selector_of(tool), "limit": PAGE}
         runs: list[Mapping[str, Any]] = []
         while True:
             answer = await self._kube.call(
-                self._api.list_namespaced_custom_object, *where, reading=a_list, **options
+                self._api.list_namespaced_custom_object, *where, parse=object_list, **options
             )
             runs += answer.body["items"]
             token = answer.body["metadata"].get("continue")
@@ -244,8 +248,8 @@ class TektonBuilder(Builder):
 
 
 @contextmanager
-def _errors() -> Iterator[None]:
-    """Say what the API server says as a builder does."""
+def _builder_errors() -> Iterator[None]:
+    """Translate the API server's errors to those of a builder."""
     try:
         yield
     except KubeNotFound as error:

@@ -1,31 +1,31 @@
-"""What is refused in a source, since more than its own words would come of it in the cluster.
+"""Rejects sources that could inject something into a PipelineRun.
 
-What a configuration says becomes a part of a PipelineRun's strings. Tekton replaces `$(...)` there,
-and a Task may put a parameter into the text of a script, where a shell reads it.
+A source becomes part of strings in a PipelineRun. Tekton substitutes `$(...)` there, and a Task may
+insert a parameter into a script, where a shell interprets it.
 """
 
 from backends.builders.base import BuildRejected, Source
 
-_TO_A_SHELL = frozenset("$`'\"\\;&|<>(){}*!^")
-"""Variables, commands, quotes, ends of commands, pipes, redirections, groups and patterns."""
+_SHELL_CHARACTERS = frozenset("$`'\"\\;&|<>(){}*!^")
+"""Variables, commands, quotes, command separators, pipes, redirections, groups and patterns."""
 
 
 def check_source(source: Source) -> None:
-    """Raise `BuildRejected`, by path, where the repository or the ref is more than a plain word."""
+    """Raise `BuildRejected`, with the path, if the repository or the ref is not a plain word."""
     _check("repository", source.repository)
     if source.ref is not None:
         _check("ref", source.ref)
 
 
 def _check(path: str, value: str) -> None:
-    bad = next((each for each in value if each in _TO_A_SHELL or not _is_visible(each)), None)
+    bad = next((each for each in value if each in _SHELL_CHARACTERS or not _is_visible(each)), None)
     if bad is not None:
         raise BuildRejected(
-            f"{path}: it must not contain {bad!r}, which Tekton or a script of a Task may take "
-            "for more than text"
+            f"{path}: it must not contain {bad!r}, which Tekton or the script of a Task may "
+            "interpret"
         )
     if value.startswith("-"):
-        raise BuildRejected(f"{path}: it must not begin with '-', as an option does")
+        raise BuildRejected(f"{path}: it must not begin with '-', like an option")
 
 
 def _is_visible(character: str) -> bool:

@@ -1,4 +1,4 @@
-"""The log of a run: those of its pods, one after the other, step by step."""
+"""The log of a run: the logs of its pods, in order, step by step."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -6,12 +6,12 @@ from typing import Any
 
 from kubernetes_asyncio import client
 
-from backends.kube.answers import a_list
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import KubeInvalid, KubeNotFound
+from backends.kube.responses import object_list
 
-LOOK_SECONDS = 2.0
-"""How often it is looked for the next step of a run that is followed."""
+POLL_SECONDS = 2.0
+"""How often a followed run is checked for its next step."""
 
 _MAX_LINE_BYTES = 64 * 1024
 
@@ -24,34 +24,34 @@ async def run_lines(
     *,
     follow: bool,
 ) -> AsyncGenerator[str, None]:
-    """Yield the lines of a run's steps in the order in which they ran; if `follow`, to its end."""
+    """Yield the lines of a run's steps in the order of execution; if `follow`, until it ends."""
     core = client.CoreV1Api(kube.client)
-    told: set[tuple[str, str]] = set()
+    finished: set[tuple[str, str]] = set()
     while True:
-        # Asked before the pods are: whatever ran by then is among them.
+        # Check this before listing the pods, so that the list has all that ran.
         final = await is_final()
         of_run = f"tekton.dev/pipelineRun={name}"
         pods = await kube.call(
-            core.list_namespaced_pod, namespace, reading=a_list, label_selector=of_run
+            core.list_namespaced_pod, namespace, parse=object_list, label_selector=of_run
         )
         for pod, step in _steps(pods.body["items"]):
-            if (pod, step) in told:
+            if (pod, step) in finished:
                 continue
             try:
                 async for line in _lines(kube, core, namespace, pod, step, follow=follow):
                     yield line
             except (KubeInvalid, KubeNotFound):
-                # It has not begun yet, or its pod is gone.
+                # It has not started yet, or its pod was deleted.
                 if not final and follow:
                     break
-            told.add((pod, step))
+            finished.add((pod, step))
         if final or not follow:
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 def _steps(pods: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Return the pods and containers in which steps run, in their order."""
+    """Return the pods and containers that run steps, in order."""
 
     def begun(pod: dict[str, Any]) -> tuple[str, str]:
         status = pod.get("status") or {}

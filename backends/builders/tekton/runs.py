@@ -1,4 +1,4 @@
-"""PipelineRuns as JSON: how ours are called and marked, and what Tekton says of them."""
+"""PipelineRuns as JSON: names and labels of ours, and Tekton's status of a run."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,8 +15,8 @@ COMPONENT = "components-api/component"
 KEY = "components-api/key"
 IMAGE = "components-api/image"
 
-# The reasons of a `Succeeded` condition that is False (tekton.dev/docs/pipelines/pipelineruns,
-# "Monitoring execution status").
+# The reasons of a False `Succeeded` condition (tekton.dev/docs/pipelines/pipelineruns, "Monitoring
+# execution status").
 _CANCELLED = ("Cancelled", "CancelledRunFinally", "StoppedRunFinally", "PipelineRunCancelled")
 _TIMED_OUT = ("PipelineRunTimeout", "TaskRunTimeout")
 
@@ -24,7 +24,7 @@ Json = Mapping[str, Any]
 
 
 def name_of(request: BuildRequest) -> str:
-    """Return the name of a request's run: the same key, the same name; a DNS label."""
+    """Return the name of a request's run, derived from its key: a DNS label."""
     digest = hashlib.sha256(f"{request.tool}\0{request.key}".encode()).hexdigest()[:16]
     return f"{request.tool[:20]}-{request.component[:24]}".strip("-") + f"-{digest}"
 
@@ -35,7 +35,7 @@ def selector_of(tool: str) -> str:
 
 
 def run_of(request: BuildRequest, template: Json, image: str) -> dict[str, Any]:
-    """Return the PipelineRun of a request; `template` has its spec, and more metadata if any."""
+    """Return the PipelineRun of a request; `template` has its spec, and metadata if any."""
     metadata = template.get("metadata") or {}
     own = {MANAGED_BY: MANAGER, TOOL: request.tool, COMPONENT: request.component}
     return {
@@ -54,20 +54,20 @@ def run_of(request: BuildRequest, template: Json, image: str) -> dict[str, Any]:
     }
 
 
-def is_of(run: Json, request: BuildRequest) -> bool:
-    """Whether a run was made for a request, and not by somebody else under the same name."""
+def is_run_of(run: Json, request: BuildRequest) -> bool:
+    """Whether a run was created for a request, not by another client under the same name."""
     annotations = run["metadata"].get("annotations") or {}
     return bool(annotations.get(KEY) == f"{request.tool} {request.key}")
 
 
 def belongs_to(run: Json, tool: str) -> bool:
-    """Whether a run is one of ours for a tool."""
+    """Whether a run is managed by this service and belongs to a tool."""
     labels = run["metadata"].get("labels") or {}
     return bool(labels.get(MANAGED_BY) == MANAGER and labels.get(TOOL) == tool)
 
 
 def state_of(run: Json, results: Mapping[str, str]) -> BuildState:
-    """Return what Tekton says of a run; `results` names the pipeline's results by what they are."""
+    """Return the state of a run; `results` maps our names to those of the pipeline's results."""
     status = run.get("status") or {}
     condition = _succeeded(status)
     state, message = _outcome(condition, status)

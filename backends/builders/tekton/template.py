@@ -1,15 +1,15 @@
 """The operator's template: how a build request becomes a PipelineRun.
 
     image: registry.example.org/tool-${tool}/${component}:latest
-    default_ref: HEAD              # what ${ref} is where a configuration has none
-    results: {commit: commit, digest: IMAGE_DIGEST}   # results of the pipeline, by what they are
-    versions:                      # more placeholders, by what a configuration asks for
+    default_ref: HEAD              # the value of ${ref} if a configuration has none
+    results: {commit: commit, digest: IMAGE_DIGEST}   # names of the pipeline's results
+    versions:                      # more placeholders, selected by the configuration
       default: {builder: registry.example.org/builder:1}
       latest: {builder: registry.example.org/builder:2}
-    pipelineRun: {spec: {...}}     # as Tekton takes it, with placeholders in its strings
+    pipelineRun: {spec: {...}}     # as in Tekton, with placeholders in its strings
 
-Placeholders are put in after the YAML was read, so what they stand for is a part of one string and
-nothing else. `$${` is a `${` that stays.
+Placeholders are substituted after the YAML is parsed, so a value is always part of one string.
+`$${` is a literal `${`.
 """
 
 import re
@@ -26,19 +26,19 @@ from marshmallow import Schema, ValidationError, fields, validate
 from backends.builders.base import BuildRequest
 
 SHIPPED = ("toolforge-buildpacks", "git-clone-buildah")
-"""The names of the templates that this package brings."""
+"""The names of the templates in this package."""
 
 PLACEHOLDERS = ("repository", "ref", "tool", "component", "image")
 _PLACEHOLDER = re.compile(r"\$(\$\{)|\$\{([^}]*)\}")
 
 
 class BadTemplate(Exception):
-    """A template cannot be used; the message is one line with the path of what is wrong."""
+    """A template is invalid; the message is one line with the path of the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template that was read and checked."""
+    """A parsed and validated template."""
 
     image: str
     pipeline_run: Mapping[str, Any]
@@ -47,7 +47,7 @@ class Template:
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def image_of(self, request: BuildRequest) -> str:
-        """Return the name of the image that a request's build makes."""
+        """Return the image name of a request's build."""
         values = {**self._values(request), "image": ""}
         return str(_filled(self.image, values.__getitem__, "image"))
 
@@ -95,12 +95,12 @@ class _TemplateSchema(Schema):
 
 
 def read_template(name: str) -> Template:
-    """Return the template of a file, or of that name if it is one of `SHIPPED`.
+    """Return the template from a file, or one of `SHIPPED` by its name.
 
     Raises `BadTemplate`.
     """
     if not name:
-        raise BadTemplate(f"no template is named: a file, or {' or '.join(SHIPPED)}")
+        raise BadTemplate(f"it is required: a file, or {' or '.join(SHIPPED)}")
     try:
         if name in SHIPPED:
             folder = files("backends.builders.tekton") / "templates"
@@ -119,7 +119,7 @@ def parse_template(text: str) -> Template:
     try:
         template = Template(**_TemplateSchema().load(yaml.safe_load(text) or {}))
     except yaml.YAMLError as error:
-        raise BadTemplate(f"it is not YAML: {' '.join(str(error).split())}") from None
+        raise BadTemplate(f"it is not valid YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         raise BadTemplate(_first_problem(error.normalized_messages())) from None  # type: ignore[no-untyped-call]
     spec = template.pipeline_run.get("spec")
@@ -127,7 +127,7 @@ def parse_template(text: str) -> Template:
         raise BadTemplate("pipelineRun.spec: it needs a pipelineRef or a pipelineSpec")
     more = {name for chosen in template.versions.values() for name in chosen}
     for name in more - template.versions.get("default", {}).keys():
-        raise BadTemplate(f"versions.default: {name!r} is missing, which other versions have")
+        raise BadTemplate(f"versions.default: {name!r} is missing, but other versions have it")
     known = {*PLACEHOLDERS, *more}
     _filled(template.image, _known(known - {"image"}), "image")
     _filled(template.pipeline_run, _known(known), "pipelineRun")
@@ -139,14 +139,14 @@ def _known(names: set[str]) -> Callable[[str], str]:
         if name in names:
             return ""
         near = get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(names))}"
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(names))}"
         raise BadTemplate(f"there is no placeholder {name!r}: {hint}")
 
     return value
 
 
 def _filled(template: Any, value: Callable[[str], str], path: str) -> Any:
-    """Return a template with the values of its placeholders. Raises `BadTemplate` with the path."""
+    """Return a template with its placeholders substituted. Raises `BadTemplate` with the path."""
     if isinstance(template, Mapping):
         return {k: _filled(each, value, f"{path}.{k}") for k, each in template.items()}
     if isinstance(template, list):

@@ -1,7 +1,7 @@
-"""The builds service's HTTP interface: one call, one answer, and errors as `errors` has them.
+"""The builds service's HTTP API: one request, one response, and the errors of `errors`.
 
-Connections are kept apart by what they are for, so that neither many who read logs nor starts that
-take long are in the way of anything else.
+Each purpose has its own connection pool, so that neither log readers nor slow starts block other
+calls.
 """
 
 import asyncio
@@ -18,34 +18,34 @@ from yarl import URL
 
 from backends.builders.toolforge.errors import (
     ApiError,
-    NotDone,
-    Unanswered,
+    NoResponse,
+    NotExecuted,
     error_of,
-    object_of,
-    translated,
+    http_errors,
+    json_object,
 )
 from backends.builders.toolforge.files import ClientFiles, RenewedContext
 
 CALL_SECONDS = 5.0
-"""How long one attempt of a call may take, and how long a connection may."""
+"""The timeout of one attempt of a call, and of connecting."""
 
 MAX_CONNECTIONS = 100
-"""How many starts are under way at once, and how many other calls."""
+"""The limit of concurrent starts, and that of other calls."""
 
 MAX_LOGS = 200
 MAX_LOGS_OF_TOOL = 20
-"""How many logs are read at once: in all, and of one tool."""
+"""The limits of logs read concurrently: in total, and for one tool."""
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_LINE_BYTES = 64 * 1024
-QUIET_SECONDS = 1800.0
-"""How long a log that is followed may say nothing: as long as a build may take."""
+IDLE_SECONDS = 1800.0
+"""How long a followed log may be silent: as long as a build may take."""
 
 
 class BuildsApi:
-    """The service at `url`. `open` comes first, `close` last.
+    """The service at `url`. Call `open` first, `close` last.
 
-    `start_seconds` is how long an answer to a start is waited for.
+    `start_seconds` is the timeout of a start.
     """
 
     def __init__(self, url: URL, files: ClientFiles, start_seconds: float) -> None:
@@ -56,79 +56,81 @@ class BuildsApi:
         self._readers: Counter[str] = Counter()
 
     async def open(self) -> None:
-        """Read the files, and make ready. Raises `OSError` and `ValueError` for a bad file."""
+        """Read the files and create the pools. Raises `OSError` and `ValueError` for a bad file."""
         self._context.open()
         self._pools = _Pools()
 
     async def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         if self._pools is not None:
             await self._pools.close()
 
     async def call(self, method: str, tool: str, *path: str) -> dict[str, Any]:
-        """Return the object that the service answers to one request of a tool. Raises `ApiError`.
+        """Return the JSON object of the response to one request of a tool. Raises `ApiError`.
 
         Without a tool, the path is one of the service's own.
         """
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        return await self._answer(self._opened.calls, method, tool, *path, timeout=timeout)
+        return await self._call(self._open_pools.calls, method, tool, *path, timeout=timeout)
 
     async def start(self, tool: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        """Return what the service answers to a start. Raises `ApiError`."""
+        """Return the JSON object of the response to a start. Raises `ApiError`."""
         timeout = aiohttp.ClientTimeout(total=self._start_seconds, connect=CALL_SECONDS)
-        pool = self._opened.starts
-        return await self._answer(pool, "POST", tool, "builds", json=parameters, timeout=timeout)
+        pool = self._open_pools.starts
+        return await self._call(pool, "POST", tool, "builds", json=parameters, timeout=timeout)
 
     async def lines(
         self, tool: str, *path: str, follow: bool
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Yield the objects that the service sends, one a line, as they come. Raises `ApiError`.
+        """Stream the JSON objects that the service sends, one per line. Raises `ApiError`.
 
-        The connection is given up as soon as this is closed.
+        The connection is closed as soon as the generator is.
         """
-        timeout = aiohttp.ClientTimeout(sock_connect=CALL_SECONDS, sock_read=QUIET_SECONDS)
+        timeout = aiohttp.ClientTimeout(sock_connect=CALL_SECONDS, sock_read=IDLE_SECONDS)
         options: Any = {"params": {"follow": "true" if follow else "false"}, "timeout": timeout}
-        with self._reader(tool), translated():
-            async with self._request(self._opened.logs, "GET", tool, *path, **options) as response:
+        with self._reader(tool), http_errors():
+            async with self._request(
+                self._open_pools.logs, "GET", tool, *path, **options
+            ) as response:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     async with asyncio.timeout(CALL_SECONDS):
-                        raise _error(response, await _whole(response.content))
+                        raise _error(response, await _read_body(response.content))
                 if response.content_type == "text/html":
-                    raise Unanswered("what answers is not the builds service")
-                async with aclosing(_split(response.content)) as lines:
+                    raise NoResponse("the response is not from the builds service")
+                async with aclosing(_split_lines(response.content)) as lines:
                     async for line in lines:
                         if line.strip():
-                            yield object_of(line) or {"line": line.decode("utf-8", "replace")}
+                            yield json_object(line) or {"line": line.decode("utf-8", "replace")}
 
     @contextmanager
     def _reader(self, tool: str) -> Iterator[None]:
-        """Count who reads a log; too many are turned away, and hold up nobody."""
+        """Count the readers of logs; reject one too many at once."""
         if self._readers[tool] >= MAX_LOGS_OF_TOOL:
-            raise NotDone(f"{MAX_LOGS_OF_TOOL} logs of this tool are being read already")
+            raise NotExecuted(f"{MAX_LOGS_OF_TOOL} logs of this tool are already being read")
         if self._readers.total() >= MAX_LOGS:
-            raise NotDone(f"{MAX_LOGS} logs are being read already")
+            raise NotExecuted(f"{MAX_LOGS} logs are already being read")
         self._readers[tool] += 1
         try:
             yield
         finally:
             self._readers[tool] -= 1
-            self._readers += Counter()  # drops those of whom there are none
+            self._readers += Counter()  # removes the zero counts
 
-    async def _answer(
+    async def _call(
         self, pool: aiohttp.ClientSession, method: str, tool: str, *path: str, **options: Any
     ) -> dict[str, Any]:
-        with translated():
+        with http_errors():
             async with self._request(pool, method, tool, *path, **options) as response:
-                content = await _whole(response.content)
+                content = await _read_body(response.content)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
             raise _error(response, content)
-        answer = object_of(content)
+        answer = json_object(content)
         if answer is None:
-            raise Unanswered("what answers is not the builds service")
+            raise NoResponse("the response is not from the builds service")
         return answer
 
     @property
-    def _opened(self) -> "_Pools":
+    def _open_pools(self) -> "_Pools":
         if self._pools is None:
             raise RuntimeError("the connection has not been opened")
         return self._pools
@@ -144,7 +146,7 @@ class BuildsApi:
             ),
             headers={"X-Toolforge-Tool": tool} if tool else {},
             ssl=self._context.now(),
-            # A redirect would take the request, or the certificate, to somebody else.
+            # A redirect would send the request, or the certificate, to another host.
             allow_redirects=False,
             **options,
         )
@@ -152,9 +154,9 @@ class BuildsApi:
 
 @dataclass(slots=True)
 class _Pools:
-    """The connections, by what they are for."""
+    """The connection pools, by purpose."""
 
-    # A start whose kept connection the other side has just given up would be in doubt for nothing.
+    # A start on an idle connection that the server closes would have an unknown outcome.
     starts: aiohttp.ClientSession = field(
         default_factory=lambda: _session(limit=MAX_CONNECTIONS, force_close=True)
     )
@@ -171,14 +173,13 @@ def _session(**options: Any) -> aiohttp.ClientSession:
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
-    # aiohttp would by itself repeat a PUT or DELETE whose connection was cut: it has no public
-    # switch for it.
+    # aiohttp would itself repeat a PUT or DELETE on a cut connection; it has no public option.
     session._retry_connection = False
     return session
 
 
-async def _whole(content: aiohttp.StreamReader) -> bytes:
-    """Return an answer; one that is too long is cut, and then says nothing."""
+async def _read_body(content: aiohttp.StreamReader) -> bytes:
+    """Return the body of a response, cut at the limit: it is then not valid JSON."""
     parts, left = [], MAX_ANSWER_BYTES
     while left > 0 and not content.at_eof():
         parts.append(await content.read(left))
@@ -186,8 +187,8 @@ async def _whole(content: aiohttp.StreamReader) -> bytes:
     return b"".join(parts)
 
 
-async def _split(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
-    """Yield lines; one that is too long comes in pieces."""
+async def _split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
+    """Yield lines; a line beyond the limit comes in pieces."""
     rest = b""
     async for chunk in content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
@@ -202,4 +203,4 @@ async def _split(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, None]:
 
 def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
     retry_after = response.headers.get("Retry-After", "")
-    return error_of(response.status, retry_after, object_of(content))
+    return error_of(response.status, retry_after, json_object(content))

@@ -1,7 +1,7 @@
 """Toolforge's builds service as a builder, over HTTP.
 
-That service runs four builds of a tool at a time, answers 409 to the next, and keeps only a few
-that have ended: of those that succeeded the newest, whenever another is started.
+That service runs four builds of a tool at a time and responds with 409 to further starts. It
+retains only a few ended builds: of those that succeeded, only the newest once another is started.
 """
 
 import asyncio
@@ -26,19 +26,19 @@ from backends.builders.base import (
     BuildStatus,
     NoFreeSlot,
 )
-from backends.builders.toolforge.answers import news_of, parameters_of, started
 from backends.builders.toolforge.api import BuildsApi
 from backends.builders.toolforge.errors import (
     ApiError,
     Busy,
-    Denied,
-    Missing,
-    NotDone,
-    Refused,
-    Unanswered,
-    words_of,
+    NoResponse,
+    NotExecuted,
+    NotFound,
+    Rejected,
+    Unauthorized,
+    error_messages,
 )
 from backends.builders.toolforge.files import ClientFiles
+from backends.builders.toolforge.payloads import parameters_of, started, update_of
 from backends.builders.toolforge.search import Search
 from backends.retries import attempts
 
@@ -47,17 +47,17 @@ logger = logging.getLogger(__name__)
 TOTAL_SECONDS = 10.0
 
 START_SECONDS = 120.0
-"""How long the service may take over a start. It resolves the ref with git before it answers, and
-a git host that hung has kept it for 60 s: twice that."""
+"""The timeout of a start. The service resolves the ref with git before it responds, and a hanging
+git host has delayed it by 60 s: this is twice that."""
 
-LOST = "the builds service no longer knows this build: it keeps few that have ended"
+LOST = "the builds service no longer knows this build: it retains few ended builds"
 
 
 class ToolforgeBuilder(Builder):
-    """Builds of the service at `url`, below which its paths (`v1/tool/...`) are.
+    """Builds of the service at `url`, the base of its paths (`v1/tool/...`).
 
-    `within` is how many seconds a call may take with all its attempts, and `start_seconds` how long
-    a start may take there, whether or not somebody waits for it.
+    `within` is the time limit in seconds of a call with all its attempts, and `start_seconds` the
+    time a start may take there, even if no client waits for it.
     """
 
     knows_keys = False
@@ -78,9 +78,9 @@ class ToolforgeBuilder(Builder):
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder as `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA` and `_START_TIMEOUT` say.
+        """Return a builder configured by `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA`, `_START_TIMEOUT`.
 
-        The URL is the gateway's; the builds service is under `/builds` of it.
+        The URL is the gateway's; the builds service is at its `/builds`.
         """
         files = ClientFiles(
             env.str("TOOLFORGE_CERT", ""), env.str("TOOLFORGE_KEY", ""), env.str("TOOLFORGE_CA", "")
@@ -103,7 +103,9 @@ class ToolforgeBuilder(Builder):
                 "example https://api.example.org:30003"
             )
         if bool(files.certificate) != bool(files.key):
-            raise EnvError("COMPONENTS_TOOLFORGE_CERT and _KEY go together: one is missing")
+            raise EnvError(
+                "COMPONENTS_TOOLFORGE_CERT and _KEY must be set together: one is missing"
+            )
         try:
             await self._api.open()
         except (OSError, ValueError) as error:
@@ -112,9 +114,9 @@ class ToolforgeBuilder(Builder):
             raise EnvError(f"{named} cannot be used: {reason}") from None
 
     async def start(self, request: BuildRequest) -> BuildState:
-        """See `Builder.start`. The service knows no keys: what was started is looked for."""
+        """See `Builder.start`. The service has no idempotency keys: earlier starts are searched."""
         lock = self._starting.setdefault(request.key, asyncio.Lock())
-        async with lock:  # of two that look at once, each would start
+        async with lock:  # two concurrent searches would each start a build
             return await self._start(request)
 
     async def _start(self, request: BuildRequest) -> BuildState:
@@ -124,28 +126,29 @@ class ToolforgeBuilder(Builder):
         async def attempt() -> BuildState:
             try:
                 return started(await self._api.start(request.tool, parameters_of(request)))
-            except NotDone:
+            except NotExecuted:
                 raise
-            except Unanswered as error:
-                raise _InDoubt(str(error)) from None  # and is not repeated
+            except NoResponse as error:
+                raise _OutcomeUnknown(str(error)) from None  # and is not retried
 
         try:
             return self._search.note(request, await attempts(self._within)(attempt))
-        except _InDoubt as doubt:
-            return await self._after(doubt, request)
-        except Refused as error:
+        except _OutcomeUnknown as doubt:
+            return await self._find_lost_start(doubt, request)
+        except Rejected as error:
             raise BuildRejected(str(error)) from None
-        except Missing as error:
+        except NotFound as error:
             raise BuildRejected(f"the builds service does not know this tool: {error}") from None
         except Busy as error:
             raise NoFreeSlot(str(error)) from None
         except ApiError as error:
             raise _unavailable(error, maybe_started=False) from None
 
-    async def _after(self, doubt: "_InDoubt", request: BuildRequest) -> BuildState:
-        """Return what a start has made whose answer was lost; if that cannot be seen, say so."""
+    async def _find_lost_start(self, doubt: "_OutcomeUnknown", request: BuildRequest) -> BuildState:
+        """Search for the build of a start without a response. Raises if it is not found."""
         try:
-            found = await self._find(replace(request, last_attempt=None))  # that was just now
+            found = await self._find(replace(request, last_attempt=None))  # the attempt has only
+            # just ended
         except ApiError:
             found = None
         if found is None:
@@ -157,40 +160,40 @@ class ToolforgeBuilder(Builder):
         try:
             return await attempts(self._within)(self._find, request)
         except ApiError as error:
-            raise _unavailable(error, maybe_started=False) from None  # it only looked
+            raise _unavailable(error, maybe_started=False) from None  # this was only a search
 
     async def _find(self, request: BuildRequest) -> BuildState | None:
         return self._search.choose(request, await self._list(request.tool))
 
     async def get(self, tool: str, ids: Collection[str]) -> Mapping[str, BuildState | None]:
-        """See `Builder.get`. What the list no longer has is asked for once by its id."""
+        """See `Builder.get`. A build missing in the list is requested once by its id."""
         if not ids:
             return {}
         try:
             builds: list[dict[str, Any]] = await attempts(self._within)(self._list, tool)
-            states = {str(build["build_id"]): news_of(build) for build in builds}
+            states = {str(build["build_id"]): update_of(build) for build in builds}
             missing = [each for each in ids if each not in states]
-            found = await asyncio.gather(*(self._one(tool, each) for each in missing))
+            found = await asyncio.gather(*(self._get_by_id(tool, each) for each in missing))
         except ApiError as error:
             raise _unavailable(error) from None
         states |= dict(zip(missing, found, strict=True))
         return {build_id: states[build_id] for build_id in ids}
 
-    async def _one(self, tool: str, build_id: str) -> BuildState | None:
+    async def _get_by_id(self, tool: str, build_id: str) -> BuildState | None:
         try:
             answer = await self._api.call("GET", tool, "builds", build_id)
-        except (Missing, Refused):
+        except (NotFound, Rejected):
             return BuildState(build_id, BuildStatus.ERROR, LOST, lost=True)
         except ApiError:
-            return None  # the others are news all the same
+            return None  # the other states are still valid
         build = answer.get("build")
-        return news_of({**build, "build_id": build_id}) if isinstance(build, dict) else None
+        return update_of({**build, "build_id": build_id}) if isinstance(build, dict) else None
 
     async def _list(self, tool: str) -> list[dict[str, Any]]:
         answer = await self._api.call("GET", tool, "builds")
         builds = answer.get("builds")
         if not isinstance(builds, list):
-            raise Unanswered("the builds service answered no list of builds")
+            raise NoResponse("the builds service did not return a list of builds")
         return [each for each in builds if isinstance(each, dict) and each.get("build_id")]
 
     async def cancel(self, tool: str, build_id: str) -> None:
@@ -198,8 +201,8 @@ class ToolforgeBuilder(Builder):
         try:
             path = (tool, "builds", build_id, "cancel")
             await attempts(self._within)(self._api.call, "PUT", *path)
-        except (Missing, Busy, Refused):
-            return  # it has ended, or there is none
+        except (NotFound, Busy, Rejected):
+            return  # it has ended or does not exist
         except ApiError as error:
             raise _unavailable(error) from None
 
@@ -207,14 +210,16 @@ class ToolforgeBuilder(Builder):
         """See `Builder.log`."""
         try:
             lines = self._api.lines(tool, "builds", build_id, "logs", follow=follow)
-            async with aclosing(lines):  # so that it ends with its reader
+            async with aclosing(lines):  # so that it closes with its reader
                 async for each in lines:
                     if "line" not in each:
-                        # How the service says that it failed after it had begun to answer.
-                        raise BuilderUnavailable(words_of(each) or "the log of the build broke off")
+                        # The service reports errors in the middle of a stream like this.
+                        raise BuilderUnavailable(
+                            error_messages(each) or "the log of the build was interrupted"
+                        )
                     for line in str(each["line"]).rstrip("\n").split("\n"):
                         yield line
-        except (Missing, Refused):
+        except (NotFound, Rejected):
             raise BuildNotFound(LOST) from None
         except ApiError as error:
             raise _unavailable(error) from None
@@ -231,11 +236,11 @@ class ToolforgeBuilder(Builder):
         await self._api.close()
 
 
-class _InDoubt(Exception):
-    """A start was not answered, and may have been carried out."""
+class _OutcomeUnknown(Exception):
+    """A start got no response and may have been executed."""
 
 
 def _unavailable(error: ApiError, maybe_started: bool | None = None) -> BuilderUnavailable:
-    if isinstance(error, Denied):
+    if isinstance(error, Unauthorized):
         logger.error("%s: see COMPONENTS_TOOLFORGE_CERT", error)
     return BuilderUnavailable(str(error), maybe_started=maybe_started)

@@ -1,15 +1,15 @@
-"""What comes of a call to the builds service that is not what was asked for, in one place.
+"""The errors of calls to the builds service, in one place.
 
 ApiError
-├── Refused            400, 422: the service will not do it; in its own words
-├── Missing            404: there is no such thing
-├── Busy               409: not now, in its own words
-├── Denied             401, 403: the service does not take this client's certificate
-└── Unanswered         no connection, no answer in time, or none that the service itself has given
-    └── NotDone        the same, and the call was certainly not carried out
+├── Rejected           400, 422: the service will never do it; the service's message
+├── NotFound           404: the tool or the build does not exist
+├── Busy               409: not possible now; the service's message
+├── Unauthorized       401, 403: the service does not accept this client's certificate
+└── NoResponse         no connection, timeout, or a response not from the service itself
+    └── NotExecuted    the same, but the call was certainly not executed
 
-The first three are final, and only the service itself can say them: an answer that does not have
-its form is that of something in between, which may be gone a moment later.
+The first three are final, and only the service itself can report them: a response without its
+format comes from a proxy, and a retry may pass.
 """
 
 import json
@@ -20,100 +20,105 @@ from typing import Any
 
 import aiohttp
 
-from backends.retries import MayPass
+from backends.retries import TransientError
 
 
 class ApiError(Exception):
-    """The root of what a call raises; the message is for people."""
+    """The base of all errors of a call; the message is for people."""
 
 
-class Refused(ApiError):
+class Rejected(ApiError):
     """The service will never do this."""
 
 
-class Missing(ApiError):
-    """There is no such build, or no such tool."""
+class NotFound(ApiError):
+    """The build or the tool does not exist."""
 
 
 class Busy(ApiError):
-    """The state of things is against it now."""
+    """The current state does not allow it."""
 
 
-class Denied(ApiError):
-    """The service, or the gateway before it, does not know this client."""
+class Unauthorized(ApiError):
+    """The service, or its gateway, does not accept this client."""
 
 
-class Unanswered(ApiError, MayPass):
-    """There was no answer, or none that says anything; the call may have been carried out."""
+class NoResponse(ApiError, TransientError):
+    """There was no response, or not a valid one; the call may have been executed."""
 
 
-class NotDone(Unanswered):
-    """There was no answer, or not now; whatever was asked for was not done."""
+class NotExecuted(NoResponse):
+    """There was no response, or a rejection for now; the call was not executed."""
 
 
-_FINAL: Mapping[int, type[ApiError]] = {400: Refused, 404: Missing, 409: Busy, 422: Refused}
+_FINAL_ERRORS: Mapping[int, type[ApiError]] = {
+    400: Rejected,
+    404: NotFound,
+    409: Busy,
+    422: Rejected,
+}
 _DENIED = (401, 403)
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Raise `Unanswered` for whatever the HTTP client, TLS or a malformed answer raises."""
+def http_errors() -> Iterator[None]:
+    """Raise `NoResponse` for errors of the HTTP client, TLS, or a malformed response."""
     try:
         yield
     except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-        raise _unanswered(error) from None
+        raise _no_response(error) from None
 
 
-def _unanswered(error: Exception) -> Unanswered:
-    """Return that there was no answer, with the reason but without an address."""
-    kind: type[Unanswered] = Unanswered
+def _no_response(error: Exception) -> NoResponse:
+    """Return the error for a missing response, with the reason but without an address."""
+    kind: type[NoResponse] = NoResponse
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
-        kind = NotDone  # nothing has been sent yet
+        kind = NotExecuted  # nothing has been sent yet
     if isinstance(error, aiohttp.ClientSSLError):
-        reason = "it, or its certificate, is not one that we accept"
+        reason = "its TLS certificate is not accepted"
     elif isinstance(error, aiohttp.ClientConnectorError):
         reason = error.os_error.strerror or "cannot connect"
     elif isinstance(error, TimeoutError):
-        reason = "no answer in time"
+        reason = "timeout"
     elif isinstance(error, aiohttp.ClientResponseError | ValueError):
-        reason = "what it sent is not HTTP"
+        reason = "its response is not valid HTTP"
     else:
         reason = str(error) or type(error).__name__
-    return kind(f"the builds service does not answer: {reason}")
+    return kind(f"the builds service does not respond: {reason}")
 
 
 def error_of(status: int, retry_after: str, answer: Mapping[str, Any] | None) -> ApiError:
-    """Return what an answer means whose `status` is not that of a success.
+    """Return the error for a response whose `status` is not a success.
 
-    Of a request that was refused (4xx) nothing was done, whoever says so. Of 5xx only the service's
-    own 503 says that: in between, something may give up on what is being done.
+    A rejected request (4xx) was not executed, whoever rejected it. Of 5xx, that only applies to the
+    service's own 503: a proxy may time out while the service still executes the request.
     """
-    words = words_of(answer or {})
+    words = error_messages(answer or {})
     if status in _DENIED:
-        return Denied("the builds service does not accept this service's certificate")
-    if words and status in _FINAL:
-        return _FINAL[status](words)
+        return Unauthorized("the builds service does not accept this service's certificate")
+    if words and status in _FINAL_ERRORS:
+        return _FINAL_ERRORS[status](words)
     not_done = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or (
         words and status == HTTPStatus.SERVICE_UNAVAILABLE
     )
-    return (NotDone if not_done else Unanswered)(
-        f"the builds service answered {status}" + (f": {words}" if words else ""),
+    return (NotExecuted if not_done else NoResponse)(
+        f"the builds service responded with {status}" + (f": {words}" if words else ""),
         float(retry_after) if retry_after.isdecimal() else None,
     )
 
 
-def words_of(answer: Mapping[str, Any]) -> str:
-    """Return what the service says of an error: `ResponseMessages`, by itself or as `messages`.
+def error_messages(answer: Mapping[str, Any]) -> str:
+    """Return the messages of an error: `ResponseMessages`, by itself or as `messages`.
 
-    Empty where it says nothing, or where it was not the service that said it.
+    Empty if there are none, or if the response is not from the service.
     """
     messages = answer.get("messages")
     errors = (messages if isinstance(messages, dict) else answer).get("error")
     return "; ".join(map(str, errors)) if isinstance(errors, list) else ""
 
 
-def object_of(content: bytes) -> dict[str, Any] | None:
-    """Return the JSON object that an answer is; None where it is anything else."""
+def json_object(content: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in a body; None if it is anything else."""
     try:
         answer = json.loads(content)
     except (ValueError, RecursionError):

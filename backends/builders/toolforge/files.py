@@ -1,4 +1,4 @@
-"""The files of the client's certificate, and what is made of them while they are renewed."""
+"""The files of the client's certificate, reloaded when they are renewed."""
 
 import logging
 import ssl
@@ -10,29 +10,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ClientFiles:
-    """The files of the client's certificate, its key, and the service's authority; or none."""
+    """The files of the client's certificate, its key, and the service's CA; or none."""
 
     certificate: str = ""
     key: str = ""
-    authority: str = ""
+    ca: str = ""
 
     def contents(self) -> tuple[bytes, ...]:
-        """Return what is in them; times are too coarse to tell that. Raises `OSError`."""
-        named = filter(None, (self.certificate, self.key, self.authority))
+        """Return their contents; timestamps are too coarse to detect a change. Raises `OSError`."""
+        named = filter(None, (self.certificate, self.key, self.ca))
         return tuple(Path(each).read_bytes() for each in named)
 
     def context(self) -> ssl.SSLContext:
-        """Return a context with them. Raises `OSError` (`ssl.SSLError` is one), `ValueError`."""
-        context = ssl.create_default_context(cafile=self.authority or None)
+        """Return their TLS context. Raises `OSError` (`ssl.SSLError` is one), `ValueError`."""
+        context = ssl.create_default_context(cafile=self.ca or None)
         if self.certificate:
-            # Without a password, OpenSSL would ask for that of a locked key at the terminal.
+            # Without a password, OpenSSL would prompt for that of an encrypted key.
             context.load_cert_chain(self.certificate, self.key or None, password="")
         return context
 
 
 @dataclass(slots=True)
 class RenewedContext:
-    """The TLS context of files that change: always the last one that they were good for."""
+    """The TLS context of files that change: always the last valid one."""
 
     files: ClientFiles
     _context: ssl.SSLContext | None = None
@@ -44,9 +44,9 @@ class RenewedContext:
         self._context = self.files.context()
 
     def now(self) -> ssl.SSLContext:
-        """Return the context for a connection that is made now.
+        """Return the context for a new connection.
 
-        Files that cannot be used, as while they are being written, are used once they can.
+        Files that are invalid, such as while they are being written, are used once they are valid.
         """
         if self._context is None:
             raise RuntimeError("the files have not been opened")
@@ -55,5 +55,7 @@ class RenewedContext:
             if contents != self._contents:
                 self._context, self._contents = self.files.context(), contents
         except (OSError, ValueError) as error:
-            logger.warning("the certificate for the builds service cannot be renewed: %s", error)
+            logger.warning(
+                "the renewed certificate for the builds service cannot be loaded: %s", error
+            )
         return self._context

@@ -1,7 +1,7 @@
-"""Which of the service's builds is a request's: it knows no keys, so by what it was for and when.
+"""Finds the build of a request. The service has no keys, so by source and time.
 
-Another deployment's build of the same source looks the same. What is known to be another's is left
-out: by the engine, from what is stored, and here, from what this process has started or found.
+A build of the same source for another deployment looks the same. Builds known to belong to others
+are excluded: by the engine, from the store, and here, from what this process has started or found.
 """
 
 from collections.abc import Iterable, Mapping
@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from backends.builders.base import BuildRequest, BuildState
-from backends.builders.toolforge.answers import parameters_of, state_of, time_of
+from backends.builders.toolforge.payloads import parameters_of, state_of, time_of
 
 SKEW = timedelta(seconds=2)
-"""How far the service's clock may be from the store's; it writes whole seconds too."""
+"""The tolerance between the clocks of the service, which writes whole seconds, and the store."""
 
-MAX_KNOWN = 10_000
-"""Of how many builds it is remembered whose they are: many times those of an hour."""
+MAX_REMEMBERED = 10_000
+"""For how many builds the request is remembered: many times those of an hour."""
 
 _NAMES = ("image_name", "source_url", "ref")
 _OPTIONS = ("use_latest_versions", "use_deprecated_versions", "envvars")
@@ -25,24 +25,24 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Finds builds; a request may be carried out until `settling` after it was broken off."""
+    """Finds builds; a request may be executed until `settling` after it was aborted."""
 
     settling: timedelta
     _keys: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def note(self, request: BuildRequest, state: BuildState) -> BuildState:
-        """Remember that a build is a request's; return it."""
+        """Remember that a build belongs to a request; return it."""
         self._keys[request.tool, state.id] = request.key
-        if len(self._keys) > MAX_KNOWN:
+        if len(self._keys) > MAX_REMEMBERED:
             del self._keys[next(iter(self._keys))]
         return state
 
     def choose(
         self, request: BuildRequest, builds: Iterable[Mapping[str, Any]]
     ) -> BuildState | None:
-        """Return the build that is a request's, out of all of the tool; None if there is none.
+        """Return the build of a request, out of all builds of the tool; None if there is none.
 
-        Of several it is the one known to be, or the oldest.
+        Among several, the one known to belong to the request, or else the oldest.
         """
         wanted = parameters_of(request)
         found = []
@@ -60,7 +60,7 @@ class Search:
 
     def _is_in_time(self, build: Mapping[str, Any], request: BuildRequest) -> bool:
         began = time_of(build.get("start_time"))
-        if began is None:  # it has only just been asked for
+        if began is None:  # it has only just been requested
             return not state_of(build, "").status.is_final
         until = _LATEST
         if request.last_attempt is not None:
@@ -69,9 +69,11 @@ class Search:
 
 
 def _is_of(build: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    """Whether a build is of the same source. Of options, the service may not tell all."""
+    """Whether a build has the same source. The service may not report all options."""
     given = build.get("parameters")
-    told = given if isinstance(given, dict) else {}
-    return all((told.get(name) or "") == wanted.get(name, "") for name in _NAMES) and all(
-        (told[name] or None) == (wanted.get(name) or None) for name in _OPTIONS if name in told
+    reported = given if isinstance(given, dict) else {}
+    return all((reported.get(name) or "") == wanted.get(name, "") for name in _NAMES) and all(
+        (reported[name] or None) == (wanted.get(name) or None)
+        for name in _OPTIONS
+        if name in reported
     )

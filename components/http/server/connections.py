@@ -20,7 +20,7 @@ from aiohttp.typedefs import Handler
 
 from components.http.middlewares.headers import ALWAYS
 from components.http.responses.envelope import enveloped
-from components.seen import seen
+from components.invisible_characters import replace_invisible
 
 logger = logging.getLogger(__name__)
 
@@ -218,7 +218,7 @@ class Connection(web.RequestHandler):
         """Write a line about what cannot be read, and return what is wrong with it."""
         self._unreadable = True
         first = next(iter(message.strip().splitlines()), "").rstrip(":")
-        reason = seen(first[:_SHOWN])
+        reason = replace_invisible(first[:_SHOWN])
         logger.warning("what %s sent is not HTTP: %s", self.address, reason)
         return reason
 

@@ -33,9 +33,7 @@ URL = "https://git.example.org/x"
         "",
     ],
 )
-async def test_a_repository_is_an_address_and_nothing_else(
-    builder: LocalBuilder, repository: str
-) -> None:
+async def test_a_repository_must_be_a_plain_url(builder: LocalBuilder, repository: str) -> None:
     with pytest.raises(BuildRejected, match=r"^repository: "):
         await builder.start(build_request(repository=repository))
     with pytest.raises(BuildRejected, match=r"^repository: "):
@@ -58,7 +56,7 @@ async def test_a_repository_is_an_address_and_nothing_else(
         "",
     ],
 )
-async def test_a_ref_is_a_name_and_nothing_else(builder: LocalBuilder, ref: str) -> None:
+async def test_a_ref_must_be_a_plain_name(builder: LocalBuilder, ref: str) -> None:
     with pytest.raises(BuildRejected, match=r"^ref: "):
         await builder.start(build_request(repository=URL, ref=ref))
 
@@ -88,7 +86,7 @@ async def test_a_redirect_to_another_protocol_is_not_followed(
     assert state.commit is None
 
 
-async def test_a_repository_that_asks_for_a_password_gets_none(
+async def test_a_repository_that_requests_a_password_gets_none(
     builder: LocalBuilder, aiohttp_server: AiohttpServer
 ) -> None:
     async def ask(request: web.Request) -> web.Response:
@@ -103,7 +101,7 @@ async def test_a_repository_that_asks_for_a_password_gets_none(
     assert "could not read Username" in state.message
 
 
-async def test_a_repository_that_is_too_large_is_not_fetched_to_its_end(
+async def test_the_fetch_of_a_too_large_repository_is_aborted(
     open_builder: Open, make: Make
 ) -> None:
     builder = await open_builder(max_bytes=3_000_000)
@@ -112,7 +110,7 @@ async def test_a_repository_that_is_too_large_is_not_fetched_to_its_end(
     assert state.message.startswith("the repository has more than 3000000 bytes")
 
 
-async def test_a_small_pack_that_unpacks_to_much_is_too_large(
+async def test_a_small_pack_with_large_contents_is_too_large(
     open_builder: Open, make: Make
 ) -> None:
     builder = await open_builder(max_bytes=3_000_000)
@@ -121,17 +119,17 @@ async def test_a_small_pack_that_unpacks_to_much_is_too_large(
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "Dockerfile", ".dockerignore"])
-async def test_a_link_in_the_place_of_a_recipe_is_not_read(
+async def test_a_symbolic_link_instead_of_a_dockerfile_is_not_read(
     builder: LocalBuilder, make: Make, name: str
 ) -> None:
     files: dict[str, str | Path] = {name: Path("/etc/passwd")}
     state = await built(builder, build_request(repository=make(**files)))
     assert state.status is BuildStatus.ERROR
-    assert state.message == f"{name} is not a regular file, and what it leads to is not read"
+    assert state.message == f"{name} is not a regular file, so it is not read"
     assert "root:" not in await log_of(builder, state.id)
 
 
-async def test_a_link_that_is_copied_does_not_bring_the_hosts_file(
+async def test_a_copied_symbolic_link_does_not_include_a_file_of_the_host(
     builder: LocalBuilder, make: Make, tmp_path: Path
 ) -> None:
     (tmp_path / "secret").write_text("secret of the host")
@@ -185,7 +183,7 @@ async def test_a_build_sees_nothing_of_the_services_environment(
     assert "COMPONENTS" not in log
 
 
-async def test_a_log_has_a_bounded_size(
+async def test_the_size_of_a_log_is_limited(
     builder: LocalBuilder, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     programs = tmp_path / "programs"

@@ -28,7 +28,7 @@ async def content(image: str, path: str, tmp_path: Path) -> str:
     return where.read_text()
 
 
-async def test_an_image_has_the_repositorys_files_and_its_commit_as_tag(
+async def test_an_image_has_the_files_of_the_repository_and_the_commit_as_tag(
     builder: LocalBuilder, make: Make, served: tuple[Path, str], tmp_path: Path
 ) -> None:
     state = await built(builder, build_request(repository=make()))
@@ -60,7 +60,7 @@ async def test_a_ref_may_be_a_branch_a_tag_or_a_commit(
 
 
 @pytest.mark.parametrize("name", ["Containerfile", "Dockerfile"])
-async def test_either_name_of_a_recipe_is_known(
+async def test_both_names_of_a_dockerfile_are_supported(
     builder: LocalBuilder, make: Make, name: str
 ) -> None:
     files = {"Containerfile": "", name: RECIPE}
@@ -68,7 +68,7 @@ async def test_either_name_of_a_recipe_is_known(
     assert state.status is BuildStatus.FINISHED
 
 
-async def test_a_repository_without_a_recipe_says_what_is_missing(
+async def test_a_repository_without_a_dockerfile_reports_what_is_missing(
     builder: LocalBuilder, make: Make
 ) -> None:
     state = await built(builder, build_request(repository=make(Containerfile="")))
@@ -76,7 +76,7 @@ async def test_a_repository_without_a_recipe_says_what_is_missing(
     assert "neither a Containerfile nor a Dockerfile" in state.message
 
 
-async def test_without_a_recipe_pack_builds_where_it_is_installed(
+async def test_without_a_dockerfile_pack_builds_if_installed(
     builder: LocalBuilder, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # pack needs a registry and a docker daemon: this one says what it was told, and fails.
@@ -90,7 +90,7 @@ async def test_without_a_recipe_pack_builds_where_it_is_installed(
     assert state.message.endswith("/source --builder heroku/builder:24")
 
 
-async def test_a_build_that_fails_says_why(builder: LocalBuilder, make: Make) -> None:
+async def test_a_failed_build_says_why(builder: LocalBuilder, make: Make) -> None:
     url = make(Containerfile="FROM scratch\nCOPY missing /missing\n")
     state = await built(builder, build_request(repository=url))
     assert state.status is BuildStatus.ERROR
@@ -101,7 +101,7 @@ async def test_a_build_that_fails_says_why(builder: LocalBuilder, make: Make) ->
     assert log.endswith("\nerror")
 
 
-async def test_a_ref_that_is_not_there_is_named(builder: LocalBuilder, make: Make) -> None:
+async def test_a_missing_ref_is_named(builder: LocalBuilder, make: Make) -> None:
     request = build_request(repository=make(), ref="mian")
     state = await built(builder, request)
     assert state.status is BuildStatus.ERROR
@@ -110,7 +110,7 @@ async def test_a_ref_that_is_not_there_is_named(builder: LocalBuilder, make: Mak
         await builder.resolve(TOOL, request.source)
 
 
-async def test_a_repository_that_is_not_there_is_named(
+async def test_a_missing_repository_is_named(
     builder: LocalBuilder, served: tuple[Path, str]
 ) -> None:
     request = build_request(repository=f"{served[1]}/none")
@@ -121,7 +121,7 @@ async def test_a_repository_that_is_not_there_is_named(
         await builder.resolve(TOOL, request.source)
 
 
-async def test_the_log_has_what_the_programs_print(builder: LocalBuilder, make: Make) -> None:
+async def test_the_log_has_the_output_of_the_programs(builder: LocalBuilder, make: Make) -> None:
     state = await built(builder, build_request(repository=make()))
     log = await log_of(builder, state.id)
     assert "STEP 2/2: COPY hello /hello" in log
@@ -129,17 +129,17 @@ async def test_the_log_has_what_the_programs_print(builder: LocalBuilder, make: 
     assert log.endswith("finished")
 
 
-async def test_a_build_that_takes_too_long_is_ended(
+async def test_a_build_that_takes_too_long_is_stopped(
     open_builder: Open, make: Make, silence: str
 ) -> None:
     builder = await open_builder(timeout=1)
     url = make(Containerfile=ENDLESS.format(url=silence))
     state = await built(builder, build_request(repository=url))
     assert state.status is BuildStatus.ERROR
-    assert state.message == "the build took longer than 1 s, and was ended"
+    assert state.message == "the build took longer than 1 s and was stopped"
 
 
-async def test_what_a_build_used_is_removed_when_it_ends(
+async def test_the_files_of_a_build_are_deleted_when_it_ends(
     builder: LocalBuilder, make: Make, tmp_path: Path
 ) -> None:
     await built(builder, build_request(repository=make()))
@@ -147,7 +147,7 @@ async def test_what_a_build_used_is_removed_when_it_ends(
 
 
 @pytest.mark.parametrize("how", ["cancel", "close"])
-async def test_nothing_that_a_build_has_started_outlives_it(
+async def test_no_process_of_a_build_outlives_it(
     open_builder: Open, make: Make, silence: str, tmp_path: Path, how: str
 ) -> None:
     builder = await open_builder()
@@ -166,7 +166,7 @@ async def test_nothing_that_a_build_has_started_outlives_it(
     assert that_name(str(tmp_path / "builds")) == {}
 
 
-async def test_two_follow_one_log(builder: LocalBuilder, make: Make) -> None:
+async def test_two_readers_follow_one_log(builder: LocalBuilder, make: Make) -> None:
     build_id = (await builder.start(build_request(repository=make()))).id
 
     async def followed() -> list[str]:

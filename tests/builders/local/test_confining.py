@@ -1,4 +1,4 @@
-"""What the machine has to hold programs in is used, and what it has not is said."""
+"""The confinement of programs, and the log of what this machine does not support."""
 
 from pathlib import Path
 
@@ -12,21 +12,21 @@ from tests.builders.local.conftest import Open
 
 MIB = 1024 * 1024
 TAKE = "head -c {0} /dev/zero | tail"
-"""Takes as many bytes of memory, since there is no line before the end."""
+"""Allocates that many bytes, since the input has no line end."""
 
 
 async def taking(size: int, memory: Memory) -> int:
-    """Return how a program ends that takes so many bytes of memory."""
+    """Return the exit code of a program that allocates so many bytes."""
     script = ("sh", "-c", f"{TAKE.format(size)} > /dev/null")
     return await run(script, output=bytearray().extend, env=environment(), memory=memory)
 
 
-async def test_each_process_has_its_limit_of_memory() -> None:
+async def test_each_process_has_a_memory_limit() -> None:
     assert await taking(10 * MIB, Memory(256 * MIB)) == 0
     assert await taking(512 * MIB, Memory(256 * MIB)) != 0
 
 
-async def test_all_processes_of_a_program_have_one_limit_together() -> None:
+async def test_all_processes_of_a_program_share_a_memory_limit() -> None:
     cgroups = await find_cgroups()
     if cgroups is None:
         pytest.skip("memory cgroups cannot be made here")
@@ -38,7 +38,7 @@ async def test_all_processes_of_a_program_have_one_limit_together() -> None:
     assert not Path(joined_by).parent.exists()
 
 
-async def test_an_engine_that_has_a_runtime_is_left_in_the_machines_pid_namespace(
+async def test_an_engine_with_a_runtime_stays_in_the_hosts_pid_namespace(
     monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     monkeypatch.setenv("BUILDAH_ISOLATION", "oci")
@@ -47,7 +47,7 @@ async def test_an_engine_that_has_a_runtime_is_left_in_the_machines_pid_namespac
     assert (await confinement(EngineName.DOCKER, 1)).namespace == ()
 
 
-async def test_what_the_machine_lacks_is_said_at_the_start(
+async def test_missing_confinement_is_logged_at_the_start(
     open_builder: Open,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -58,8 +58,8 @@ async def test_what_the_machine_lacks_is_said_at_the_start(
     (tmp_path / "sh").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     await open_builder()
-    (said,) = (each.message for each in caplog.records if "on this machine" in each.message)
-    assert said == (
+    (message,) = (each.message for each in caplog.records if "on this machine" in each.message)
+    assert message == (
         "local builds on this machine: "
-        "each process of git has a limit of memory, and all together have none"
+        "the memory of git is limited for each process, but not in total"
     )

@@ -35,7 +35,7 @@ asyncio.run(run(("sh", "-c", script), output=output, env=environment()))
 
 @pytest.mark.parametrize("how", ["cancel", "close"])
 @pytest.mark.usefixtures("held")
-async def test_what_a_build_has_sent_away_ends_with_it(
+async def test_a_detached_process_ends_with_its_build(
     open_builder: Open, runs: Make, how: str
 ) -> None:
     builder = await open_builder()
@@ -54,7 +54,7 @@ async def test_what_a_build_has_sent_away_ends_with_it(
 
 
 @pytest.mark.usefixtures("held")
-async def test_what_a_build_leaves_behind_does_not_keep_it_from_ending(
+async def test_background_processes_do_not_keep_a_build_from_ending(
     open_builder: Open, runs: Make
 ) -> None:
     url = runs(AWAY.format("/busybox "))
@@ -63,9 +63,7 @@ async def test_what_a_build_leaves_behind_does_not_keep_it_from_ending(
     assert that_name(f"sleep {SLEEP}") == {}
 
 
-async def test_what_forks_faster_than_it_is_looked_for_is_ended(
-    builder: LocalBuilder, runs: Make
-) -> None:
+async def test_a_fork_bomb_is_killed(builder: LocalBuilder, runs: Make) -> None:
     url = runs("echo it begins; f() { f & }; setsid sh -c 'f() { f & }; f' & f; sleep 3600")
     build_id = (await builder.start(build_request(repository=url))).id
     async for line in builder.log(TOOL, build_id, follow=True):
@@ -75,7 +73,7 @@ async def test_what_forks_faster_than_it_is_looked_for_is_ended(
     assert (await ended(builder, build_id)).status is BuildStatus.CANCELLED
 
 
-async def test_what_was_sent_away_ends_with_a_service_that_is_killed() -> None:
+async def test_detached_processes_end_when_the_service_is_killed() -> None:
     service = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVICE, stdout=asyncio.subprocess.PIPE
     )
@@ -90,7 +88,7 @@ async def test_what_was_sent_away_ends_with_a_service_that_is_killed() -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [f"sleep {SLEEP}", "(true &)"], ids=["waits", "forks"])
-async def test_a_program_that_does_not_end_when_it_is_told_is_killed(meanwhile: str) -> None:
+async def test_a_program_that_ignores_sigterm_is_killed(meanwhile: str) -> None:
     began = asyncio.Event()
     script = f"trap '' TERM; echo it begins; while true; do {meanwhile}; done"
     running = asyncio.create_task(
@@ -103,11 +101,11 @@ async def test_a_program_that_does_not_end_when_it_is_told_is_killed(meanwhile: 
     assert that_name(f"sleep {SLEEP}") == {}
 
 
-async def test_a_program_that_is_not_there_is_named() -> None:
+async def test_a_missing_program_is_named() -> None:
     with pytest.raises(FileNotFoundError, match="no-such-program is not installed"):
         await run(("no-such-program",), output=bytearray().extend, env=environment())
 
 
 @pytest.mark.parametrize(("script", "code"), [("exit 7", 7), ("kill -9 $$", 128 + 9)])
-async def test_how_a_program_has_ended_is_told(script: str, code: int) -> None:
+async def test_the_exit_code_of_a_program_is_returned(script: str, code: int) -> None:
     assert await run(("sh", "-c", script), output=bytearray().extend, env=environment()) == code

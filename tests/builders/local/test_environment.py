@@ -34,7 +34,7 @@ def test_a_proxy_is_passed_on_without_credentials(
 
 
 @pytest.mark.usefixtures("held")
-async def test_what_a_build_runs_sees_no_password(
+async def test_a_build_sees_no_password(
     open_builder: Open, runs: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", "http://me:secret@proxy.example.org:3128")
@@ -48,7 +48,7 @@ async def test_what_a_build_runs_sees_no_password(
     assert "secret" not in log.replace(look, "")
 
 
-async def test_git_itself_may_use_a_proxy_that_asks_for_a_password(
+async def test_git_can_use_a_proxy_with_a_password(
     builder: LocalBuilder, aiohttp_server: AiohttpServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given = []

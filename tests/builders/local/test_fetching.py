@@ -18,7 +18,7 @@ TOO_MUCH = "git would need more than 512 MiB of memory"
 
 
 @pytest.mark.parametrize("version", [0, 2])
-async def test_a_server_that_advertises_refs_without_end_costs_a_bounded_memory(
+async def test_an_endless_ref_advertisement_uses_bounded_memory(
     builder: LocalBuilder, version: int
 ) -> None:
     async with endless_refs(version) as url:
@@ -27,7 +27,7 @@ async def test_a_server_that_advertises_refs_without_end_costs_a_bounded_memory(
     assert state.message == f"the repository cannot be fetched: {TOO_MUCH}"
 
 
-async def test_an_answer_over_http_without_end_costs_a_bounded_memory(
+async def test_an_endless_http_response_uses_bounded_memory(
     builder: LocalBuilder, aiohttp_server: AiohttpServer
 ) -> None:
     async def advertise(request: web.Request) -> web.StreamResponse:
@@ -44,24 +44,24 @@ async def test_an_answer_over_http_without_end_costs_a_bounded_memory(
     assert state.message == f"the repository cannot be fetched: {TOO_MUCH}"
 
 
-async def test_asking_for_a_commit_costs_a_bounded_memory(builder: LocalBuilder) -> None:
+async def test_resolving_a_commit_uses_bounded_memory(builder: LocalBuilder) -> None:
     async with endless_refs(2) as url:
         with pytest.raises(BuilderUnavailable, match=TOO_MUCH):
             await builder.resolve(TOOL, build_request(repository=url).source)
 
 
-async def test_an_answer_to_asking_for_a_commit_is_read_up_to_a_bound(
+async def test_the_output_of_resolving_a_commit_is_limited(
     builder: LocalBuilder, make: Make, served: tuple[Path, str]
 ) -> None:
     url, where = make(), served[0] / "web"
     commit = git(where, "rev-parse", "HEAD")
     packed = "".join(f"{commit} refs/heads/{n:0200}/x\n" for n in range(5000))
     (where / ".git/packed-refs").write_text(f"# pack-refs with: sorted\n{packed}")
-    with pytest.raises(BuilderUnavailable, match="git answered with more than 1 MiB, and was"):
+    with pytest.raises(BuilderUnavailable, match="git printed more than 1 MiB and was"):
         await builder.resolve(TOOL, build_request(repository=url, ref="x").source)
 
 
-async def test_a_small_repository_of_billions_of_files_is_not_checked_out(
+async def test_a_small_repository_with_billions_of_files_is_not_checked_out(
     builder: LocalBuilder, make: Make, served: tuple[Path, str]
 ) -> None:
     url = make()
@@ -74,7 +74,7 @@ async def test_a_small_repository_of_billions_of_files_is_not_checked_out(
     )
 
 
-async def test_a_path_without_end_is_not_kept(
+async def test_an_endless_path_is_not_held_in_memory(
     builder: LocalBuilder, make: Make, served: tuple[Path, str]
 ) -> None:
     url, where = make(), served[0] / "web"

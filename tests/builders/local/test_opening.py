@@ -1,4 +1,4 @@
-"""When the local builder starts, and with what it refuses to."""
+"""The startup checks of the local builder."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from backends.builders.local.settings import Settings
 from tests.builders.local.conftest import Open
 
 
-async def test_it_works_with_no_store_but_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_memory_store_is_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPONENTS_STORE", "kubernetes")
-    with pytest.raises(EnvError, match=r"runs the code of repositories .* not with 'kubernetes'"):
+    with pytest.raises(EnvError, match=r"runs the code of repositories .* not 'kubernetes'"):
         await LocalBuilder.from_env(Env(prefix="COMPONENTS_")).open()
 
 
@@ -33,34 +33,34 @@ def test_a_bad_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
         LocalBuilder.from_env(Env(prefix="COMPONENTS_"))
 
 
-async def test_an_engine_that_does_not_answer_is_named(
+async def test_an_unavailable_engine_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "podman").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "podman").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    for engine, named in (("podman", "no podman"), ("", "no buildah, podman or docker")):
-        with pytest.raises(EnvError, match=f"{named} answers on this machine"):
+    for engine, named in (("podman", "podman"), ("", "buildah, podman or docker")):
+        with pytest.raises(EnvError, match=f": {named} is not available on this machine"):
             await LocalBuilder(Settings(engine=engine)).open()
 
 
-async def test_the_first_engine_that_answers_is_taken(open_builder: Open) -> None:
+async def test_the_first_available_engine_is_used(open_builder: Open) -> None:
     await (await open_builder(engine="")).ping()
 
 
-async def test_a_directory_that_cannot_be_used_is_named(open_builder: Open) -> None:
+async def test_an_unusable_directory_is_named(open_builder: Open) -> None:
     with pytest.raises(EnvError, match="COMPONENTS_LOCAL_DIR: /proc/builds cannot be used"):
         await open_builder(directory="/proc/builds")
 
 
-async def test_two_do_not_share_a_directory(open_builder: Open, builder: LocalBuilder) -> None:
+async def test_two_builders_do_not_share_a_directory(
+    open_builder: Open, builder: LocalBuilder
+) -> None:
     with pytest.raises(EnvError, match="is used by another instance"):
         await open_builder()
 
 
-async def test_what_an_earlier_process_has_left_is_removed(
-    open_builder: Open, tmp_path: Path
-) -> None:
+async def test_files_of_an_earlier_process_are_deleted(open_builder: Open, tmp_path: Path) -> None:
     for name in ("work/web-1", "logs"):
         (tmp_path / "builds" / name).mkdir(parents=True)
     (tmp_path / "builds/logs/web-1.log").write_text("old")
@@ -69,7 +69,7 @@ async def test_what_an_earlier_process_has_left_is_removed(
     assert not (tmp_path / "builds/logs/web-1.log").exists()
 
 
-async def test_a_directory_of_its_own_is_removed_at_the_end(open_builder: Open) -> None:
+async def test_a_temporary_directory_is_deleted_at_the_end(open_builder: Open) -> None:
     builder = await open_builder(directory="")
     directory = builder._directory
     assert directory.is_dir()

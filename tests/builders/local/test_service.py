@@ -56,7 +56,7 @@ async def components(environ: Mapping[str, str], *arguments: str) -> str:
     return printed.decode()
 
 
-async def test_a_build_does_not_read_what_another_tool_has(
+async def test_a_build_cannot_read_the_data_of_another_tool(
     service: tuple[asyncio.subprocess.Process, str], runs: Make, tmp_path: Path
 ) -> None:
     _, url = service
@@ -75,7 +75,7 @@ async def test_a_build_does_not_read_what_another_tool_has(
     assert "what only this tool may know" not in log
 
 
-async def test_the_secret_is_there_while_the_service_is(
+async def test_the_secret_exists_while_the_service_runs(
     service: tuple[asyncio.subprocess.Process, str],
 ) -> None:
     process, url = service

@@ -36,14 +36,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_what_may_be_substituted_is_refused_by_its_path(text: str) -> None:
+def test_a_source_with_substitutions_is_rejected_by_path(text: str) -> None:
     with pytest.raises(BuildRejected, match=r"^ref: "):
         check_source(build_request(ref=text).source)
     with pytest.raises(BuildRejected, match=r"^repository: "):
         check_source(build_request(repository=f"https://git.example.org/{text}").source)
 
 
-def test_of_all_punctuation_only_what_names_have_is_left() -> None:
+def test_only_the_punctuation_of_names_is_allowed() -> None:
     left = ""
     for each in string.punctuation:
         try:
@@ -54,7 +54,7 @@ def test_of_all_punctuation_only_what_names_have_is_left() -> None:
     assert left == "#%+,-./:=?@[]_~"
 
 
-def test_an_option_is_refused() -> None:
+def test_an_option_is_rejected() -> None:
     with pytest.raises(BuildRejected, match=r"^ref: "):
         check_source(build_request(ref="--upload-pack=id").source)
 
@@ -64,11 +64,11 @@ def test_an_option_is_refused() -> None:
     "repository",
     ["https://git.example.org:8443/~me/web.git", "git://[::1]/a%20b.git", "http://x.org/?a=b"],
 )
-def test_what_sources_are_called_passes(ref: str | None, repository: str) -> None:
+def test_usual_source_names_are_accepted(ref: str | None, repository: str) -> None:
     check_source(build_request(ref=ref, repository=repository).source)
 
 
-async def test_the_builder_refuses_it_before_it_asks_anybody() -> None:
+async def test_the_builder_rejects_it_before_any_call() -> None:
     builder = TektonBuilder(KubeConnection(None, None), "git-clone-buildah")
     with pytest.raises(BuildRejected, match=r"^ref: "):
         await builder.start(build_request(ref="$(params.token)"))

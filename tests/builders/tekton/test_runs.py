@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.builders.base import BuildStatus
-from backends.builders.tekton.runs import belongs_to, is_of, name_of, run_of, state_of
+from backends.builders.tekton.runs import belongs_to, is_run_of, name_of, run_of, state_of
 from tests.factories import TOOL, build_request
 
 LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -38,20 +38,20 @@ def test_the_same_key_gives_the_same_name_and_another_tool_another() -> None:
     assert name_of(replace(build_request(), tool="other")) != name_of(build_request())
 
 
-def test_a_run_is_marked_with_whose_it_is() -> None:
+def test_a_run_is_labelled_with_its_tool_and_component() -> None:
     made = run()
     assert made["metadata"]["labels"] == {
         "app.kubernetes.io/managed-by": "components-api",
         "components-api/tool": TOOL,
         "components-api/component": "web",
     }
-    assert is_of(made, build_request())
-    assert not is_of(made, build_request(key="two"))
+    assert is_run_of(made, build_request())
+    assert not is_run_of(made, build_request(key="two"))
     assert belongs_to(made, TOOL)
     assert not belongs_to(made, "other")
 
 
-def test_what_a_template_adds_does_not_take_the_place_of_our_marks() -> None:
+def test_a_template_cannot_override_our_labels() -> None:
     metadata = {"labels": {"team": "a", "components-api/tool": "x"}, "annotations": {"note": "b"}}
     made = run_of(build_request(), {"metadata": metadata, "spec": {}}, "i")["metadata"]
     assert made["labels"]["team"] == "a"
@@ -78,18 +78,18 @@ STARTED = {"startTime": "2024-04-04T12:00:00Z"}
         (run({"status": "False", "reason": "StoppedRunFinally"}), BuildStatus.CANCELLED),
     ],
 )  # fmt: skip
-def test_the_condition_tells_the_status(made: dict[str, Any], status: BuildStatus) -> None:
+def test_the_condition_determines_the_status(made: dict[str, Any], status: BuildStatus) -> None:
     assert state_of(made, {}).status is status
 
 
-def test_the_condition_tells_why() -> None:
+def test_the_condition_determines_the_message() -> None:
     failed = run({"status": "False", "reason": "Failed", "message": "task build failed"})
     assert state_of(failed, {}).message == "task build failed"
     late = run({"status": "False", "reason": "PipelineRunTimeout", "message": "after 30m"})
     assert state_of(late, {}).message == "the build took too long: after 30m"
 
 
-def test_results_tell_commit_image_and_digest() -> None:
+def test_results_give_commit_image_and_digest() -> None:
     results = [{"name": "c", "value": "abc\n"}, {"name": "d", "value": "sha256:1"}]
     made = run({"status": "True"}, results=results, completionTime="2024-04-04T12:01:00Z")
     state = state_of(made, {"commit": "c", "digest": "d", "image": "missing"})
@@ -98,5 +98,5 @@ def test_results_tell_commit_image_and_digest() -> None:
 
 
 @pytest.mark.parametrize("results", [None, [{}], [{"name": "c", "value": ["a"]}], ["x"]])
-def test_results_of_another_kind_are_none(results: Any) -> None:
+def test_results_of_another_type_are_ignored(results: Any) -> None:
     assert state_of(run({"status": "True"}, results=results), {"commit": "c"}).commit is None

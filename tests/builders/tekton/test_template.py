@@ -23,7 +23,7 @@ def params(template: str, **source: Any) -> dict[str, Any]:
     return {each["name"]: each["value"] for each in run["spec"]["params"]}
 
 
-def test_values_are_put_into_strings() -> None:
+def test_placeholders_are_substituted_in_strings() -> None:
     template = parse_template(MINIMAL)
     assert template.image_of(build_request()) == f"registry.example.org/{TOOL}/web"
     run = template.run_for(build_request(ref="main"))
@@ -33,12 +33,12 @@ def test_values_are_put_into_strings() -> None:
 @pytest.mark.parametrize(
     "ref", ['x"}, {name: OTHER, value: "y', "x\n- name: OTHER", "${repository}", "$(params.x)"]
 )
-def test_what_is_put_in_stays_one_string(ref: str) -> None:
+def test_a_substituted_value_stays_one_string(ref: str) -> None:
     run = parse_template(MINIMAL).run_for(build_request(ref=ref))
     assert run["spec"]["params"] == [{"name": "REF", "value": f"at {ref}"}]
 
 
-def test_a_dollar_can_be_kept() -> None:
+def test_a_dollar_can_be_escaped() -> None:
     template = parse_template(MINIMAL.replace("at ${ref}", "$${HOME} $(params.x)"))
     run = template.run_for(build_request())
     assert run["spec"]["params"][0]["value"] == "${HOME} $(params.x)"
@@ -59,7 +59,7 @@ def test_toolforges_pipeline_gets_its_parameters_and_workspaces() -> None:
     assert workspaces == ["source-ws", "cache-ws", "aptbuildpack-ws"]
 
 
-def test_without_a_ref_it_is_the_default_one() -> None:
+def test_without_a_ref_the_default_is_used() -> None:
     assert params("toolforge-buildpacks")["SOURCE_REFERENCE"] == "HEAD"
     assert params("git-clone-buildah")["ref"] == ""
 
@@ -84,7 +84,7 @@ def test_every_parameter_of_the_catalogues_pipeline_is_declared() -> None:
     ("text", "message"),
     [
         ("", "image: Missing data for required field."),
-        ("[", "it is not YAML"),
+        ("[", "it is not valid YAML"),
         ("a: 1", "image: Missing data"),
         (MINIMAL + "imgae: x\n", "imgae: Unknown field."),
         (MINIMAL + "results: {comit: x}\n", "results.comit.key: Must be one of"),
@@ -94,22 +94,22 @@ def test_every_parameter_of_the_catalogues_pipeline_is_declared() -> None:
         (MINIMAL + "versions: {latest: {b: x}}\n", "versions.default: 'b' is missing"),
     ],
 )
-def test_what_is_wrong_is_named_by_its_path(text: str, message: str) -> None:
+def test_an_error_in_a_template_is_reported_by_path(text: str, message: str) -> None:
     with pytest.raises(BadTemplate, match=message):
         parse_template(text)
 
 
-def test_without_a_name_it_is_told_what_could_be_named() -> None:
-    with pytest.raises(BadTemplate, match="no template is named: a file, or toolforge-buildpacks"):
+def test_without_a_template_the_shipped_ones_are_named() -> None:
+    with pytest.raises(BadTemplate, match="it is required: a file, or toolforge-buildpacks"):
         read_template("")
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_is_shipped_can_be_read(name: str) -> None:
+def test_shipped_templates_are_valid(name: str) -> None:
     assert read_template(name).image
 
 
-async def test_a_template_that_is_not_there_stops_the_start(
+async def test_a_missing_template_stops_the_start(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("COMPONENTS_TEKTON_TEMPLATE", "/nowhere/template.yaml")

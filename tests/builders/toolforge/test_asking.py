@@ -7,9 +7,9 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildNotFound, BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.answers import news_of, time_of
 from backends.builders.toolforge.api import MAX_LINE_BYTES
 from backends.builders.toolforge.builder import LOST
+from backends.builders.toolforge.payloads import time_of, update_of
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.factories import TOOL, build_request
 
@@ -25,19 +25,19 @@ from tests.factories import TOOL, build_request
         ("BUILD_CANCELLED", BuildStatus.CANCELLED),
     ],
 )
-def test_each_status_has_its_meaning(theirs: str, ours: BuildStatus) -> None:
-    state = news_of({"build_id": "b", "status": theirs})
+def test_each_status_is_mapped(theirs: str, ours: BuildStatus) -> None:
+    state = update_of({"build_id": "b", "status": theirs})
     assert state is not None
     assert state.status is ours
 
 
 @pytest.mark.parametrize("status", ["BUILD_UNKNOWN", "BUILD_SOMETHING_NEW", None])
-def test_a_status_that_says_nothing_is_no_news(status: str | None) -> None:
-    assert news_of({"build_id": "b", "status": status}) is None
+def test_an_unknown_status_is_no_update(status: str | None) -> None:
+    assert update_of({"build_id": "b", "status": status}) is None
 
 
-def test_the_message_tells_how_to_see_the_log() -> None:
-    state = news_of({"build_id": "b-1", "status": "BUILD_FAILURE", "message": "step failed"})
+def test_the_message_says_how_to_read_the_log() -> None:
+    state = update_of({"build_id": "b-1", "status": "BUILD_FAILURE", "message": "step failed"})
     assert state is not None
     assert state.message == "step failed; its log: toolforge build logs b-1"
 
@@ -50,10 +50,10 @@ def test_the_message_tells_how_to_see_the_log() -> None:
         ("", None, None),
     ],
 )
-def test_a_digest_is_known_only_where_the_service_tells_it(
+def test_a_digest_is_only_known_if_the_service_reports_it(
     told: str, image: str | None, digest: str | None
 ) -> None:
-    state = news_of({"build_id": "b", "status": "BUILD_SUCCESS", "destination_image": told})
+    state = update_of({"build_id": "b", "status": "BUILD_SUCCESS", "destination_image": told})
     assert state is not None
     assert (state.image, state.digest) == (image, digest)
     assert not ToolforgeBuilder.unique_images
@@ -71,11 +71,11 @@ def test_a_digest_is_known_only_where_the_service_tells_it(
         (None, None),
     ],
 )
-def test_times_are_read_as_the_service_writes_them(text: str | None, time: datetime | None) -> None:
+def test_times_of_the_service_are_parsed(text: str | None, time: datetime | None) -> None:
     assert time_of(text) == time
 
 
-async def test_any_number_of_builds_is_one_question(
+async def test_get_makes_one_call_for_any_number_of_builds(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     ids = [(await builder.start(build_request(f"c{n}", f"k{n}"))).id for n in range(4)]
@@ -85,7 +85,7 @@ async def test_any_number_of_builds_is_one_question(
     assert service.requests == [("GET", f"/builds/v1/tool/{TOOL}/builds")]
 
 
-async def test_a_build_that_is_no_longer_listed_is_asked_for_once_by_its_id(
+async def test_a_build_missing_in_the_list_is_requested_once_by_id(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -97,7 +97,7 @@ async def test_a_build_that_is_no_longer_listed_is_asked_for_once_by_its_id(
     assert service.requests[1:] == [("GET", f"/builds/v1/tool/{TOOL}/builds/{build_id}")]
 
 
-async def test_what_the_service_forgets_when_another_is_started_is_lost(
+async def test_a_build_deleted_by_the_service_is_lost(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     ids = [(await builder.start(build_request(f"c{n}", f"k{n}"))).id for n in range(3)]
@@ -108,7 +108,7 @@ async def test_what_the_service_forgets_when_another_is_started_is_lost(
     assert [state.lost for state in states.values() if state] == [True, True, False]
 
 
-async def test_a_build_that_cannot_be_asked_for_now_is_no_news(
+async def test_a_build_whose_request_fails_has_no_update(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     listed = (await builder.start(build_request())).id
@@ -118,23 +118,23 @@ async def test_a_build_that_cannot_be_asked_for_now_is_no_news(
     assert states[listed] is not None
 
 
-async def test_a_service_that_does_not_answer_is_unavailable_without_its_address(
+async def test_an_unavailable_service_is_reported_without_its_address(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.fault = lambda: "before"
     with pytest.raises(BuilderUnavailable) as caught:
         await builder.get(TOOL, ["x"])
-    assert "the builds service does not answer" in str(caught.value)
+    assert "the builds service does not respond" in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
 
 
-async def test_a_log_comes_without_its_wrapping(builder: ToolforgeBuilder) -> None:
+async def test_log_lines_are_unwrapped(builder: ToolforgeBuilder) -> None:
     build_id = (await builder.start(build_request())).id
     lines = [line async for line in builder.log(TOOL, build_id)]
     assert lines == ["[step-clone] cloning"]
 
 
-async def test_a_line_without_end_is_not_kept_in_memory(
+async def test_an_endless_line_is_not_held_in_memory(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -144,7 +144,7 @@ async def test_a_line_without_end_is_not_kept_in_memory(
     assert "".join(pieces).count("x") == MAX_LINE_BYTES * 4
 
 
-async def test_an_error_in_the_middle_of_a_log_is_told(
+async def test_an_error_in_the_middle_of_a_log_is_raised(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -156,14 +156,14 @@ async def test_an_error_in_the_middle_of_a_log_is_told(
         await anext(lines)
 
 
-async def test_a_log_of_nothing_is_not_found(builder: ToolforgeBuilder) -> None:
+async def test_the_log_of_an_unknown_id_is_not_found(builder: ToolforgeBuilder) -> None:
     with pytest.raises(BuildNotFound, match="no longer knows"):
         await anext(builder.log(TOOL, "../../other/builds/x"))
 
 
-async def test_a_sick_service_is_told_by_ping(
+async def test_ping_reports_an_unhealthy_service(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.healthy = False
-    with pytest.raises(BuilderUnavailable, match="answered 503"):
+    with pytest.raises(BuilderUnavailable, match="responded with 503"):
         await builder.ping()

@@ -1,4 +1,4 @@
-"""How the builder gets to the service: settings, certificates, and what it does not follow."""
+"""The connection to the service: settings, certificates and redirects."""
 
 import ssl
 from datetime import timedelta
@@ -25,7 +25,7 @@ from tests.factories import TOOL, build_request
 
 
 @pytest.mark.parametrize("url", ["", "example.org", "ftp://example.org", "https://u:p@example.org"])
-async def test_a_url_that_cannot_be_one_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+async def test_an_invalid_url_names_the_setting(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", url)
     with pytest.raises(EnvError, match="COMPONENTS_TOOLFORGE_URL: must be the http or https URL"):
         await ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_")).open()
@@ -34,11 +34,11 @@ async def test_a_url_that_cannot_be_one_is_named(monkeypatch: pytest.MonkeyPatch
 async def test_a_certificate_needs_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", "https://api.example.org:30003")
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_CERT", "tls.crt")
-    with pytest.raises(EnvError, match="_CERT and _KEY go together"):
+    with pytest.raises(EnvError, match="_CERT and _KEY must be set together"):
         await ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_")).open()
 
 
-async def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_file_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_URL", "https://api.example.org:30003")
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_CA", "/nowhere/ca.crt")
     builder = ToolforgeBuilder.from_env(Env(prefix="COMPONENTS_"))
@@ -46,7 +46,7 @@ async def test_a_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch
         await builder.open()
 
 
-def test_how_long_a_start_may_take_there_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_timeout_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     env = Env(prefix="COMPONENTS_")
     assert ToolforgeBuilder.from_env(env).settling == timedelta(seconds=120)
     monkeypatch.setenv("COMPONENTS_TOOLFORGE_START_TIMEOUT", "45")
@@ -57,7 +57,7 @@ def test_how_long_a_start_may_take_there_is_a_setting(monkeypatch: pytest.Monkey
 
 
 class Files:
-    """The files of a client, signed by an authority that a test may change."""
+    """The files of a client, signed by a CA that a test may change."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -78,7 +78,7 @@ class Files:
         return context
 
 
-async def test_the_client_certificate_is_used_and_taken_up_when_it_is_renewed(
+async def test_the_client_certificate_is_used_and_reloaded_when_renewed(
     aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
     files, clients, strangers = Files(tmp_path), trustme.CA(), trustme.CA()
@@ -97,7 +97,7 @@ async def test_the_client_certificate_is_used_and_taken_up_when_it_is_renewed(
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN CERTIFICATE-----\n", b"\xff\x00"])
 @pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt"])
-async def test_a_file_that_is_bad_for_a_moment_changes_nothing(
+async def test_a_temporarily_invalid_file_changes_nothing(
     aiohttp_server: AiohttpServer, tmp_path: Path, name: str, content: bytes
 ) -> None:
     files, clients = Files(tmp_path), trustme.CA()
@@ -114,21 +114,21 @@ async def test_a_file_that_is_bad_for_a_moment_changes_nothing(
         await builder.close()
 
 
-async def test_a_key_that_asks_for_a_password_is_not_waited_for(tmp_path: Path) -> None:
+async def test_an_encrypted_key_does_not_prompt_for_a_password(tmp_path: Path) -> None:
     key = trustme.CA().issue_cert("components-api.example.org")
     key.cert_chain_pems[0].write_to_path(tmp_path / "tls.crt")
     private = load_pem_private_key(key.private_key_pem.bytes(), None)
-    locked = private.private_bytes(
+    encrypted = private.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
     )
-    (tmp_path / "tls.key").write_bytes(locked)
+    (tmp_path / "tls.key").write_bytes(encrypted)
     files = ClientFiles(str(tmp_path / "tls.crt"), str(tmp_path / "tls.key"))
     builder = ToolforgeBuilder(URL("https://api.example.org:30003/builds"), files)
     with pytest.raises(EnvError, match="cannot be used"):
         await builder.open()
 
 
-async def test_a_service_with_a_strange_certificate_is_not_spoken_to(
+async def test_a_service_with_an_untrusted_certificate_is_rejected(
     aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
     files, clients = Files(tmp_path), trustme.CA()
@@ -140,7 +140,7 @@ async def test_a_service_with_a_strange_certificate_is_not_spoken_to(
     try:
         with pytest.raises(BuilderUnavailable) as caught:
             await builder.ping()
-        assert "not one that we accept" in str(caught.value)
+        assert "its TLS certificate is not accepted" in str(caught.value)
     finally:
         await builder.close()
 
@@ -155,14 +155,14 @@ async def test_a_service_with_a_strange_certificate_is_not_spoken_to(
     ],
     ids=["redirect", "html", "list", "shape"],
 )
-async def test_what_is_not_the_builds_service_is_told(
+async def test_a_response_that_is_not_from_the_builds_service_is_reported(
     aiohttp_server: AiohttpServer, answer: web.Response
 ) -> None:
-    async def answers(request: web.Request) -> web.StreamResponse:
+    async def respond(request: web.Request) -> web.StreamResponse:
         return web.Response(body=answer.body, status=answer.status, headers=answer.headers)
 
     app = web.Application()
-    app.router.add_get("/{path:.*}", answers)
+    app.router.add_get("/{path:.*}", respond)
     builder = ToolforgeBuilder(URL(str((await aiohttp_server(app)).make_url("/builds"))), within=1)
     await builder.open()
     try:

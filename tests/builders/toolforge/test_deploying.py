@@ -26,7 +26,7 @@ def service() -> BuildsService:
     return BuildsService(kept=100, successes_kept=100)
 
 
-async def test_eight_components_finish_with_four_slots_and_nothing_but_refreshes(
+async def test_eight_components_finish_with_four_slots(
     aiohttp_client: AiohttpClient, builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     app: web.Application = create_app(Settings(reads_per_minute=0), MemoryStore(), builder)
@@ -68,7 +68,7 @@ class SlowLists(BuildsService):
         return await super()._list(request)
 
 
-async def test_six_components_on_four_slots_finish_though_what_has_succeeded_is_removed(
+async def test_six_components_on_four_slots_finish_although_successes_are_deleted(
     aiohttp_client: AiohttpClient, serve: Serve
 ) -> None:
     service = SlowLists()

@@ -27,7 +27,7 @@ def first() -> BuildRequest:
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("seconds", [7, 60])
-async def test_a_start_has_the_time_that_it_needs(
+async def test_a_slow_start_within_its_timeout_succeeds(
     builder: ToolforgeBuilder, service: BuildsService, seconds: float
 ) -> None:
     service.resolving = lambda ref: asyncio.sleep(seconds)
@@ -37,7 +37,7 @@ async def test_a_start_has_the_time_that_it_needs(
 
 
 @pytest.mark.looptime
-async def test_a_start_that_takes_too_long_is_looked_for_once_and_not_repeated(
+async def test_a_start_that_times_out_is_searched_once_and_not_repeated(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     resolved = asyncio.Event()
@@ -52,7 +52,7 @@ async def test_a_start_that_takes_too_long_is_looked_for_once_and_not_repeated(
 
 
 @pytest.mark.parametrize("fault", DOUBTS)
-async def test_a_start_without_an_answer_of_the_service_is_in_doubt(
+async def test_a_start_without_a_response_has_an_unknown_outcome(
     builder: ToolforgeBuilder, service: BuildsService, fault: Fault
 ) -> None:
     held = asyncio.Event()
@@ -65,7 +65,7 @@ async def test_a_start_without_an_answer_of_the_service_is_in_doubt(
     await service.carried_out()
 
 
-async def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(
+async def test_a_start_with_a_lost_response_is_found_and_not_repeated(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.faults = ["after"]
@@ -73,7 +73,7 @@ async def test_a_start_whose_answer_was_lost_is_found_and_not_repeated(
     assert [each.id for each in service.builds] == [state.id]
 
 
-async def test_the_last_of_many_attempts_is_found_when_its_answer_is_lost(
+async def test_the_last_of_many_attempts_is_found_when_its_response_is_lost(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.faults = [0, "after"]
@@ -81,7 +81,7 @@ async def test_the_last_of_many_attempts_is_found_when_its_answer_is_lost(
     assert [each.id for each in service.builds] == [state.id]
 
 
-async def test_a_doubt_stays_where_nobody_can_look(
+async def test_the_outcome_stays_unknown_if_the_search_fails(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.faults = ["after", 401]
@@ -90,7 +90,7 @@ async def test_a_doubt_stays_where_nobody_can_look(
     assert caught.value.maybe_started
 
 
-async def test_a_start_that_is_ended_by_its_caller_is_carried_out_once_and_found(
+async def test_a_start_cancelled_by_its_caller_is_executed_once_and_found(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     arrived, resolved = asyncio.Event(), asyncio.Event()
@@ -113,7 +113,7 @@ async def test_a_start_that_is_ended_by_its_caller_is_carried_out_once_and_found
     assert [each.id for each in service.builds] == [found.id]
 
 
-async def test_what_is_carried_out_late_is_found_by_whoever_looks_after_it(
+async def test_a_start_executed_late_is_found_by_a_later_search(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     held = asyncio.Event()
@@ -127,7 +127,7 @@ async def test_what_is_carried_out_late_is_found_by_whoever_looks_after_it(
     assert [each.id for each in service.builds] == [again.id]
 
 
-async def test_a_repeated_start_looks_first_and_then_starts_once(
+async def test_a_repeated_start_searches_first_and_then_starts_once(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.faults = [0, 500]
@@ -137,7 +137,7 @@ async def test_a_repeated_start_looks_first_and_then_starts_once(
     assert service.requests == [LIST, START, LIST]
 
 
-async def test_a_repeated_start_that_cannot_look_starts_nothing(
+async def test_a_repeated_start_that_cannot_search_starts_nothing(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.fault = lambda: 500
@@ -147,7 +147,7 @@ async def test_a_repeated_start_that_cannot_look_starts_nothing(
     assert set(service.requests) == {LIST}
 
 
-async def test_a_lost_answer_does_not_take_the_build_of_a_stored_deployment(
+async def test_a_lost_response_does_not_claim_the_build_of_a_stored_deployment(
     builder: ToolforgeBuilder, service: BuildsService, another: ToolforgeBuilder
 ) -> None:
     stored = await another.start(first())
@@ -156,7 +156,7 @@ async def test_a_lost_answer_does_not_take_the_build_of_a_stored_deployment(
         await builder.start(replace(first(), key="two", taken=frozenset({stored.id})))
 
 
-async def test_a_lost_answer_does_not_take_what_this_process_has_started_for_another(
+async def test_a_lost_response_does_not_claim_a_build_of_another_request(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     await builder.start(first())
@@ -165,7 +165,7 @@ async def test_a_lost_answer_does_not_take_what_this_process_has_started_for_ano
         await builder.start(replace(first(), key="two"))
 
 
-async def test_two_lost_answers_find_a_build_each(
+async def test_two_starts_with_lost_responses_each_find_a_build(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.faults = ["after", 0, "after", 0]

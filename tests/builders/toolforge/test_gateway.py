@@ -9,7 +9,7 @@ from pytest_aiohttp.plugin import AiohttpRawServer
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.errors import Missing, NotDone, error_of, object_of
+from backends.builders.toolforge.errors import NotExecuted, NotFound, error_of, json_object
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.builders.toolforge.conftest import Connect
 from tests.builders.toolforge.misbehaving import Html
@@ -19,7 +19,7 @@ PAGES = [Html(200), Html(400), Html(404), Html(409), Html(422), Html(500), Html(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_in_place_of_a_list_is_asked_past(
+async def test_an_html_page_instead_of_a_list_is_retried(
     builder: ToolforgeBuilder, service: BuildsService, page: Html
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -30,7 +30,7 @@ async def test_a_page_in_place_of_a_list_is_asked_past(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_in_place_of_a_build_is_no_news(
+async def test_an_html_page_instead_of_a_build_is_no_update(
     builder: ToolforgeBuilder, service: BuildsService, page: Html
 ) -> None:
     service.faults = [0, page]
@@ -38,7 +38,7 @@ async def test_a_page_in_place_of_a_build_is_no_news(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_start_that_meets_a_page_is_not_rejected(
+async def test_an_html_page_in_response_to_a_start_is_not_a_rejection(
     builder: ToolforgeBuilder, service: BuildsService, page: Html
 ) -> None:
     service.fault = lambda: page
@@ -47,7 +47,7 @@ async def test_a_start_that_meets_a_page_is_not_rejected(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_cancel_that_meets_a_page_is_sent_again(
+async def test_an_html_page_in_response_to_a_cancel_is_retried(
     builder: ToolforgeBuilder, service: BuildsService, page: Html
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -57,7 +57,7 @@ async def test_a_cancel_that_meets_a_page_is_sent_again(
 
 
 @pytest.mark.parametrize("page", PAGES)
-async def test_a_page_is_no_log_and_does_not_say_that_there_is_none(
+async def test_an_html_page_instead_of_a_log_is_unavailable_and_not_missing(
     builder: ToolforgeBuilder, service: BuildsService, page: Html
 ) -> None:
     build_id = (await builder.start(build_request())).id
@@ -78,14 +78,14 @@ async def test_a_page_is_no_log_and_does_not_say_that_there_is_none(
         b"",
     ],
 )
-def test_only_the_form_of_the_service_is_its_own(body: bytes) -> None:
-    assert isinstance(error_of(404, "", object_of(body)), NotDone)
+def test_a_404_without_the_services_format_is_not_final(body: bytes) -> None:
+    assert isinstance(error_of(404, "", json_object(body)), NotExecuted)
 
 
 @pytest.mark.parametrize("body", [b'{"error": ["no"]}', b'{"messages": {"error": ["no"]}}'])
-def test_its_own_form_is_final_in_its_own_words(body: bytes) -> None:
-    error = error_of(404, "", object_of(body))
-    assert isinstance(error, Missing)
+def test_a_404_in_the_services_format_is_final_with_its_message(body: bytes) -> None:
+    error = error_of(404, "", json_object(body))
+    assert isinstance(error, NotFound)
     assert str(error) == "no"
 
 
@@ -103,7 +103,7 @@ def test_its_own_form_is_final_in_its_own_words(body: bytes) -> None:
     ],
     ids=["text", "length", "header", "gzip", "short", "long", "after", "nothing"],
 )
-async def test_whatever_comes_back_is_one_of_the_errors_of_a_builder(
+async def test_any_response_maps_to_a_builder_error(
     aiohttp_raw_server: AiohttpRawServer, connect: Connect, raw: bytes
 ) -> None:
     async def answer(request: web.BaseRequest) -> web.StreamResponse:

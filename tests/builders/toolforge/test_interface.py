@@ -18,7 +18,7 @@ TOOL = {"X-Toolforge-Tool": "mytool"}
 @pytest.mark.parametrize(
     "answer", [{"builds": [{"build_id": 1}]}, {"builds": [{"status": "BUILD_ODD"}]}, {"builds": 1}]
 )
-async def test_an_answer_against_the_interface_is_found(
+async def test_a_response_that_violates_the_interface_is_reported(
     aiohttp_client: AiohttpClient, interface: Interface, answer: object
 ) -> None:
     async def wrong(request: web.Request) -> web.Response:
@@ -30,7 +30,7 @@ async def test_an_answer_against_the_interface_is_found(
     assert len(interface.violations) == 1
 
 
-async def test_a_request_against_the_interface_is_found(
+async def test_a_request_that_violates_the_interface_is_reported(
     aiohttp_client: AiohttpClient, interface: Interface
 ) -> None:
     async def lenient(request: web.Request) -> web.Response:
@@ -44,7 +44,7 @@ async def test_a_request_against_the_interface_is_found(
     assert len(interface.violations) == 2
 
 
-async def test_the_stand_in_keeps_to_it(
+async def test_the_fake_service_follows_the_interface(
     aiohttp_client: AiohttpClient, interface: Interface
 ) -> None:
     app = BuildsService(slots=1).app()
@@ -69,7 +69,7 @@ async def test_the_stand_in_keeps_to_it(
 
 
 @pytest.mark.parametrize(("slots", "status"), [(4, 200), (0, 409)])
-async def test_at_every_start_it_forgets_all_successes_but_the_newest(
+async def test_each_start_deletes_all_successes_but_the_newest(
     aiohttp_client: AiohttpClient, slots: int, status: int
 ) -> None:
     service = BuildsService()
@@ -95,7 +95,7 @@ def operations(file: Path) -> dict[str, set[str]]:
     }
 
 
-def test_what_is_relied_on_is_a_part_of_what_is_published() -> None:
+def test_the_interface_we_use_is_part_of_the_published_one() -> None:
     if not PUBLISHED.exists():
         pytest.skip("the published file is not at hand")
     published = operations(PUBLISHED)

@@ -1,4 +1,4 @@
-"""Who reads logs is in nobody's way: neither while he reads, nor once he has left."""
+"""Readers of logs block nothing: neither while they read, nor after they have left."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ from tests.factories import TOOL, build_request
 
 @pytest.fixture
 def service() -> BuildsService:
-    """A service with a build of each of many tools, which all run."""
+    """A service where many tools each have a running build."""
     service = BuildsService()
     service.builds = [
         Build(name, name, {}, "BUILD_RUNNING", NOON, None, lines=["cloning"])
@@ -27,14 +27,14 @@ def service() -> BuildsService:
 
 
 async def followed(builder: ToolforgeBuilder, stack: AsyncExitStack, tool: str) -> None:
-    """Read the first line of a log, and stay until the stack is closed."""
+    """Read the first line of a log, and keep it open until the stack is closed."""
     lines = builder.log(tool, tool, follow=True)
     assert isinstance(lines, AsyncIterator)
     await stack.enter_async_context(aclosing(lines))  # type: ignore[type-var]
     assert await anext(lines) == "cloning"
 
 
-async def test_readers_of_logs_do_not_keep_builds_from_being_started(
+async def test_log_readers_do_not_block_starts(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -45,28 +45,28 @@ async def test_readers_of_logs_do_not_keep_builds_from_being_started(
             await builder.ping()
 
 
-async def test_one_reader_too_many_of_a_tool_is_told_so_and_others_read(
+async def test_a_reader_beyond_the_limit_of_a_tool_is_rejected_and_other_tools_read(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(MAX_LOGS_OF_TOOL):
             await followed(builder, stack, TOOL)
-        with pytest.raises(BuilderUnavailable, match="20 logs of this tool are being read"):
+        with pytest.raises(BuilderUnavailable, match="20 logs of this tool are already being read"):
             await followed(builder, stack, TOOL)
         await followed(builder, stack, "tool-0")
 
 
-async def test_there_is_a_limit_for_all_tools_together(
+async def test_the_number_of_readers_of_all_tools_is_limited(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     async with AsyncExitStack() as stack:
         for number in range(MAX_LOGS):
             await followed(builder, stack, f"tool-{number // MAX_LOGS_OF_TOOL}")
-        with pytest.raises(BuilderUnavailable, match="200 logs are being read"):
+        with pytest.raises(BuilderUnavailable, match="200 logs are already being read"):
             await followed(builder, stack, TOOL)
 
 
-async def test_a_reader_who_stops_reading_gives_up_his_connection(
+async def test_a_reader_that_stops_closes_its_connection(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -76,7 +76,7 @@ async def test_a_reader_who_stops_reading_gives_up_his_connection(
         await service.until_readers(0)
 
 
-async def test_a_reader_who_is_cancelled_gives_up_his_connection(
+async def test_a_cancelled_reader_closes_its_connection(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     async def read() -> None:
@@ -90,7 +90,7 @@ async def test_a_reader_who_is_cancelled_gives_up_his_connection(
         await service.until_readers(0)
 
 
-async def test_who_has_left_makes_room_for_the_next(
+async def test_closed_readers_release_their_slots(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     for _ in range(2):

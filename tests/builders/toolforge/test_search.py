@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from backends.builders.base import BuildRequest
-from backends.builders.toolforge.answers import parameters_of
-from backends.builders.toolforge.search import MAX_KNOWN, SKEW, Search
+from backends.builders.toolforge.payloads import parameters_of
+from backends.builders.toolforge.search import MAX_REMEMBERED, SKEW, Search
 from tests.conftest import NOON
 from tests.factories import build_request
 
@@ -47,7 +47,7 @@ def chosen(request: BuildRequest, *builds: dict[str, Any]) -> str | None:
     ],
     ids=lambda each: next(iter(each)),
 )
-def test_a_build_of_something_else_is_not_taken(parameters: dict[str, Any]) -> None:
+def test_a_build_of_another_source_does_not_match(parameters: dict[str, Any]) -> None:
     assert chosen(build_request(), build(**parameters)) is None
 
 
@@ -55,11 +55,11 @@ def test_a_build_of_something_else_is_not_taken(parameters: dict[str, Any]) -> N
     "parameters",
     [{}, {"use_latest_versions": False}, {"envvars": {}}, {"envvars": None}, {"ref": ""}],
 )
-def test_what_is_told_as_nothing_is_as_if_it_were_not_told(parameters: dict[str, Any]) -> None:
+def test_an_empty_parameter_equals_a_missing_one(parameters: dict[str, Any]) -> None:
     assert chosen(build_request(), build(**parameters)) == "b"
 
 
-def test_an_option_that_the_service_does_not_tell_is_no_difference() -> None:
+def test_an_option_that_the_service_does_not_report_is_ignored() -> None:
     told = build()
     assert "use_latest_versions" not in told["parameters"]
     assert chosen(build_request(use_latest_versions=True), told) == "b"
@@ -75,47 +75,47 @@ def test_an_option_that_the_service_does_not_tell_is_no_difference() -> None:
         (BROKEN_OFF + SETTLING + SKEW + SECOND, None),
     ],
 )
-def test_it_began_while_an_attempt_can_have_started_it(began: datetime, found: str | None) -> None:
+def test_a_build_must_have_started_during_an_attempt(began: datetime, found: str | None) -> None:
     assert chosen(replace(build_request(), last_attempt=BROKEN_OFF), build(began=began)) == found
 
 
-def test_an_attempt_that_is_not_over_can_have_started_it_until_now() -> None:
+def test_an_attempt_in_progress_can_have_started_the_build_until_now() -> None:
     assert chosen(build_request(), build(began=NOON + timedelta(days=1))) == "b"
 
 
-def test_a_build_without_a_time_has_only_just_been_asked_for() -> None:
+def test_a_build_without_a_start_time_was_just_requested() -> None:
     late = replace(build_request(), last_attempt=BROKEN_OFF)
     assert chosen(late, build(began=None, status="BUILD_PENDING")) == "b"
     assert chosen(late, build(began=None, status="BUILD_SUCCESS")) is None
 
 
-def test_what_a_deployment_has_is_not_taken() -> None:
+def test_a_build_of_a_stored_deployment_does_not_match() -> None:
     request = replace(build_request(), taken=frozenset({"a"}))
     assert chosen(request, build("a")) is None
     assert chosen(request, build("a"), build("b")) == "b"
 
 
-def test_of_several_it_is_the_oldest() -> None:
+def test_the_oldest_of_several_matching_builds_is_chosen() -> None:
     builds = [build("c", None), build("b", NOON + SECOND), build("a", NOON)]
     assert chosen(build_request(), *builds) == "a"
 
 
-def test_of_several_it_is_first_of_all_the_one_that_was_started_for_it() -> None:
+def test_a_build_known_to_be_the_requests_takes_precedence() -> None:
     search, request, builds = Search(SETTLING), build_request(), [build("a"), build("b")]
     known = search.choose(request, builds[1:])
     assert known is not None
     assert search.choose(request, builds) == known
 
 
-def test_what_was_started_for_another_request_is_not_taken() -> None:
+def test_a_build_started_for_another_request_does_not_match() -> None:
     search = Search(SETTLING)
     assert search.choose(build_request(), [build()]) is not None
     assert search.choose(build_request(key="two"), [build()]) is None
 
 
-def test_what_is_remembered_has_a_bound() -> None:
+def test_the_number_of_remembered_builds_is_limited() -> None:
     search = Search(SETTLING)
-    for number in range(MAX_KNOWN + 1):
+    for number in range(MAX_REMEMBERED + 1):
         assert search.choose(build_request(key=f"{number}"), [build(f"b{number}")]) is not None
     assert search.choose(build_request(key="new"), [build("b1")]) is None
     assert search.choose(build_request(key="new"), [build("b0")]) is not None

@@ -16,7 +16,7 @@ from tests.factories import TOOL, build_request
 STARTS = ("POST", f"/builds/v1/tool/{TOOL}/builds")
 
 
-async def test_only_what_the_configuration_has_is_passed_on(
+async def test_only_configured_parameters_are_sent(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     await builder.start(build_request("web"))
@@ -32,18 +32,18 @@ async def test_only_what_the_configuration_has_is_passed_on(
     ]
 
 
-async def test_a_first_attempt_is_one_call(
+async def test_a_first_attempt_makes_one_call(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     await builder.start(replace(build_request(), repeated=False))
     assert service.requests == [STARTS]
 
 
-async def test_the_commit_is_told_as_the_service_resolved_it(builder: ToolforgeBuilder) -> None:
+async def test_the_commit_is_the_one_that_the_service_resolved(builder: ToolforgeBuilder) -> None:
     assert (await builder.start(build_request())).commit == commit_of(None)
 
 
-async def test_a_refusal_is_passed_on_word_for_word(builder: ToolforgeBuilder) -> None:
+async def test_a_rejection_is_passed_on_verbatim(builder: ToolforgeBuilder) -> None:
     with pytest.raises(BuildRejected) as caught:
         await builder.start(build_request(ref=REFUSED_REF))
     assert str(caught.value) == "unable to resolve ref 'no-such-ref'"
@@ -57,7 +57,7 @@ async def test_a_refusal_is_passed_on_word_for_word(builder: ToolforgeBuilder) -
         (404, "the builds service does not know this tool: injected"),
     ],
 )
-async def test_what_the_service_itself_refuses_is_final(
+async def test_a_rejection_of_the_service_itself_is_final(
     builder: ToolforgeBuilder, service: BuildsService, status: int, words: str
 ) -> None:
     service.faults = [status]
@@ -67,7 +67,7 @@ async def test_what_the_service_itself_refuses_is_final(
     assert service.requests == [STARTS]
 
 
-async def test_a_full_service_is_no_error_and_is_not_asked_again(
+async def test_a_full_service_means_no_free_slot_and_is_not_retried(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.slots = 0
@@ -77,7 +77,7 @@ async def test_a_full_service_is_no_error_and_is_not_asked_again(
 
 
 @pytest.mark.parametrize("fault", [408, 429, 503, Html(400), Html(404), Html(409), Html(422)])
-async def test_what_was_certainly_not_done_and_may_pass_is_tried_again(
+async def test_a_transient_error_before_execution_is_retried(
     builder: ToolforgeBuilder, service: BuildsService, fault: Fault
 ) -> None:
     service.faults = [fault]
@@ -85,17 +85,17 @@ async def test_what_was_certainly_not_done_and_may_pass_is_tried_again(
     assert len(service.builds) == 1
 
 
-async def test_a_failure_that_does_not_pass_is_told_once_time_is_up(
+async def test_a_persistent_failure_is_raised_at_the_time_limit(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.fault = lambda: 503
     service.retry_after = "60"
-    with pytest.raises(BuilderUnavailable, match="the builds service answered 503: injected"):
+    with pytest.raises(BuilderUnavailable, match="the builds service responded with 503: injected"):
         await builder.start(build_request())
     assert len(service.requests) == 1, "it is not asked before it wants to be"
 
 
-async def test_a_service_that_is_not_there_has_started_nothing(
+async def test_an_unreachable_service_has_started_nothing(
     builder: ToolforgeBuilder, servers: list[TestServer]
 ) -> None:
     await servers[0].close()
@@ -105,7 +105,7 @@ async def test_a_service_that_is_not_there_has_started_nothing(
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_a_certificate_that_is_not_accepted_is_for_the_operator(
+async def test_a_rejected_certificate_is_logged_for_the_operator(
     builder: ToolforgeBuilder,
     service: BuildsService,
     status: int,
@@ -117,7 +117,7 @@ async def test_a_certificate_that_is_not_accepted_is_for_the_operator(
     assert "COMPONENTS_TOOLFORGE_CERT" in caplog.text
 
 
-async def test_another_process_finds_what_was_started(
+async def test_another_process_finds_a_started_build(
     builder: ToolforgeBuilder, another: ToolforgeBuilder
 ) -> None:
     now = datetime.now(UTC)
@@ -126,7 +126,7 @@ async def test_another_process_finds_what_was_started(
     assert again.id == first.id
 
 
-async def test_fifty_starts_are_under_way_at_once(
+async def test_fifty_starts_run_concurrently(
     builder: ToolforgeBuilder, service: BuildsService
 ) -> None:
     service.slots = 50

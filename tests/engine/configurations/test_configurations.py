@@ -50,7 +50,7 @@ async def test_one_that_is_not_valid_is_not_stored(engine: Engine, store: Counti
 
 async def test_what_has_no_effect_is_told(engine: Engine) -> None:
     answer = await set_configuration(engine, TOOL, {**configuration(), "xyz": 1})
-    assert answer.warnings == ("xyz: is not known: kept, without effect",)
+    assert answer.warnings == ("xyz: has no effect: unknown field",)
 
 
 async def test_deleting_returns_what_it_was(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.caller_secret import CALLER_HEADER, kept_secret, read_secret, secret_file
+from components.caller_secret import CALLER_HEADER, read_secret, secret_file, stored_secret
 from components.http.app import create_app
 from components.http.identity.access import OPEN_PATHS
 from components.http.keys import CALLER_SECRET
@@ -54,7 +54,7 @@ def test_only_who_runs_the_service_reads_the_file_and_only_while_it_runs(
 ) -> None:
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     monkeypatch.setenv(variable, str(tmp_path))
-    with kept_secret(8000, "secret") as file:
+    with stored_secret(8000, "secret") as file:
         assert file.is_relative_to(tmp_path)
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert read_secret(8000) == "secret"
@@ -70,7 +70,7 @@ def test_what_a_killed_service_or_somebody_else_has_left_is_replaced(
     elsewhere.write_text("of somebody else")
     secret_file(8000).parent.mkdir()
     secret_file(8000).symlink_to(elsewhere)
-    with kept_secret(8000, "secret"):
+    with stored_secret(8000, "secret"):
         assert read_secret(8000) == "secret"
     assert elsewhere.read_text() == "of somebody else"
 
@@ -79,6 +79,6 @@ def test_the_secret_of_a_later_service_is_not_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    with kept_secret(8000, "earlier"):
+    with stored_secret(8000, "earlier"):
         secret_file(8000).write_text("later")
     assert read_secret(8000) == "later"

@@ -68,7 +68,7 @@ async def test_what_a_body_has_wrong_is_told_by_its_path(
     ("data", "status", "message"),
     [
         (b"{", 400, "not valid JSON"),
-        (b'{"dry-run": true, "dry-run": false}', 400, "dry-run: is given more than once"),
+        (b'{"dry-run": true, "dry-run": false}', 400, "dry-run: is a duplicate key"),
     ],
 )
 async def test_a_body_that_is_no_json_is_told(

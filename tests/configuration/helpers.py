@@ -1,4 +1,4 @@
-"""What the tests of configurations ask of one."""
+"""Helpers for the tests of configurations."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from tests.factories import component, configuration
 
 
 def errors(value: Any) -> list[str]:
-    """What is wrong with `value`, as people see it; empty where nothing is."""
+    """Return the error messages for `value`."""
     try:
         validate(value)
     except InvalidConfiguration as error:
@@ -17,10 +17,10 @@ def errors(value: Any) -> list[str]:
 
 
 def with_run(**run: Any) -> dict[str, Any]:
-    """A configuration of one component, whose `run` is added to."""
+    """Return a configuration of one component, with these additional fields in `run`."""
     return configuration(web=component(**run))
 
 
 def with_build(**build: Any) -> dict[str, Any]:
-    """A configuration of one component, whose `build` is replaced."""
+    """Return a configuration of one component, with this `build`."""
     return {"components": {"web": {"build": build, "run": {"command": "start"}}}}

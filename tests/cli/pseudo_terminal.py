@@ -1,4 +1,4 @@
-"""A real terminal for a real process: a pseudo-terminal of some size, and what is on its screen."""
+"""A pseudo-terminal for a real process, and the content of its screen."""
 
 import asyncio
 import codecs
@@ -17,12 +17,12 @@ from tests.factories import TOOL
 PROGRAM = Path(sys.executable).with_name("components")
 COLUMNS = 80
 
-_OURS = re.compile(r"\x1b\[(?P<arguments>\??[0-9;]*)(?P<what>[A-Za-z])|[\r\n]")
-_BROKEN_OFF = re.compile(r"(\x1b(\[\??[0-9;]*)?)?\Z")
+_CONTROLS = re.compile(r"\x1b\[(?P<arguments>\??[0-9;]*)(?P<what>[A-Za-z])|[\r\n]")
+_INCOMPLETE = re.compile(r"(\x1b(\[\??[0-9;]*)?)?\Z")
 
 
 class Screen:
-    """What a terminal shows of what was written to it. It knows what we write, and nothing else."""
+    """The screen of a terminal. It supports only the control sequences that we write."""
 
     def __init__(self, columns: int) -> None:
         self.columns = columns
@@ -31,19 +31,19 @@ class Screen:
 
     @property
     def text(self) -> str:
-        """All rows, also those that have been scrolled away."""
+        """All rows, including those that were scrolled off the screen."""
         return "\n".join(row.rstrip() for row in self.rows)
 
     def write(self, text: str) -> None:
-        """Show a text. Raises `ValueError` where it has a control that we do not write."""
-        done = 0
-        for match in _OURS.finditer(text):
-            self._put(text[done : match.start()])
-            self._obey(match)
-            done = match.end()
-        self._put(text[done:])
+        """Write a text. Raises `ValueError` for a control sequence that we do not write."""
+        written = 0
+        for match in _CONTROLS.finditer(text):
+            self._put(text[written : match.start()])
+            self._execute(match)
+            written = match.end()
+        self._put(text[written:])
 
-    def _obey(self, match: re.Match[str]) -> None:
+    def _execute(self, match: re.Match[str]) -> None:
         match match[0] if match[0] in "\r\n" else match["what"]:
             case "\r":
                 self.column = 0
@@ -56,12 +56,12 @@ class Screen:
             case "m" | "h" | "l":
                 pass
             case other:
-                raise ValueError(f"a control that is not ours: {other!r}")
+                raise ValueError(f"not one of our control sequences: {other!r}")
 
     def _put(self, text: str) -> None:
         for each in text:
             if not each.isprintable():
-                raise ValueError(f"a character that is not text: {each!r}")
+                raise ValueError(f"not a printable character: {each!r}")
             if self.column == self.columns:
                 self._down()
                 self.column = 0
@@ -76,57 +76,57 @@ class Screen:
 
 
 class Session:
-    """A command that runs in a terminal: its process, all it has written, and its screen."""
+    """A command that runs in a terminal: its process, its output and its screen."""
 
     def __init__(self, process: asyncio.subprocess.Process, columns: int) -> None:
         self.process = process
         self.written = ""
         self.screen = Screen(columns)
-        self._news = asyncio.Condition()
+        self._updates = asyncio.Condition()
         self._ended = False
 
     async def until(self, pattern: str) -> None:
-        """Return once the screen has what matches. Raises `AssertionError` if it ends before."""
-        async with self._news:
-            await self._news.wait_for(lambda: self._ended or self._shows(pattern))
+        """Wait until the screen matches. Raises `AssertionError` if the command ends before."""
+        async with self._updates:
+            await self._updates.wait_for(lambda: self._ended or self._shows(pattern))
         assert self._shows(pattern), self.screen.text
 
     async def end(self) -> int:
-        """Return the exit code, once all is written."""
-        async with self._news:
-            await self._news.wait_for(lambda: self._ended)
+        """Return the exit code, once all output was read."""
+        async with self._updates:
+            await self._updates.wait_for(lambda: self._ended)
         return await self.process.wait()
 
     def _shows(self, pattern: str) -> bool:
         return re.search(pattern, self.screen.text, flags=re.MULTILINE) is not None
 
     async def read(self, reader: asyncio.StreamReader) -> None:
-        """Take up what is written, to the end."""
+        """Read the output to its end."""
         decode = codecs.getincrementaldecoder("utf-8")().decode
         rest = ""
         try:
             while chunk := await _read(reader):
                 text = rest + decode(chunk)
-                whole = len(text) - len(_BROKEN_OFF.search(text)[0])  # type: ignore[index]
-                text, rest = text[:whole], text[whole:]
-                await self._take(text)
-            await self._take(rest)
+                complete = len(text) - len(_INCOMPLETE.search(text)[0])  # type: ignore[index]
+                text, rest = text[:complete], text[complete:]
+                await self._append(text)
+            await self._append(rest)
         finally:
-            async with self._news:
+            async with self._updates:
                 self._ended = True
-                self._news.notify_all()
+                self._updates.notify_all()
 
-    async def _take(self, text: str) -> None:
-        async with self._news:
+    async def _append(self, text: str) -> None:
+        async with self._updates:
             self.written += text
             self.screen.write(text)
-            self._news.notify_all()
+            self._updates.notify_all()
 
 
 async def _read(reader: asyncio.StreamReader) -> bytes:
     try:
         return await reader.read(65536)
-    except OSError:  # what Linux says where nobody has the terminal open any more
+    except OSError:  # as on Linux once no process has the terminal open
         return b""
 
 
@@ -134,7 +134,7 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
 async def terminal(
     *arguments: str, url: str = "", columns: int = COLUMNS, rows: int = 24
 ) -> AsyncIterator[Session]:
-    """Run a command in a terminal, for a service; kill it at the end if it still runs."""
+    """Run a command in a terminal; kill it at the end if it is still running."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}

@@ -1,4 +1,4 @@
-"""Something that stands in for an API server, and answers whatever a test has it answer."""
+"""A fake API server that responds as a test says."""
 
 import asyncio
 import base64
@@ -22,12 +22,12 @@ EMPTY: dict[str, Any] = {
     "metadata": {"resourceVersion": "7"},
     "items": [],
 }
-Responding: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass
-class StandIn:
-    """Lets in who has one of `tokens`; gives the `answers` in turn, and then what is right."""
+class FakeApiServer:
+    """Accepts `tokens`; gives the `answers` in turn, then the usual responses."""
 
     tokens: set[str] = field(default_factory=lambda: {"good"})
     answers: list[Any] = field(default_factory=list)
@@ -46,17 +46,17 @@ class StandIn:
 
 
 def status(code: int, **details: Any) -> web.Response:
-    """What the API server answers where it does not do what was asked."""
+    """An error response of the API server."""
     return web.json_response({"apiVersion": "v1", "kind": "Status", **details}, status=code)
 
 
 def page(code: int = 200) -> web.Response:
-    """What a proxy answers in its place."""
+    """A response of a proxy."""
     return web.Response(text="<html>restarting</html>", status=code, content_type="text/html")
 
 
-def after(seconds: float, answer: web.Response) -> Responding:
-    """Answer, but only after so long."""
+def after(seconds: float, answer: web.Response) -> Handler:
+    """Respond after a delay."""
 
     async def respond(request: web.Request) -> web.StreamResponse:
         passed = asyncio.Event()
@@ -68,12 +68,12 @@ def after(seconds: float, answer: web.Response) -> Responding:
 
 
 def write_kubeconfig(
-    path: Path, url: object, user: dict[str, Any], authority: trustme.CA | None = None
+    path: Path, url: object, user: dict[str, Any], ca: trustme.CA | None = None
 ) -> str:
-    """Write how to reach a server as a user; return the file's path."""
+    """Write a kubeconfig for a server and a user; return its path."""
     cluster = {"server": str(url)}
-    if authority is not None:
-        pem = authority.cert_pem.bytes()
+    if ca is not None:
+        pem = ca.cert_pem.bytes()
         cluster["certificate-authority-data"] = base64.b64encode(pem).decode()
     content = {
         "apiVersion": "v1",

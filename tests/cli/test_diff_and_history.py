@@ -1,4 +1,4 @@
-"""`components config diff` and `history`: what was, and what would be."""
+"""`components config diff` and `components config history`."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.factories import component, configuration
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """A file with another configuration."""
+    """Return a file with another configuration."""
     changed = component()
     changed["build"]["ref"] = "next"
     path = tmp_path / "new.yaml"
@@ -42,34 +42,41 @@ async def test_a_file_is_compared_component_by_component(run: Run, file: Path) -
     assert "  +  ref: next" in lines
 
 
-async def test_without_a_file_the_stored_one_is_compared_with_the_one_before(run: Run) -> None:
+async def test_without_a_file_the_stored_configuration_is_compared_with_the_previous_one(
+    run: Run,
+) -> None:
     await stored(run, configuration("web"))
     await stored(run, configuration("web", "api"))
     assert (await run("config", "diff")).stdout.splitlines()[0] == "components.api: added"
 
 
-async def test_where_there_is_none_everything_is_added(run: Run, file: Path) -> None:
+async def test_without_a_stored_configuration_everything_is_added(run: Run, file: Path) -> None:
     found = json.loads((await run("config", "diff", str(file), "--json")).stdout)["differences"]
     assert {each["change"] for each in found} == {"added"}
 
 
-async def test_what_is_the_same_has_no_difference(run: Run, tmp_path: Path) -> None:
+async def test_equal_configurations_have_no_differences(run: Run, tmp_path: Path) -> None:
     await stored(run, configuration("web"))
     (tmp_path / "same.json").write_text(json.dumps(configuration("web")))
-    assert (await run("config", "diff", str(tmp_path / "same.json"))).stdout == "nothing\n"
+    assert (await run("config", "diff", str(tmp_path / "same.json"))).stdout == "no differences\n"
 
 
-async def test_another_order_is_no_difference_and_is_told(run: Run, tmp_path: Path) -> None:
+async def test_a_different_order_is_mentioned_but_is_no_difference(
+    run: Run, tmp_path: Path
+) -> None:
     (tmp_path / "b.json").write_text(json.dumps(configuration("b", "a")))
     (tmp_path / "a.json").write_text(json.dumps(configuration("a", "b")))
     await run("config", "set", str(tmp_path / "b.json"))
-    assert "but the order" in (await run("config", "diff", str(tmp_path / "a.json"))).stdout
+    assert (
+        "no differences except the order"
+        in (await run("config", "diff", str(tmp_path / "a.json"))).stdout
+    )
 
 
 @pytest.mark.parametrize(
     ("text", "message"), [("a: [", "not valid YAML"), ("components: {}", "components: ")]
 )
-async def test_a_file_that_is_no_configuration_is_told(
+async def test_a_file_that_is_not_a_valid_configuration_is_reported(
     run: Run, tmp_path: Path, text: str, message: str
 ) -> None:
     (tmp_path / "bad.yaml").write_text(text)
@@ -86,7 +93,7 @@ def test_differences_are_in_colour() -> None:
     assert ("  -  ref: main", "red") in difference.as_lines()
 
 
-def test_very_many_lines_are_not_compared_one_by_one() -> None:
+def test_very_many_lines_are_replaced_as_a_whole() -> None:
     def numbers(step: int) -> dict[str, Any]:
         return {"components": {}, "x": [str(n * step % 150) for n in range(5000)]}
 
@@ -95,8 +102,8 @@ def test_very_many_lines_are_not_compared_one_by_one() -> None:
     assert [line[0] for line in difference.lines] == ["-"] * 5000 + ["+"] * 5000
 
 
-async def test_the_history_lists_what_was_stored(run: Run) -> None:
-    assert (await run("config", "history")).stdout == "mytool has had no configuration\n"
+async def test_the_history_lists_stored_configurations(run: Run) -> None:
+    assert (await run("config", "history")).stdout == "mytool has no configuration history\n"
     await stored(run, configuration("web"))
     await stored(run, configuration("web", "api"))
     heading, first, second = (await run("config", "history")).stdout.splitlines()
@@ -105,7 +112,7 @@ async def test_the_history_lists_what_was_stored(run: Run) -> None:
     assert second.split()[3:] == ["1"]
 
 
-async def test_a_configuration_is_not_set_over_what_was_not_seen(run: Run) -> None:
+async def test_a_configuration_is_not_overwritten_if_its_etag_differs(run: Run) -> None:
     await stored(run, configuration("web"))
     text = yaml.safe_dump(configuration("api"))
     result = await run("config", "set", "-", "--if-match", "0123456789abcdef", stdin=text)

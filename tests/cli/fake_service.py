@@ -1,4 +1,4 @@
-"""A service that answers whatever a test wants, over real HTTP."""
+"""A fake service that sends the responses of a test, over real HTTP."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,7 +15,7 @@ TIME = "2024-04-04T12:00:00.000000Z"
 
 
 def build(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
-    """A build, as the service answers it."""
+    """Return a build as the service sends it."""
     final = status in ("FINISHED", "ERROR", "CANCELLED")
     return {
         "build-id": "build-1",
@@ -32,7 +32,7 @@ def build(status: str = "RUNNING", **more: Any) -> dict[str, Any]:
 
 
 def deployment(status: str = "RUNNING", **builds: Any) -> dict[str, Any]:
-    """A deployment, as the service answers it; each build by its component's name."""
+    """Return a deployment as the service sends it; each build by its component's name."""
     return {
         "deploy-id": f"{TOOL}-deploy-20240404120000-651234",
         "creation-time": TIME,
@@ -44,45 +44,45 @@ def deployment(status: str = "RUNNING", **builds: Any) -> dict[str, Any]:
 
 
 def answer(data: Any, status: int = 200, **messages: list[str]) -> web.Response:
-    """An answer in its envelope."""
+    """Return a response in its envelope."""
     envelope = {"data": data, "messages": {"info": [], "warning": [], "error": [], **messages}}
     return web.json_response(envelope, status=status)
 
 
 async def serve(server: AiohttpServer, handler: Handler) -> str:
-    """Let a handler answer all requests; return where."""
+    """Handle all requests with a handler; return the URL."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     return str((await server(app)).make_url("/"))
 
 
 def in_turn(*answers: web.Response | None) -> Handler:
-    """Answer each request with the next of these; the last stays. None drops the connection."""
-    left = list(answers)
+    """Send the next response for each request, repeating the last. None drops the connection."""
+    remaining = list(answers)
 
     async def handler(request: web.Request) -> web.StreamResponse:
         await request.read()
-        found = left.pop(0) if len(left) > 1 else left[0]
-        if found is None:
+        response = remaining.pop(0) if len(remaining) > 1 else remaining[0]
+        if response is None:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        return _again(found)
+        return _copy(response)
 
     return handler
 
 
-def silent(asked: asyncio.Event) -> Handler:
-    """Never answer; say that somebody asks."""
+def silent(requested: asyncio.Event) -> Handler:
+    """Never respond; set `requested` on a request."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        asked.set()
+        requested.set()
         await asyncio.Event().wait()
         raise AssertionError
 
     return handler
 
 
-def _again(response: web.Response) -> web.Response:
-    """A response like one that may have been sent already."""
+def _copy(response: web.Response) -> web.Response:
+    """Copy a response that may have been sent already."""
     return web.Response(body=response.body, status=response.status, headers=response.headers)

@@ -10,9 +10,9 @@ import yaml
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpServer
 
-from tests.cli import fake
+from tests.cli import fake_service
 from tests.cli.conftest import Run
-from tests.cli.terminal import terminal
+from tests.cli.pseudo_terminal import terminal
 from tests.factories import component
 
 POISON = (
@@ -21,24 +21,24 @@ POISON = (
     "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c"
     "\u2028\u2029\u200b\u200c\u200d\u2060\ufeff\xad\xa0\U000e0041\udfff\ud800\x1b]unterminated\x1b["
 )
-"""Whatever a terminal or a reader could be misled with, but no end of a line."""
+"""Characters that could mislead a terminal or a reader, without line ends."""
 
 ARGUMENT = POISON.replace("\0", "").replace("\udfff\ud800", "\udc9b")
-"""What an argument of a program can hold; half a pair is a byte that is not UTF-8."""
+"""The same for an argument of a program; its lone surrogate is a byte that is not UTF-8."""
 
 IN_HEADERS = "\x9b2J\u202e"
-"""What HTTP lets pass in a header."""
+"""The characters of these that HTTP allows in a header."""
 
 
 def poisoned_build(status: str) -> dict[str, Any]:
     texts = ("build-id", "message", "image", "digest", "commit")
-    return fake.build(status, **dict.fromkeys(texts, POISON))
+    return fake_service.build(status, **dict.fromkeys(texts, POISON))
 
 
 def poisoned_deployment(status: str = f"ERROR{POISON}") -> dict[str, Any]:
     builds = {f"{POISON}a": poisoned_build("ERROR"), f"{POISON}b": poisoned_build(POISON)}
     texts = dict.fromkeys(("deploy-id", "message", "description"), POISON)
-    return fake.deployment(status) | texts | {"builds": builds}
+    return fake_service.deployment(status) | texts | {"builds": builds}
 
 
 def poisoned_configuration() -> dict[str, Any]:
@@ -47,12 +47,12 @@ def poisoned_configuration() -> dict[str, Any]:
 
 
 def data_of(request: web.Request) -> Any:
-    """What is answered to a request: poison in each field."""
+    """Return the data of a response, with poison in each field."""
     match request.path.split("/")[5:]:
         case ["config", "history"]:
-            kept = {"etag": POISON, "stored-time": POISON, "current": True}
-            older = {**kept, "current": False, "config": {"components": {}}}
-            return {"configurations": [{**kept, "config": poisoned_configuration()}, older]}
+            current = {"etag": POISON, "stored-time": POISON, "current": True}
+            older = {**current, "current": False, "config": {"components": {}}}
+            return {"configurations": [{**current, "config": poisoned_configuration()}, older]}
         case ["config"]:
             return poisoned_configuration()
         case ["deploy"] if request.method == "GET":
@@ -64,7 +64,7 @@ def data_of(request: web.Request) -> Any:
 
 
 async def handler(request: web.Request) -> web.StreamResponse:
-    """Answer with poison in all that can hold it."""
+    """Respond with poison in every field and header."""
     body = await request.read()
     if request.path.endswith("/log"):
         lines = f"{POISON}\n{POISON}".encode(errors="surrogatepass")
@@ -73,16 +73,18 @@ async def handler(request: web.Request) -> web.StreamResponse:
     if b"dry-run" in body:
         texts = dict.fromkeys(("action", "commit", "reason", "ref", "repository"), POISON)
         data = {"builds": {POISON: texts}}
-    said = [f"{POISON}\n{POISON}"]
-    response = fake.answer(data, info=said, warning=said, error=said)
+    messages = [f"{POISON}\n{POISON}"]
+    response = fake_service.answer(data, info=messages, warning=messages, error=messages)
     response.headers["ETag"] = f'"{IN_HEADERS}"'
     response.headers["Retry-After"] = IN_HEADERS
     return response
 
 
-async def refusing(request: web.Request) -> web.StreamResponse:
-    """Refuse with poison."""
-    response = fake.answer(None, 404, warning=[POISON], error=[POISON, f"{POISON}\n{POISON}"])
+async def error_handler(request: web.Request) -> web.StreamResponse:
+    """Respond with an error full of poison."""
+    response = fake_service.answer(
+        None, 404, warning=[POISON], error=[POISON, f"{POISON}\n{POISON}"]
+    )
     response.headers["Retry-After"] = IN_HEADERS
     return response
 
@@ -117,7 +119,7 @@ COMMANDS = [
     ("logs", "web"),
 ]
 
-MISTAKES = [
+INVALID_COMMANDS = [
     ("config", "set", ARGUMENT),
     ("config", "set", "FILE", "--if-match", ARGUMENT),
     ("config", ARGUMENT),
@@ -135,7 +137,7 @@ MISTAKES = [
 ]
 
 
-def offending(text: str) -> set[str]:
+def invisible(text: str) -> set[str]:
     return {each for each in text if not each.isprintable() and each != "\n"}
 
 
@@ -145,38 +147,38 @@ def with_file(command: tuple[str, ...], file: str) -> tuple[str, ...]:
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("more", [(), ("--json",)], ids=["", "json"])
-@pytest.mark.parametrize("answers", [handler, refusing])
-async def test_nothing_of_an_answer_is_control(
+@pytest.mark.parametrize("answers", [handler, error_handler])
+async def test_responses_are_printed_without_control_characters(
     run: Run,
     aiohttp_server: AiohttpServer,
     file: str,
     command: tuple[str, ...],
     more: tuple[str, ...],
-    answers: fake.Handler,
+    answers: fake_service.Handler,
 ) -> None:
-    url = await fake.serve(aiohttp_server, answers)
+    url = await fake_service.serve(aiohttp_server, answers)
     result = await run(*with_file(command, file), *more, COMPONENTS_URL=url)
-    assert not offending(result.output)
+    assert not invisible(result.output)
     assert isinstance(result.exception, SystemExit | None), result.exception
     assert result.output
 
 
-@pytest.mark.parametrize("command", MISTAKES, ids=ascii)
-async def test_nothing_of_a_mistake_is_control(
+@pytest.mark.parametrize("command", INVALID_COMMANDS, ids=ascii)
+async def test_invalid_arguments_are_printed_without_control_characters(
     run: Run, file: str, command: tuple[str, ...]
 ) -> None:
     result = await run(*with_file(command, file))
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit), result.exception
-    assert not offending(result.output)
+    assert not invisible(result.output)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-async def test_a_terminal_gets_nothing_but_text_and_what_is_ours(
+async def test_a_terminal_receives_only_text_and_our_own_control_sequences(
     aiohttp_server: AiohttpServer, file: str, command: tuple[str, ...]
 ) -> None:
-    url = await fake.serve(aiohttp_server, handler)
-    # The screen knows no control but those that we write.
+    url = await fake_service.serve(aiohttp_server, handler)
+    # The screen supports only the control sequences that we write.
     async with terminal(*with_file(command, file), url=url) as session:
         await session.end()
     assert "Traceback" not in session.screen.text
@@ -194,7 +196,9 @@ async def test_a_terminal_gets_nothing_but_text_and_what_is_ours(
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n" + b"[" * 100_000,
     ],
 )
-async def test_nothing_of_an_answer_that_is_not_http_is_control(run: Run, answer: bytes) -> None:
+async def test_responses_that_are_not_http_are_printed_without_control_characters(
+    run: Run, answer: bytes
+) -> None:
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
@@ -207,42 +211,42 @@ async def test_nothing_of_an_answer_that_is_not_http_is_control(run: Run, answer
     assert result.exit_code == 2
     assert isinstance(result.exception, SystemExit), result.exception
     assert result.stderr.startswith("error: ")
-    assert not offending(result.output)
+    assert not invisible(result.output)
 
 
-async def test_json_is_the_same_value(run: Run, aiohttp_server: AiohttpServer) -> None:
-    url = await fake.serve(aiohttp_server, handler)
+async def test_json_output_is_the_same_value(run: Run, aiohttp_server: AiohttpServer) -> None:
+    url = await fake_service.serve(aiohttp_server, handler)
     result = await run("config", "show", "--json", COMPONENTS_URL=url)
     assert json.loads(result.stdout) == poisoned_configuration()
 
 
-async def test_what_is_shown_of_a_configuration_can_be_set_again(run: Run) -> None:
+async def test_a_configuration_that_was_shown_can_be_set_again(run: Run) -> None:
     text = POISON.replace("\udfff\ud800", "")
     odd = component() | {text: [text, {"a": f"{text}\n{text}"}]}
     given = {"components": {"web": odd}, text: text, "spaces": "  \t\xa0\u3000é\U0001f600 "}
     text = yaml.safe_dump(given, sort_keys=False)
     assert (await run("config", "set", "-", stdin=text)).exit_code == 0
     shown = await run("config", "show")
-    assert not offending(shown.stdout)
+    assert not invisible(shown.stdout)
     assert yaml.safe_load(shown.stdout) == given
     assert (await run("config", "set", "-", stdin=shown.stdout)).exit_code == 0
     assert json.loads((await run("config", "show", "--json")).stdout) == given
 
 
-async def test_a_difference_is_named_by_its_path(
+async def test_a_difference_is_shown_with_its_path(
     run: Run, tmp_path: Path, aiohttp_server: AiohttpServer
 ) -> None:
-    url = await fake.serve(aiohttp_server, handler)
+    url = await fake_service.serve(aiohttp_server, handler)
     result = await run("config", "diff", COMPONENTS_URL=url)
     assert '["\\u001b[31mred' in result.stdout
     assert "components.web: added" in result.stdout
 
 
-async def test_a_line_of_a_message_does_not_pass_for_a_message(
+async def test_a_line_of_a_message_is_not_mistaken_for_another_message(
     run: Run, aiohttp_server: AiohttpServer
 ) -> None:
-    said = ["first\nerror: forged"]
-    answered = fake.answer({"deployments": []}, warning=said)
-    url = await fake.serve(aiohttp_server, fake.in_turn(answered))
+    warnings = ["first\nerror: forged"]
+    response = fake_service.answer({"deployments": []}, warning=warnings)
+    url = await fake_service.serve(aiohttp_server, fake_service.in_turn(response))
     result = await run("deployment", "list", COMPONENTS_URL=url)
     assert result.stderr == "warning: first\n  error: forged\n"

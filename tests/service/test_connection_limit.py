@@ -1,4 +1,4 @@
-"""The service as a process with few descriptors, and somebody who wants them all."""
+"""The service with few file descriptors, and a client that opens as many connections as it can."""
 
 import asyncio
 import os
@@ -20,16 +20,16 @@ COMPONENTS = Path(sys.executable).with_name("components")
 DESCRIPTORS = 128
 CONNECTIONS = 200
 BUNDLE = b"GET /docs/static/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
-HALF = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
+INCOMPLETE = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX-More: "
 
 
-class Flooded:
-    """A service, what it has said, and how to be connected to it."""
+class RunningService:
+    """A service process, its log and its addresses."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.log: list[bytes] = []
-        self.listens = asyncio.Event()
+        self.listening = asyncio.Event()
 
     async def read(self) -> None:
         """Read its log to the end."""
@@ -37,42 +37,42 @@ class Flooded:
         async for line in self.process.stderr:
             self.log.append(line)
             if b"listening on" in line:
-                self.listens.set()
+                self.listening.set()
 
     @property
     def url(self) -> str:
-        """Where it listens."""
-        return self._said(rb"listening on (\S+)")
+        """The URL of the service."""
+        return self._logged(rb"listening on (\S+)")
 
     @property
     def probes(self) -> str:
-        """Where it answers the health checks."""
-        return self._said(rb"health checks on (\S+)")
+        """The URL of the health checks."""
+        return self._logged(rb"health checks on (\S+)")
 
     @property
-    def said_little(self) -> bool:
-        """Whether its log is small, but for a line for each request that was answered."""
+    def log_is_small(self) -> bool:
+        """Whether the log is small, except for the access log."""
         log = [line for line in self.log if b" aiohttp.access " not in line]
         return b"Traceback" not in b"".join(log) and len(log) < 10
 
-    def _said(self, pattern: bytes) -> str:
+    def _logged(self, pattern: bytes) -> str:
         found: list[bytes] = re.findall(pattern, b"".join(self.log))
         return found[0].decode()
 
 
 @asynccontextmanager
-async def service(**env: str) -> AsyncIterator[Flooded]:
-    """Run the service with few descriptors; end it as it is told to."""
+async def service(**env: str) -> AsyncIterator[RunningService]:
+    """Run the service with few file descriptors; stop it with SIGTERM."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", RUN, str(COMPONENTS), "serve"),
         env=os.environ | {"COMPONENTS_PORT": "0", **env},
         stderr=PIPE,
     )
-    flooded = Flooded(process)
-    reading = asyncio.create_task(flooded.read())
+    running_service = RunningService(process)
+    reading = asyncio.create_task(running_service.read())
     try:
-        await flooded.listens.wait()
-        yield flooded
+        await running_service.listening.wait()
+        yield running_service
     finally:
         process.send_signal(signal.SIGTERM)
         await reading
@@ -88,7 +88,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 @asynccontextmanager
 async def flood(url: str, sent: bytes) -> AsyncIterator[None]:
-    """Hold as many connections as the service lets us, and open more."""
+    """Open more connections than the service accepts, and hold them."""
     port = int(url.rpartition(":")[2])
     opened = []
     for _ in range(CONNECTIONS):
@@ -104,22 +104,24 @@ async def flood(url: str, sent: bytes) -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", HALF, BUNDLE * 3], ids=["idle", "half-sent", "reading nothing"]
+    "sent", [b"", INCOMPLETE, BUNDLE * 3], ids=["idle", "half-sent", "reading nothing"]
 )
-async def test_others_are_served_and_the_log_stays_small(sent: bytes) -> None:
+async def test_other_clients_are_served_and_the_log_stays_small(sent: bytes) -> None:
     assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 2 * CONNECTIONS
-    async with service() as flooded, flood(flooded.url, sent):
+    async with service() as running_service, flood(running_service.url, sent):
         for _ in range(3):
-            # A connection of its own, as another client's would be.
+            # A new connection, as another client would open.
             async with (
                 aiohttp.ClientSession() as session,
-                session.get(f"{flooded.url}/readyz") as response,
+                session.get(f"{running_service.url}/readyz") as response,
             ):
                 assert response.status == 200
-    assert flooded.said_little
+    assert running_service.log_is_small
 
 
-async def test_over_tls_who_begins_no_handshake_keeps_nobody_out(tmp_path: Path) -> None:
+async def test_connections_without_a_tls_handshake_do_not_block_other_clients(
+    tmp_path: Path,
+) -> None:
     files = Files(tmp_path)
     env = {
         "COMPONENTS_TLS_CERT": str(tmp_path / "tls.crt"),
@@ -127,11 +129,15 @@ async def test_over_tls_who_begins_no_handshake_keeps_nobody_out(tmp_path: Path)
         "COMPONENTS_TLS_CLIENT_CA": str(tmp_path / "ca.crt"),
         "COMPONENTS_PROBE_PORT": "0",
     }
-    async with service(**env) as flooded, flood(flooded.url, b""), flood(flooded.probes, b""):
-        for url in (f"{flooded.url}/docs", f"{flooded.probes}/readyz"):
+    async with (
+        service(**env) as running_service,
+        flood(running_service.url, b""),
+        flood(running_service.probes, b""),
+    ):
+        for url in (f"{running_service.url}/docs", f"{running_service.probes}/readyz"):
             async with (
                 aiohttp.ClientSession() as session,
                 session.get(url, ssl=files.client()) as response,
             ):
                 assert response.status == 200
-    assert flooded.said_little
+    assert running_service.log_is_small

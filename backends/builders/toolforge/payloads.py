@@ -1,11 +1,11 @@
-"""What the builds service is told and what it answers, as our own values."""
+"""Requests and responses of the builds service, converted from and to our own types."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from backends.builders.base import BuildRequest, BuildState, BuildStatus
-from backends.builders.toolforge.errors import Unanswered
+from backends.builders.toolforge.errors import NoResponse
 
 _STATUSES = {
     "BUILD_PENDING": BuildStatus.PENDING,
@@ -18,7 +18,7 @@ _STATUSES = {
 
 
 def parameters_of(request: BuildRequest) -> dict[str, Any]:
-    """Return the service's `BuildParameters`; what the configuration leaves out is left out."""
+    """Return the service's `BuildParameters`, without what the configuration does not set."""
     source = request.source
     optional = {
         "ref": source.ref,
@@ -30,28 +30,28 @@ def parameters_of(request: BuildRequest) -> dict[str, Any]:
 
 
 def started(answer: dict[str, Any]) -> BuildState:
-    """Return the build of a `StartResponse`. Raises `Unanswered` where it names none."""
+    """Return the build of a `StartResponse`. Raises `NoResponse` if it has none."""
     build = answer.get("new_build")
     if not isinstance(build, dict) or not build.get("name"):
-        raise Unanswered("the builds service did not say which build it started")
+        raise NoResponse("the builds service did not say which build it started")
     return BuildState(
         str(build["name"]),
         BuildStatus.PENDING,
-        _how_to_see(str(build["name"])),
+        _log_hint(str(build["name"])),
         commit=build.get("resolved_ref") or None,
     )
 
 
-def news_of(build: Mapping[str, Any]) -> BuildState | None:
-    """Return what a `Build` says; None where its status says nothing."""
+def update_of(build: Mapping[str, Any]) -> BuildState | None:
+    """Return the state in a `Build`; None if its status is unknown."""
     known = build.get("status") in _STATUSES
     return state_of(build, str(build["build_id"])) if known else None
 
 
 def state_of(build: Mapping[str, Any], build_id: str) -> BuildState:
-    """Return a `Build` as our own value, with how its maintainer gets to see its log."""
+    """Return a `Build` as our own type, with a hint on how to read its log."""
     status = _STATUSES.get(str(build.get("status")), BuildStatus.PENDING)
-    message = "" if status is BuildStatus.FINISHED else _how_to_see(build_id)
+    message = "" if status is BuildStatus.FINISHED else _log_hint(build_id)
     if status is BuildStatus.ERROR:
         why = build.get("message") or "the build failed"
         if build.get("status") == "BUILD_TIMEOUT":
@@ -71,20 +71,20 @@ def state_of(build: Mapping[str, Any], build_id: str) -> BuildState:
 
 
 def _image_of(build: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """Return the name of a build's image, and its digest where the name says it.
+    """Return the name of a build's image, and its digest if the name contains it.
 
-    There is no other field that does; the service itself writes a tag that the next build takes.
+    No other field has the digest; the service itself uses a tag that the next build overwrites.
     """
     name, _, digest = str(build.get("destination_image") or "").partition("@")
     return name or None, digest or None
 
 
-def _how_to_see(build_id: str) -> str:
+def _log_hint(build_id: str) -> str:
     return f"its log: toolforge build logs {build_id}"
 
 
 def time_of(text: object) -> datetime | None:
-    """Return a time that the service wrote (ISO 8601, UTC where it does not say); None if none."""
+    """Parse a time of the service (ISO 8601, UTC by default); None if it is not one."""
     try:
         time = datetime.fromisoformat(str(text))
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
