@@ -13,7 +13,7 @@ setup(
     packages=find_packages(include=["components*", "backends*"]),
     package_data={
         "components": ["py.typed", "http/documentation/*.html", "http/documentation/*.js"],
-        "backends": ["py.typed", "builders/tekton/templates/*.yaml"],
+        "backends": ["py.typed", "*/*/templates/*.yaml"],
     },
     install_requires=[
         "aiohttp>=3.14",
@@ -80,6 +80,11 @@ setup(
             "local = backends.builders.local.builder:LocalBuilder.from_env",
             "tekton = backends.builders.tekton.builder:TektonBuilder.from_env",
             "simulated = backends.builders.simulated:SimulatedBuilder.from_env",
+        ],
+        "components.runners": [
+            "none = backends.runners.none:NoRunner.from_env",
+            "kubernetes = backends.runners.kubernetes.runner:KubernetesRunner.from_env",
+            "simulated = backends.runners.simulated:SimulatedRunner.from_env",
         ],
     },
 )

@@ -11,12 +11,14 @@ from environs import Env, EnvError
 
 from backends.builders.base import Builder
 from backends.members.base import Members
+from backends.runners.base import Runner
 from backends.stores.base import Store
 from components.settings import PREFIX, SettingsError, one_line
 
 STORES = "components.stores"
 BUILDERS = "components.builders"
 MEMBERS = "components.members"
+RUNNERS = "components.runners"
 
 
 async def open_store(name: str, env: Env) -> Store:
@@ -29,6 +31,12 @@ async def open_builder(name: str, env: Env) -> Builder:
     """Return the builder registered as `name`, opened. Raises `SettingsError`."""
     builder: Builder = await _open(BUILDERS, "BUILDER", name, env)
     return builder
+
+
+async def open_runner(name: str, env: Env) -> Runner:
+    """Return the runner that an entry point provides under `name`. Raises `SettingsError`."""
+    runner: Runner = await _open(RUNNERS, "RUNNER", name, env)
+    return runner
 
 
 async def open_members(name: str, env: Env) -> Members:

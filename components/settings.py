@@ -31,6 +31,7 @@ class Settings:
     port: int = 8000
     store: str = "memory"
     builder: str = "simulated"
+    runner: str = "none"
     members: str = "single"
     deployments_kept: int = 10
     configs_kept: int = 10
@@ -49,6 +50,7 @@ class Settings:
     stop_timeout: float = 20.0
     launch_timeout: float = 60.0
     build_timeout: float = 1800.0
+    run_timeout: float = 600.0
     deployment_timeout: float = 3600.0
     log_level: str = "INFO"
     log_format: str = "text"
@@ -84,6 +86,7 @@ class Settings:
             port=env.int("PORT", cls.port, validate=validate.Range(0, 65535)),
             store=env.str("STORE", cls.store),
             builder=env.str("BUILDER", cls.builder),
+            runner=env.str("RUNNER", cls.runner),
             members=env.str("MEMBERS", cls.members),
             deployments_kept=env.int(
                 "DEPLOYMENTS_KEPT", cls.deployments_kept, validate=validate.Range(1, 400)
@@ -125,6 +128,9 @@ class Settings:
             ),
             build_timeout=env.float(
                 "BUILD_TIMEOUT", cls.build_timeout, validate=validate.Range(1, 7 * 86400)
+            ),
+            run_timeout=env.float(
+                "RUN_TIMEOUT", cls.run_timeout, validate=validate.Range(1, 7 * 86400)
             ),
             deployment_timeout=env.float(
                 "DEPLOYMENT_TIMEOUT", cls.deployment_timeout, validate=validate.Range(1, 7 * 86400)

@@ -66,7 +66,7 @@ async def shut_down(
     began = loop.time()
     deadline = began + max(seconds - CLOSING_SECONDS, 0)
     app[STOPPING].set()
-    app[BACKGROUND].rest()
+    app[BACKGROUND].drain()
     await listener.stop()
     try:
         async with asyncio.timeout_at(min(began + KEEP_ALIVE_SECONDS, deadline)):
@@ -79,4 +79,4 @@ async def shut_down(
     except TimeoutError:
         logger.warning("%s requests have not ended and are cut off", in_flight.number)
     await app[REFRESHER].close(deadline - loop.time())
-    await app[ENGINE].work.close(deadline - loop.time())
+    await app[ENGINE].tasks.close(deadline - loop.time())

@@ -1,8 +1,8 @@
 """Lints and renders the chart with Helm's own library, and writes its README from its values.
 
 `make chart` runs it; no helm program is needed. Every rendered object is validated against the
-schemas of the oldest Kubernetes that the chart supports and of the newest that kubernetes-validate
-knows; what is not Kubernetes' own, against a schema in `helm/schemas`.
+schemas of the oldest supported Kubernetes and of the newest that kubernetes-validate knows; custom
+resources against a schema in `helm/schemas`.
 """
 
 import json
@@ -23,13 +23,13 @@ OLDEST = "1.30"
 NEWEST = kubernetes_validate.latest_version()
 NAMESPACE = "components"
 INFO = 1
-"""Helm's lint has such findings too: that an icon is recommended."""
+"""The severity of Helm's recommendations, such as an icon."""
 
 _OUR_SCHEMAS = {"cert-manager.io/v1/Certificate": ROOT / "schemas/certificate.json"}
 
 
 def problems() -> list[str]:
-    """Return what is wrong with the chart, for the default values and for each file in `ci`."""
+    """Return the problems of the chart, for the default values and for each file in `ci`."""
     found = []
     for path in VALUES:
         where = path.name if path else "default values"
@@ -44,14 +44,14 @@ def problems() -> list[str]:
         for each in rendered(values):
             found += [f"{where}: {each['kind']}: {error}" for error in object_problems(each)]
     if readme() != (CHART / "README.md").read_text():
-        found.append("README.md is not what the values' comments say: run `make chart`")
+        found.append("README.md does not match the comments of values.yaml: run `make chart`")
     return found
 
 
 def rendered(values: dict[str, Any], kind: str | None = None) -> list[dict[str, Any]]:
-    """Return the objects that the chart makes of some values: all, or those of one kind.
+    """Return the objects that the chart renders for some values: all, or those of one kind.
 
-    Raises `helm_python.errors.HelmValuesError` where the values' schema rejects them.
+    Raises `helm_python.errors.HelmValuesError` if the values' schema rejects them.
     """
     with Chart.load(CHART) as chart:
         chart.validate_schema(values)
@@ -66,7 +66,7 @@ def rendered(values: dict[str, Any], kind: str | None = None) -> list[dict[str, 
 
 
 def object_problems(rendered_object: dict[str, Any]) -> list[str]:
-    """Return what the schemas of all supported versions have against one object."""
+    """Return the violations of one object against the schemas of all supported versions."""
     kind = f"{rendered_object['apiVersion']}/{rendered_object['kind']}"
     if kind in _OUR_SCHEMAS:
         schema = json.loads(_OUR_SCHEMAS[kind].read_text())
@@ -82,7 +82,7 @@ def object_problems(rendered_object: dict[str, Any]) -> list[str]:
 
 
 def readme() -> str:
-    """Return the chart's README, made from the comments of `values.yaml`."""
+    """Return the chart's README, generated from the comments of `values.yaml`."""
     rows = "\n".join(
         f"| `{key}` | `{default}` | {text} |" for key, default, text in documented_values()
     )
@@ -93,14 +93,14 @@ def readme() -> str:
 [docs/kubernetes.md](../../docs/kubernetes.md) says how to install it. It needs Kubernetes {OLDEST}
 or newer. `make chart` makes this file from the comments in `values.yaml`.
 
-| value | default | is for |
+| value | default | description |
 | --- | --- | --- |
 {rows}
 """
 
 
 def documented_values() -> list[tuple[str, str, str]]:
-    """Return path, default and comment of every value that has no values below it."""
+    """Return path, default and comment of every value that is not a mapping."""
     found = []
     path: list[tuple[int, str]] = []
     comment: list[str] = []
@@ -130,7 +130,7 @@ def _default(dotted: str) -> Any:
 
 
 def main() -> int:
-    """Write the README, check everything, and say what is wrong; return the exit code."""
+    """Write the README, check everything, and print the problems; return the exit code."""
     (CHART / "README.md").write_text(readme())
     found = problems()
     for each in found:

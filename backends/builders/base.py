@@ -11,34 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-MAX_MESSAGE_BYTES = 2048
+from backends.errors import BackendBusy, BackendError, BackendRejected, BackendUnavailable, clip
+from backends.status import Status as BuildStatus
 
-
-def clip(message: str) -> str:
-    """Return `message` in at most `MAX_MESSAGE_BYTES` of UTF-8, without control characters but
-    `\n`."""
-    clean = "".join(c if c.isprintable() or c == "\n" else " " for c in message).strip()
-    encoded = clean.encode("utf-8", "replace")
-    if len(encoded) <= MAX_MESSAGE_BYTES:
-        return encoded.decode()
-    return encoded[: MAX_MESSAGE_BYTES - len("…".encode())].decode("utf-8", "ignore") + "…"
-
-
-class BuildStatus(StrEnum):
-    """The status of a build. The last three are final: such a status never changes."""
-
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    ERROR = "ERROR"
-    CANCELLED = "CANCELLED"
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the build has ended."""
-        return self not in (BuildStatus.PENDING, BuildStatus.RUNNING)
+__all__ = ["BuildStatus"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,37 +71,28 @@ class BuildState:
         object.__setattr__(self, "message", clip(self.message))
 
 
-class BuilderError(Exception):
-    """The base of all errors of a builder; the message is for people.
+class BuilderError(BackendError):
+    """The root of all that a builder raises; the message is for people.
 
     From `start`, `maybe_started` means that the build may have been started anyway: this request,
     or an earlier request of the same call, got no response.
     """
 
-    maybe_started = False
 
-    def __init__(self, message: str, *, maybe_started: bool | None = None) -> None:
-        super().__init__(clip(message))
-        if maybe_started is not None:
-            self.maybe_started = maybe_started
+class BuildRejected(BuilderError, BackendRejected):
+    """The backend will never build this; the message is its own."""
 
 
-class BuildRejected(BuilderError):
-    """The backend will never build this; the message is the backend's."""
-
-
-class NoFreeSlot(BuilderError):
-    """The backend cannot run another build now."""
+class NoFreeSlot(BuilderError, BackendBusy):
+    """The backend has no room for another build now."""
 
 
 class BuildNotFound(BuilderError):
     """The backend does not know the build whose log was requested."""
 
 
-class BuilderUnavailable(BuilderError):
-    """The backend cannot be reached or does not respond; retry the call later."""
-
-    maybe_started = True
+class BuilderUnavailable(BuilderError, BackendUnavailable):
+    """The backend cannot be reached or does not answer; the same call may go through later."""
 
 
 class Builder(ABC):

@@ -13,6 +13,7 @@ from components.cli.files import ConfigurationFile, GivenFile
 from components.cli.output import Output
 from components.cli.tables import deployments_table, plan_table
 from components.cli.watching import Watching, show_deployment, with_watching
+from components.engine.deployments.model import OnFailure
 from components.engine.queue.state import WhenBusy
 
 DESCRIPTION_LENGTH = 500
@@ -51,6 +52,14 @@ _when_busy = click.option(
     type=click.Choice([each.value for each in WhenBusy]),
     help="If others are running: wait in the queue, cancel them, or fail.",
 )
+_force_run = click.option(
+    "--force-run", is_flag=True, help="Start every component again, even if it runs unchanged."
+)
+_on_failure = click.option(
+    "--on-failure",
+    type=click.Choice([each.value for each in OnFailure]),
+    help="If a run fails: put back what ran before, or keep things as they are.",
+)
 _key = click.option(
     "--idempotency-key",
     metavar="KEY",
@@ -82,8 +91,12 @@ async def _create(
 @click.argument("components", metavar="[COMPONENT]...", nargs=-1)
 @_description
 @click.option("--force-build", is_flag=True, help="Build every component, even if unchanged.")
+@_force_run
+@_on_failure
 @_when_busy
-@click.option("--dry-run", is_flag=True, help="Show what would be built, without deploying.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show what would be built and run, without deploying."
+)
 @_key
 @click.option(
     "--config",
@@ -101,6 +114,8 @@ async def deploy(
     components: tuple[str, ...],
     description: str | None,
     force_build: bool,
+    force_run: bool,
+    on_failure: str | None,
     when_busy: str | None,
     dry_run: bool,
     idempotency_key: str | None,
@@ -121,6 +136,8 @@ async def deploy(
         components=list(components),
         description=description,
         force_build=force_build,
+        force_run=force_run,
+        on_failure=on_failure,
         when_busy=when_busy,
         dry_run=dry_run,
     )
@@ -129,7 +146,7 @@ async def deploy(
         return await show_deployment(client, output, reply, watching)
     output.reply(reply)
     if not output.data(reply.data):
-        output.table(plan_table(reply.data["builds"]))
+        output.table(plan_table(reply.data))
     return 0
 
 
@@ -188,6 +205,8 @@ def _add_command(action: str, help_: str, argument: Callable[[Any], Any]) -> Non
     @deployment.command(action, help=help_)
     @argument
     @_description
+    @_force_run
+    @_on_failure
     @_when_busy
     @_key
     @with_client
@@ -198,10 +217,17 @@ def _add_command(action: str, help_: str, argument: Callable[[Any], Any]) -> Non
         watching: Watching,
         deploy_id: str,
         description: str | None,
+        force_run: bool,
+        on_failure: str | None,
         when_busy: str | None,
         idempotency_key: str | None,
     ) -> int:
-        body = _request_body(description=description, when_busy=when_busy)
+        body = _request_body(
+            description=description,
+            force_run=force_run,
+            on_failure=on_failure,
+            when_busy=when_busy,
+        )
         reply = await _create(client, output, f"deploy/{deploy_id}/{action}", body, idempotency_key)
         return await show_deployment(client, output, reply, watching)
 

@@ -9,13 +9,20 @@ import click
 from components.cli.client import Client, ServiceError
 from components.cli.command import path_segment, with_client
 from components.cli.output import Output
+from components.cli.running_logs import show_running
 
 TAIL_LINES = 10
 """How many lines of a failed build's log are shown when a followed deployment ends."""
 
 
+def _names(
+    context: click.Context, parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[str, ...]:
+    return tuple(path_segment(context, parameter, value) for value in values)
+
+
 @click.command()
-@click.argument("component", callback=path_segment)
+@click.argument("components", metavar="[COMPONENT]...", nargs=-1, callback=_names)
 @click.option(
     "--deployment",
     "deploy_id",
@@ -24,12 +31,27 @@ TAIL_LINES = 10
     show_default=True,
     callback=path_segment,
 )
-@click.option("--follow", is_flag=True, help="Continue until the build has ended.")
+@click.option("--running", is_flag=True, help="Print what the COMPONENTs that run write now.")
+@click.option("--follow", is_flag=True, help="Print lines as they come, until the end.")
 @with_client
 async def logs(
-    client: Client, output: Output, component: str, deploy_id: str, follow: bool
+    client: Client,
+    output: Output,
+    components: tuple[str, ...],
+    deploy_id: str,
+    running: bool,
+    follow: bool,
 ) -> None:
-    """Print the log of a component's build."""
+    """Print the log of a component's build, or with --running of the COMPONENTs that run.
+
+    With --running and no COMPONENT, print the logs of all that run.
+    """
+    if running:
+        await show_running(client, output, components, follow=follow)
+        return
+    if len(components) != 1:
+        raise click.UsageError("name one component; with --running, any number of them")
+    (component,) = components
     lines = []
     async for line in client.lines(_path(deploy_id, component), follow=follow):
         if output.as_json:

@@ -7,6 +7,7 @@ from components.cli.command import Commands
 from components.cli.configuration import configuration
 from components.cli.deployments import deploy, deployment
 from components.cli.logs import logs
+from components.cli.running import restart, start, status, stop
 from components.cli.service import serve
 
 
@@ -27,3 +28,7 @@ program.add_command(configuration)
 program.add_command(deploy)
 program.add_command(deployment)
 program.add_command(logs)
+program.add_command(status)
+program.add_command(restart)
+program.add_command(start)
+program.add_command(stop)

@@ -9,7 +9,7 @@ from rich.live import Live
 
 from components.cli.client import Reply
 from components.cli.output import Output
-from components.cli.tables import builds_table, elapsed, first_line
+from components.cli.tables import elapsed, first_line, steps, steps_table
 
 Show: TypeAlias = Callable[[Reply], None]
 
@@ -40,7 +40,7 @@ def _is_live(output: Output, reply: Reply) -> bool:
     out = output.out
     if not out.is_terminal or out.is_dumb_terminal:
         return False
-    return builds_table(reply.data, reply.date).height(out.width) < out.height
+    return steps_table(reply.data, reply.date).height(out.width) < out.height
 
 
 @contextmanager
@@ -53,14 +53,14 @@ def _live(output: Output) -> Iterator[Show]:
 
     def show(reply: Reply) -> None:
         last[:] = [reply]
-        live.update(builds_table(reply.data, reply.date, fits=True), refresh=True)
+        live.update(steps_table(reply.data, reply.date, fits=True), refresh=True)
 
     with live:
         try:
             yield show
         finally:
             for reply in last:
-                live.update(builds_table(reply.data, reply.date))
+                live.update(steps_table(reply.data, reply.date))
 
 
 def _line_per_change(output: Output) -> Show:
@@ -68,11 +68,11 @@ def _line_per_change(output: Output) -> Show:
     shown: dict[str, tuple[str, str]] = {}
 
     def show(reply: Reply) -> None:
-        for name, build in reply.data["builds"].items():
-            current = (build["status"], build["message"])
+        for name, step in steps(reply.data):
+            current = (step["status"], step["message"])
             if shown.get(name) != current:
                 shown[name] = current
-                parts = (name, build["status"], elapsed(reply.data, build, reply.date))
-                output.line("  ".join(filter(None, (*parts, first_line(build["message"])))))
+                parts = (name, step["status"], elapsed(reply.data, step, reply.date))
+                output.line("  ".join(filter(None, (*parts, first_line(step["message"])))))
 
     return show

@@ -1,6 +1,6 @@
 """The tables of deployments, plans and configurations."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +13,8 @@ _STYLES = {
     "ERROR": "bold red",
     "CANCELLED": "magenta",
 }
+_ACTION_STYLES = {"reuse": "green", "leave": "green", "remove": "magenta"}
+_HEALTH_STYLES = {"healthy": "green", "progressing": "cyan", "failed": "bold red"}
 _REUSED = "reused"
 _BUILD_WIDTHS = (0, len("CANCELLED"), len("59m59s"), 24)
 
@@ -22,16 +24,23 @@ def status_cell(status: str) -> Cell:
     return Cell(status, _STYLES.get(status, ""))
 
 
-def builds_table(deployment: Mapping[str, Any], now: datetime, *, fits: bool = False) -> Rows:
-    """Return one row per component: name, status, elapsed time, and message or image."""
+def steps(deployment: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the builds of a deployment by component, then its runs, which are named as such."""
+    yield from deployment["builds"].items()
+    for name, run in deployment.get("runs", {}).items():
+        yield f"{name} (run)", run
+
+
+def steps_table(deployment: Mapping[str, Any], now: datetime, *, fits: bool = False) -> Rows:
+    """Return one row per build and run: name, status, elapsed time, and message or image."""
     rows = [
         (
             Cell(name),
-            status_cell(build["status"]),
-            Cell(elapsed(deployment, build, now)),
-            Cell(first_line(build["message"]) or build["image"] or ""),
+            status_cell(step["status"]),
+            Cell(elapsed(deployment, step, now)),
+            Cell(first_line(step["message"]) or step["image"] or ""),
         )
-        for name, build in deployment["builds"].items()
+        for name, step in steps(deployment)
     ]
     return Rows(rows, _BUILD_WIDTHS, fits)
 
@@ -58,14 +67,52 @@ def deployments_table(deployments: Iterable[Mapping[str, Any]]) -> Rows:
     return Rows(rows)
 
 
-def plan_table(builds: Mapping[str, Mapping[str, Any]]) -> Rows:
-    """Return one row per component: the planned action, the commit and the reason."""
+def plan_table(plan: Mapping[str, Any]) -> Rows:
+    """Return one row per planned build and run: the action, the commit and the reason."""
     rows = [_heading("COMPONENT", "ACTION", "COMMIT", "WHY")]
-    for name, each in builds.items():
-        style = "green" if each["action"] == "reuse" else "cyan"
-        commit = (each["commit"] or "")[:12]
+    for name, each in steps(plan):
+        style = _ACTION_STYLES.get(each["action"], "cyan")
+        commit = (each.get("commit") or "")[:12]
         rows.append((Cell(name), Cell(each["action"], style), Cell(commit), Cell(each["reason"])))
     return Rows(rows)
+
+
+def running_table(components: Mapping[str, Mapping[str, Any]]) -> Rows:
+    """Return one row per component that runs."""
+    names = ("COMPONENT", "HEALTH", "READY", "RESTARTS", "SINCE (UTC)", "COMMIT", "DEPLOYMENT", "")
+    rows = [_heading(*names)]
+    for name, each in components.items():
+        ready = "" if each["schedule"] else f"{each['ready']}/{each['replicas']}"
+        started = each["start-time"]
+        rows.append(
+            (
+                Cell(name),
+                Cell(each["health"], _HEALTH_STYLES.get(each["health"], "")),
+                Cell(ready),
+                Cell(str(each["restarts"])),
+                Cell(_to_the_minute(started) if started else ""),
+                Cell((each["commit"] or "")[:12]),
+                Cell(each["deploy-id"] or ""),
+                Cell(_running_details(each)),
+            )
+        )
+    return Rows(rows)
+
+
+def _running_details(component: Mapping[str, Any]) -> str:
+    next_time = component["next-time"]
+    drift = component["drift"]
+    return "; ".join(
+        filter(
+            None,
+            (
+                first_line(component["message"]),
+                component["url"],
+                f"next at {_to_the_minute(next_time)}" if next_time else "",
+                f"changed by others: {', '.join(drift)}" if drift else "",
+            ),
+        )
+    )
 
 
 def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
@@ -84,16 +131,18 @@ def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
     return Rows(rows)
 
 
-def elapsed(deployment: Mapping[str, Any], build: Mapping[str, Any], now: datetime) -> str:
-    """Return the duration of a build until its end, or until `now`, in whole seconds.
+def elapsed(deployment: Mapping[str, Any], step: Mapping[str, Any], now: datetime) -> str:
+    """Return the duration of a build or a run until its end, or until `now`, in whole seconds.
 
-    A reused build has no duration in this deployment.
+    A reused build has no duration in this deployment, and neither has what was left alone.
     """
-    if build["reused-from"]:
+    if step.get("reused-from"):
         return _REUSED
-    since = parsed_time(build["start-time"] or deployment["creation-time"])
-    until = parsed_time(build["end-time"]) if build["end-time"] else now
-    if not build["end-time"] and build["status"] not in ("PENDING", "RUNNING"):
+    if step.get("action") == "leave" or ("action" in step and not step["start-time"]):
+        return ""
+    since = parsed_time(step["start-time"] or deployment["creation-time"])
+    until = parsed_time(step["end-time"]) if step["end-time"] else now
+    if not step["end-time"] and step["status"] not in ("PENDING", "RUNNING"):
         return ""
     return duration(until - since) if since and until else ""
 
@@ -105,7 +154,7 @@ def total_time(deployment: Mapping[str, Any], now: datetime | None) -> str:
     """
     until = now
     if deployment["status"] not in ("PENDING", "RUNNING"):
-        own = (each for each in deployment["builds"].values() if not each["reused-from"])
+        own = (each for _, each in steps(deployment) if not each.get("reused-from"))
         ends = [parsed_time(each["end-time"]) for each in own if each["end-time"]]
         until = max(filter(None, ends), default=now)
     since = parsed_time(deployment["creation-time"])

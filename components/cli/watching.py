@@ -15,7 +15,7 @@ from components.cli.command import EXIT_TIMEOUT, EXIT_UNSUCCESSFUL
 from components.cli.follow import follow, is_final
 from components.cli.logs import show_failures
 from components.cli.output import Output
-from components.cli.tables import builds_table, first_line, total_time
+from components.cli.tables import first_line, steps, steps_table, total_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def _show_result(
     client: Client, output: Output, reply: Reply, watching: Watching, now: datetime | None
 ) -> None:
     if not watching.until_final:
-        output.table(builds_table(reply.data, reply.date))
+        output.table(steps_table(reply.data, reply.date))
     elif watching.shows_builds:
         await show_failures(client, output, reply.data)
     status = ": ".join(filter(None, (reply.data["status"], reply.data["message"])))
@@ -117,9 +117,9 @@ def summary(deployment: Mapping[str, Any], now: datetime | None) -> str:
     finished = sum(build["status"] == "FINISHED" for build in builds)
     time = total_time(deployment, now)
     failed = [
-        f"{name}: {first_line(build['message']) or build['status']}"
-        for name, build in deployment["builds"].items()
-        if build["status"] in ("ERROR", "CANCELLED")
+        f"{name}: {first_line(step['message']) or step['status']}"
+        for name, step in steps(deployment)
+        if step["status"] in ("ERROR", "CANCELLED")
     ]
     message = [deployment["message"]] if deployment["message"] else []
     parts = (

@@ -1,10 +1,10 @@
-"""What happens to configurations and deployments.
+"""The engine: configurations, deployments and their reconciliation.
 
-The rooms, from the top down: `loop` moves every deployment on and keeps those who wait posted;
-`creation` decides what a new one is to be; `deployments` has what a deployment is and the one step
-that moves it (`reconcile`, `plan`, `merge`); `queue` says whose turn it is; `builds` starts, seeks,
-asks for and ends builds; `configurations` keeps a tool's configuration. `make lint` holds their
-order.
+The packages, from the top down: `loop` reconciles every open deployment and serves the requests
+that wait for one; `creation` creates deployments; `deployments` has the model of a deployment and
+its reconciliation (`reconcile`, `plan`, `merge`); `queue` decides which deployment may start;
+`builds` starts, finds, queries and cancels builds; `configurations` stores a tool's configuration.
+`make lint` enforces this order.
 
-Nothing here may know of HTTP, of Kubernetes, or of what a store or a builder is made of.
+Nothing here may depend on HTTP, on Kubernetes, or on how a store or a builder works.
 """

@@ -1,86 +1,86 @@
-"""A breaker for a builder that does not answer: one at a time asks it until it answers again.
+"""A circuit breaker for a builder that does not respond.
 
-It may be the builder, or what it needs for one tool; so each tool has its own. Of which tool some
-questions in a row got no answer, there is one question at a time, and all others fail at once. Of
-all those tools together, too, only so many are asked for: an outage costs no more than that.
+The cause may be the builder, or its resources for one tool; so each tool has its own circuit. After
+some consecutive calls without a response, a tool's circuit is open: one call at a time probes the
+builder, and all others fail at once. The number of concurrent probes of all tools is limited too.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from backends.builders.base import BuilderError, BuilderUnavailable
+from backends.errors import BackendError, BackendUnavailable
 
-IN_A_ROW = 3
-"""After how many questions without an answer there is only one at a time."""
+FAILURE_THRESHOLD = 3
+"""After how many consecutive calls without a response a circuit opens."""
 
-PROBES = 20
-"""How many such questions there are at a time, of all tools."""
+MAX_PROBES = 20
+"""How many probes run at a time, for all tools."""
 
-LONG_SECONDS = 1.0
-"""A builder that is away and says so sooner than that costs nothing."""
+SLOW_SECONDS = 1.0
+"""A call that fails faster than this does not count."""
 
-MOST_TOOLS = 10_000
-"""Of how many tools it is remembered that they get no answer."""
+MAX_TOOLS = 10_000
+"""For how many tools failures are remembered."""
 
 
-class NotAsked(BuilderUnavailable):
-    """The builder has not answered lately, and somebody else is asking it already."""
+class CircuitOpen(BackendUnavailable):
+    """The circuit is open, and another call is already probing the builder."""
 
     def __init__(self) -> None:
-        super().__init__("it has not answered lately, and is being tried", maybe_started=False)
+        super().__init__("it has not responded recently, and is being probed", maybe_started=False)
 
 
 class Breaker:
-    """What is known of whether the builder answers, by tool."""
+    """The circuits of all tools."""
 
     def __init__(self) -> None:
-        self._unanswered: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
         self._probes: set[str] = set()
 
-    def lets(self, tool: str) -> bool:
-        """Return whether the builder would be asked for a tool now."""
-        return not self._is_silent(tool) or (
-            tool not in self._probes and len(self._probes) < PROBES
+    def allows(self, tool: str) -> bool:
+        """Return whether a call of the builder for a tool would be let through now."""
+        return not self._is_open(tool) or (
+            tool not in self._probes and len(self._probes) < MAX_PROBES
         )
 
     @asynccontextmanager
-    async def asking(self, tool: str, seconds: float) -> AsyncIterator[None]:
-        """Let the builder be asked something for a tool, for no longer than `seconds`.
+    async def guard(self, tool: str, seconds: float) -> AsyncIterator[None]:
+        """Guard a call of the builder for a tool, with a timeout of `seconds`.
 
-        Raises `NotAsked` where it is not to be asked, and `TimeoutError`.
+        Raises `CircuitOpen` if the call is not let through, and `TimeoutError`.
         """
-        if not self.lets(tool):
-            raise NotAsked
-        is_probe = self._is_silent(tool)
+        if not self.allows(tool):
+            raise CircuitOpen
+        is_probe = self._is_open(tool)
         if is_probe:
             self._probes.add(tool)
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        started = loop.time()
         try:
             async with asyncio.timeout(seconds):
                 yield
         except TimeoutError:
-            self._count(tool)
+            self._count_failure(tool)
             raise
-        except BuilderUnavailable:
-            if loop.time() - began >= LONG_SECONDS:
-                self._count(tool)
+        except BackendUnavailable:
+            if loop.time() - started >= SLOW_SECONDS:
+                self._count_failure(tool)
             raise
-        except BuilderError:
-            self._unanswered.pop(tool, None)
+        except BackendError:
+            self._failures.pop(tool, None)
             raise
         else:
-            self._unanswered.pop(tool, None)
+            self._failures.pop(tool, None)
         finally:
             if is_probe:
                 self._probes.discard(tool)
 
-    def _is_silent(self, tool: str) -> bool:
-        return self._unanswered.get(tool, 0) >= IN_A_ROW
+    def _is_open(self, tool: str) -> bool:
+        return self._failures.get(tool, 0) >= FAILURE_THRESHOLD
 
-    def _count(self, tool: str) -> None:
-        self._unanswered[tool] = self._unanswered.pop(tool, 0) + 1
-        if len(self._unanswered) > MOST_TOOLS:
-            # The one that was asked for longest ago.
-            del self._unanswered[next(iter(self._unanswered))]
+    def _count_failure(self, tool: str) -> None:
+        self._failures[tool] = self._failures.pop(tool, 0) + 1
+        if len(self._failures) > MAX_TOOLS:
+            # The tool whose last failure is the oldest.
+            del self._failures[next(iter(self._failures))]

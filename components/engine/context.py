@@ -1,4 +1,4 @@
-"""What every operation of the engine works with, and what it answers."""
+"""What every engine operation takes, `Engine`, and what it returns, `Answer`."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -6,81 +6,84 @@ from random import Random, SystemRandom
 from typing import Generic, TypeVar
 
 from backends.builders.base import Builder
+from backends.runners.base import Runner
+from backends.runners.none import NoRunner
 from backends.stores.base import Store
 from components.engine.breaker import Breaker
+from components.engine.cache import BoundedCache
 from components.engine.deployments.model import Deployment
-from components.engine.recent import Recent
-from components.engine.work import Work
+from components.engine.tasks import BackgroundTasks
 
 T = TypeVar("T")
 
 
-Read = Recent[tuple[str, str, str], Deployment]
-"""Deployments by the tool, name and version of the documents that they were read from."""
+DeploymentCache = BoundedCache[tuple[str, str, str], Deployment]
+"""Parsed deployments, by the tool, name and version of their documents."""
 
-LONGEST_PAUSE = timedelta(seconds=10)
-"""How long a deployment is left alone by itself, at most."""
+MAX_PAUSE = timedelta(seconds=10)
+"""The longest time between two reconciliations of a deployment by the background loop."""
 
-_READ_MOST, _READ_BYTES = 10_000, 8 * 1024 * 1024
+_MAX_CACHED, _MAX_CACHED_BYTES = 10_000, 8 * 1024 * 1024
 
 
 class UniqueTimes:
-    """Times that differ: no two deployments of this process have been created at the same one."""
+    """Unique creation times: no two deployments of this process share one."""
 
     def __init__(self) -> None:
         self._latest = datetime.min.replace(tzinfo=UTC)
 
     def after(self, now: datetime) -> datetime:
-        """Return `now`, or the first microsecond that has not been given out since."""
+        """Return `now`, or the first later microsecond that was not returned before."""
         self._latest = max(now, self._latest + timedelta(microseconds=1))
         return self._latest
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long things may take.
+    """Timeouts.
 
-    A claim lasts for `launch`; it is also how long a builder may take to say that a build it was
-    told to end has ended. `settling` and `knows_keys` are the builder's own, see `Builder`.
+    `launch` is how long a claim is valid. It is also how long a builder may take to confirm that a
+    cancelled build has ended. `settling` and `knows_keys` are the builder's own, see `Builder`.
     """
 
     launch: timedelta = timedelta(minutes=1)
     build: timedelta = timedelta(minutes=30)
+    run: timedelta = timedelta(minutes=10)
     deployment: timedelta = timedelta(hours=1)
     settling: timedelta = timedelta()
     knows_keys: bool = True
 
     @property
     def start(self) -> timedelta:
-        """How long a builder's answer to a start is waited for.
+        """How long to wait for the builder's response to a start.
 
-        It is half of a claim: a start begins in the first half, and has ended when the claim does.
+        It is half of a claim: a start begins in the first half, and ends before the claim expires.
         """
         return self.launch / 2
 
     @property
     def heartbeat(self) -> timedelta:
-        """How often it is stored of a build in which nothing changes that it was asked for."""
+        """How often an unchanged build's `seen` time is stored."""
         return self.build / 10
 
     @property
     def gap(self) -> timedelta:
-        """How long there may be between two answers about a build where the builder could be asked.
+        """The longest time between two responses about a build while the builder is available.
 
-        What was heard last is a heartbeat old at most when the deployment is looked at, and that
-        may take its time.
+        A stored response is at most one heartbeat old when the deployment is reconciled, and the
+        reconciliation itself takes time.
         """
-        return 2 * (self.heartbeat + LONGEST_PAUSE)
+        return 2 * (self.heartbeat + MAX_PAUSE)
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A store, a builder, and the few numbers that say how they are used.
+    """A store, a builder, a runner, and their limits.
 
-    `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself goes
-    on after that. Status queries and cancellations have half of it.
-    `instance` is the name that this process puts on its claims.
-    Of one tool, `max_running` deployments run at a time (0: all of them) and `max_queued` wait.
+    `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself
+    continues after that. Status queries and cancellations have half of it.
+    `instance` is the name of this process in its claims.
+    Per tool, at most `max_running` deployments run (0 means unlimited) and `max_queued` wait.
     """
 
     store: Store
@@ -94,19 +97,23 @@ class Engine:
     instance: str = "single"
     random: Random = field(default_factory=SystemRandom)
     unique_times: UniqueTimes = field(default_factory=UniqueTimes)
-    read: Read = field(default_factory=lambda: Recent(_READ_MOST, _READ_BYTES))
-    work: Work = field(default_factory=Work)
+    cache: DeploymentCache = field(
+        default_factory=lambda: BoundedCache(_MAX_CACHED, _MAX_CACHED_BYTES)
+    )
+    tasks: BackgroundTasks = field(default_factory=BackgroundTasks)
     breaker: Breaker = field(default_factory=Breaker)
+    runner: Runner = field(default_factory=NoRunner)
+    runner_breaker: Breaker = field(default_factory=Breaker)
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What every answer about a deployment warns of."""
-        return (self.builder.notice,) if self.builder.notice else ()
+        """The warnings of every response about a deployment."""
+        return tuple(filter(None, (self.builder.notice, self.runner.notice)))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer(Generic[T]):
-    """A result, and what people should be told with it."""
+    """A result, with the messages for the user."""
 
     value: T
     warnings: tuple[str, ...] = ()

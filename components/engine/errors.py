@@ -1,29 +1,31 @@
-"""What the engine can refuse.
+"""The engine's errors.
 
     EngineError
-    ├── NoConfiguration        the tool has none
-    ├── ConfigurationChanged   it is not the one that the request is meant for
-    ├── NoSuchTool             there is no such tool on this platform
-    ├── NoDeployment           the tool has none of this id
-    │   └── NoDeploymentYet    the tool has none at all, so that none is the latest
-    ├── NoComponent            the deployment has none of this name
-    ├── UnknownComponents      the configuration has none of these names
-    ├── NoLog                  the build was not started, so there is none
-    ├── AlreadyFinal           the deployment has ended, and cannot be cancelled
-    ├── NotFinal               the deployment has not ended, and cannot be deleted
+    ├── NoConfiguration        the tool has no configuration
+    ├── ConfigurationChanged   the stored configuration does not satisfy the request's condition
+    ├── NoSuchTool             the platform has no such tool
+    ├── NoDeployment           the tool has no deployment with this id
+    │   └── NoDeploymentYet    the tool has no deployments, so there is no latest one
+    ├── NoComponent            the deployment has no component of this name
+    ├── UnknownComponents      the configuration has no components of these names
+    ├── NoLog                  the build was not started, so it has no log
+    ├── AlreadyFinal           the deployment has ended and cannot be cancelled
+    ├── NotFinal               the deployment has not ended and cannot be deleted
     ├── NothingToRetry         the deployment has finished
-    ├── NotDeployable          the deployment did not finish, and cannot be rolled back to
-    ├── ImagesGone             what the deployment has built is not there any more
-    ├── Busy                   as many deployments run as may, and nobody wants to wait
-    ├── QueueFull              as many wait as may
-    ├── KeyReused              the key of a repeatable request was used for another request
-    ├── TooManyUnfinished      too many have not ended, or may still run
-    ├── NoDigest               what the deployment has built may not be what its image is by now
-    ├── MadeByNewer            a newer version of the service has made it, and looks after it
-    └── Contended              others kept changing the same document; worth another try
+    ├── NotDeployable          the deployment did not finish; a rollback to it is not possible
+    ├── ImagesGone             images of the deployment no longer exist
+    ├── Busy                   the limit of running deployments is reached, with `reject`
+    ├── QueueFull              the limit of waiting deployments is reached
+    ├── KeyReused              the idempotency key belongs to another request
+    ├── TooManyUnfinished      too many deployments have not ended, or may still run
+    ├── RolloutUnderWay        the run phase of a deployment is in progress
+    ├── NotRunning             no such component runs
+    ├── NoDigest               a later build may have overwritten images of the deployment
+    ├── MadeByNewer            a newer version of the service wrote the document and manages it
+    └── TooManyConflicts       others kept changing the same document; try again
 
-The errors of `components.configuration`, of the stores and of the builders' logs pass through as
-they are.
+The errors of `components.configuration`, of the stores and of the builders' logs pass through
+unchanged.
 """
 
 from collections.abc import Collection, Sequence
@@ -31,11 +33,11 @@ from collections.abc import Collection, Sequence
 from components.configuration.problems import listed, named, nearest
 
 _SUGGESTIONS = 3
-"""For how many of several unknown names the nearest known one is looked for."""
+"""For how many unknown names the message suggests a similar known one."""
 
 
 class EngineError(Exception):
-    """The root of the engine's own errors; the message is for people."""
+    """The base class of the engine's errors; the message is for users."""
 
 
 def _hint(name: str, known: Collection[str]) -> str:
@@ -44,17 +46,16 @@ def _hint(name: str, known: Collection[str]) -> str:
 
 
 class NoConfiguration(EngineError):
-    """The tool has no configuration, or there is no such tool."""
+    """The tool has no configuration, or does not exist."""
 
     def __init__(self, tool: str) -> None:
         super().__init__(
-            f"tool {tool!r} has no configuration, or there is no such tool: "
-            "store a configuration first"
+            f"tool {tool!r} has no configuration, or does not exist: store a configuration first"
         )
 
 
 class NoSuchTool(EngineError):
-    """The store has no place for this tool."""
+    """The store does not know this tool."""
 
     def __init__(self, tool: str) -> None:
         super().__init__(f"there is no tool {tool!r} here")
@@ -65,19 +66,18 @@ class NoDeployment(EngineError):
 
     def __init__(self, tool: str, deploy_id: str) -> None:
         super().__init__(
-            f"tool {tool!r} has no deployment {named(deploy_id)}: it never had, or it was removed "
-            "in favour of newer ones"
+            f"tool {tool!r} has no deployment {named(deploy_id)}: it never existed, or was pruned"
         )
 
 
 class NoDeploymentYet(NoDeployment):
-    """The tool has no deployment, so there is no latest one."""
+    """The tool has no deployments, so there is no latest one."""
 
     def __init__(self, tool: str) -> None:
         EngineError.__init__(
             self,
-            f"tool {tool!r} has no deployments yet, so none is the latest: store a configuration "
-            "if it has none, and deploy it",
+            f"tool {tool!r} has no deployments yet: store a configuration, if it has none, and "
+            "deploy it",
         )
 
 
@@ -90,13 +90,13 @@ class NoComponent(EngineError):
 
 
 class ConfigurationChanged(EngineError):
-    """The stored configuration is not one that the write is meant for; `etag` is its own."""
+    """The stored configuration does not satisfy the condition of the write; `etag` is its own."""
 
     def __init__(self, etag: str | None) -> None:
-        now = f'it is now "{etag}"' if etag else "there is none now"
+        now = f'its ETag is now "{etag}"' if etag else "there is none now"
         super().__init__(
-            f"the configuration is not the one that this was meant for: {now}. Read it, and see "
-            "what has changed"
+            f"the configuration does not satisfy the condition of this request: {now}. Get it "
+            "again, and check what has changed"
         )
         self.etag = etag
 
@@ -115,18 +115,18 @@ class UnknownComponents(EngineError):
 
 
 class NoLog(EngineError):
-    """No builder has accepted the build, so nothing has been written."""
+    """No builder has accepted the build, so it has no log."""
 
     def __init__(self, component: str, message: str) -> None:
         why = f": {message}" if message else ""
-        super().__init__(f"the build of {component!r} has no log, since it was not started{why}")
+        super().__init__(f"the build of {component!r} has no log: it was not started{why}")
 
 
 class AlreadyFinal(EngineError):
     """The deployment has ended."""
 
     def __init__(self, deploy_id: str, status: str) -> None:
-        super().__init__(f"deployment {deploy_id!r} has ended: it is {status} and stays so")
+        super().__init__(f"deployment {deploy_id!r} has ended: its status is {status}")
 
 
 class NotFinal(EngineError):
@@ -134,9 +134,9 @@ class NotFinal(EngineError):
 
     def __init__(self, deploy_id: str, status: str, *, may_run: bool = False) -> None:
         rest = (
-            f"is {status}, but may still run: wait until the builder has confirmed its end"
+            f"is {status}, but may still run: wait until the builder confirms its end"
             if may_run
-            else f"has not ended: it is {status}. Cancel it first, or wait"
+            else f"has not ended: its status is {status}. Cancel it first, or wait"
         )
         super().__init__(f"deployment {deploy_id!r} {rest}")
 
@@ -146,42 +146,42 @@ class NothingToRetry(EngineError):
 
     def __init__(self, deploy_id: str) -> None:
         super().__init__(
-            f"deployment {deploy_id!r} has finished, so there is nothing to retry: a rollback "
-            "deploys what it has built again"
+            f"deployment {deploy_id!r} has finished, so there is nothing to retry: use a rollback "
+            "to deploy its builds again"
         )
 
 
 class NotDeployable(EngineError):
-    """The deployment has ended without finishing."""
+    """The deployment ended, but not as FINISHED."""
 
     def __init__(self, deploy_id: str, status: str) -> None:
         super().__init__(
-            f"deployment {deploy_id!r} is {status}: only to one that is FINISHED can be rolled back"
+            f"deployment {deploy_id!r} is {status}: you can roll back only to a FINISHED one"
         )
 
 
 class ImagesGone(EngineError):
-    """The builder knows that images of the deployment are not there any more."""
+    """The builder reports that images of the deployment no longer exist."""
 
     def __init__(self, deploy_id: str, components: Collection[str]) -> None:
         super().__init__(
-            f"the images of deployment {deploy_id!r} are gone: {listed(components)}. Deploy its "
-            "configuration anew"
+            f"the images of deployment {deploy_id!r} no longer exist: {listed(components)}. Deploy "
+            "its configuration again"
         )
 
 
 class Busy(EngineError):
-    """As many deployments run as may, and the caller does not want to wait."""
+    """The limit of running deployments is reached, and the request rejects a wait."""
 
     def __init__(self, running: str) -> None:
         super().__init__(
-            f"deployment {running!r} is under way: wait for its end, cancel it, or deploy with "
+            f"deployment {running!r} is running: wait for its end, cancel it, or deploy with "
             "when-busy queue or supersede"
         )
 
 
 class QueueFull(EngineError):
-    """As many deployments wait as may."""
+    """The limit of waiting deployments is reached."""
 
     def __init__(self, waiting: int) -> None:
         super().__init__(
@@ -191,48 +191,65 @@ class QueueFull(EngineError):
 
 
 class KeyReused(EngineError):
-    """A key that stands for one request came with another."""
+    """The idempotency key was used for another request."""
 
     def __init__(self, deploy_id: str) -> None:
         super().__init__(
-            f"this Idempotency-Key was used for another request, which made {deploy_id!r}: give "
-            "every request a key of its own"
+            f"this Idempotency-Key was used for another request, which created {deploy_id!r}: use "
+            "a new key for each request"
         )
 
 
 class TooManyUnfinished(EngineError):
-    """As many deployments are under way, or may still run, as can be looked after."""
+    """The limit of deployments that have not ended, or may still run, is reached."""
 
     def __init__(self, unfinished: int) -> None:
         super().__init__(
-            f"{unfinished} deployments have not ended, or may still run since the builder has not "
-            "confirmed their end: wait until it has"
+            f"{unfinished} deployments have not ended, or may still run because the builder has "
+            "not confirmed their end: wait until it does"
         )
 
 
 class NoDigest(EngineError):
-    """Images of the deployment are known by a name alone, which a later build takes over."""
+    """Images of the deployment have a name but no digest; a later build may overwrite it."""
 
     def __init__(self, deploy_id: str, components: Collection[str]) -> None:
         super().__init__(
-            f"what deployment {deploy_id!r} has built cannot be deployed again: the builder tells "
-            f"no digest of the images of {listed(components)}, so a later build may have taken "
-            "their names. Deploy its commits anew"
+            f"the builds of deployment {deploy_id!r} cannot be deployed again: the builder reports "
+            f"no digest for the images of {listed(components)}, so a later build may have "
+            "overwritten them. Deploy its commits again"
         )
 
 
+class RolloutUnderWay(EngineError):
+    """What runs is being changed by a deployment."""
+
+    def __init__(self, deploy_id: str) -> None:
+        super().__init__(
+            f"deployment {deploy_id!r} is changing what runs: wait for its end, or cancel it"
+        )
+
+
+class NotRunning(EngineError):
+    """No such component runs."""
+
+    def __init__(self, tool: str, component: str, running: Collection[str]) -> None:
+        hint = _hint(component, running) if running else "nothing of it runs"
+        super().__init__(f"tool {tool!r} runs no component {named(component)}: {hint}")
+
+
 class MadeByNewer(EngineError):
-    """A newer version of the service has written the document; an older one leaves it alone."""
+    """A newer version of the service wrote the document; an older one must not change it."""
 
     def __init__(self, what: str) -> None:
         super().__init__(
-            f"{what!r} was written by a newer version of the service, which alone can change it: "
-            "try again, another instance may answer"
+            f"{what!r} was written by a newer version of the service; this version cannot change "
+            "it. Try again: another instance may respond"
         )
 
 
 class TooManyConflicts(EngineError):
-    """Somebody else changed the same document at every attempt."""
+    """Another writer changed the same document at every attempt."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is being changed by others at this moment: try again")
+        super().__init__(f"{what} is being changed by other requests: try again")

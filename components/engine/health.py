@@ -1,4 +1,4 @@
-"""Whether the engine can do its work: its store must answer, its builder should."""
+"""The engine's health: its store must respond, its builder should."""
 
 import asyncio
 import logging
@@ -13,70 +13,70 @@ from components.engine.context import Engine
 logger = logging.getLogger(__name__)
 
 PING_SECONDS = 5.0
-"""How long either of them may take to say that it is there."""
+"""The timeout of each check."""
 
-FRESH_SECONDS = 1.0
-"""For how long what they have said is what is answered."""
+CACHE_SECONDS = 1.0
+"""How long a result is cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Why the store cannot be used, empty where it can; and how the builder is, in words."""
+    """The store's error, empty if it is healthy; the builder's state as text."""
 
     store: str
     builder: str
 
 
 class HealthCheck:
-    """Asks the backends of one engine: once a second at most, whoever wants to know."""
+    """Checks the backends of one engine, at most once a second for all callers."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._fresh = alru_cache(maxsize=1, ttl=FRESH_SECONDS)(self._ask)
+        self._cached = alru_cache(maxsize=1, ttl=CACHE_SECONDS)(self._check)
 
     async def builder(self) -> str:
-        """Return how the builder is, in words. Raises `Unavailable` if the store does not answer.
+        """Return the builder's state as text. Raises `Unavailable` if the store does not respond.
 
-        It is as it was within the last second, for all who ask.
+        The result may be up to a second old.
         """
-        health = await self._fresh()
+        health = await self._cached()
         if health.store:
             raise Unavailable(health.store)
         return health.builder
 
     async def close(self) -> None:
-        """End what is under way."""
-        await self._fresh.cache_close()
+        """Cancel running checks."""
+        await self._cached.cache_close()
 
-    async def _ask(self) -> Health:
-        # What is wrong is a value as well: an error would not be kept, and each would ask again.
+    async def _check(self) -> Health:
+        # Errors are values: an exception would not be cached, and each caller would check again.
         store, builder = await asyncio.gather(
-            self._ask_store(), self._ask_builder(), return_exceptions=True
+            self._check_store(), self._check_builder(), return_exceptions=True
         )
         if isinstance(store, BaseException):
-            logger.error("asking the store how it is failed", exc_info=store)
-            store = "the store fails to answer"
+            logger.error("checking the store failed", exc_info=store)
+            store = "the store check failed"
         if isinstance(builder, BaseException):
-            logger.error("asking the builder how it is failed", exc_info=builder)
-            builder = "fails to answer"
+            logger.error("checking the builder failed", exc_info=builder)
+            builder = "the check failed"
         return Health(store, builder)
 
-    async def _ask_store(self) -> str:
+    async def _check_store(self) -> str:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._engine.store.ping()
         except TimeoutError:
-            return f"the store has not answered within {PING_SECONDS:g} s"
+            return f"the store did not respond within {PING_SECONDS:g} s"
         except Unavailable as error:
-            return str(error) or "the store does not answer"
+            return str(error) or "the store does not respond"
         return ""
 
-    async def _ask_builder(self) -> str:
+    async def _check_builder(self) -> str:
         try:
             async with asyncio.timeout(PING_SECONDS):
                 await self._engine.builder.ping()
         except TimeoutError:
-            return f"has not answered within {PING_SECONDS:g} s"
+            return f"did not respond within {PING_SECONDS:g} s"
         except BuilderError as error:
             return f"unavailable: {error}"
         return "answers"

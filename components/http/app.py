@@ -14,6 +14,7 @@ from cryptography.x509 import Name
 
 from backends.builders.base import Builder
 from backends.members.base import Members
+from backends.runners.base import Runner
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
 from components.engine.context import Engine, Limits
@@ -45,9 +46,10 @@ from components.http.routes import events as event_routes
 from components.http.routes import health as health_routes
 from components.http.routes import logs as log_routes
 from components.http.routes import retry_and_rollback as again_routes
+from components.http.routes import running as running_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
-from components.plugins import open_builder, open_members, open_store
+from components.plugins import open_builder, open_members, open_runner, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 from components.unknown_settings import unknown_settings
 
@@ -59,6 +61,7 @@ def create_app(
     store: Store | None = None,
     builder: Builder | None = None,
     members: Members | None = None,
+    runner: Runner | None = None,
 ) -> web.Application:
     """Return the application. What is not given is opened by its name in the settings.
 
@@ -80,19 +83,25 @@ def create_app(
         env = environment()
         async with AsyncExitStack() as stack:
             used_store, used_builder, used_members = store, builder, members
+            used_runner = runner
             if used_store is None:
                 used_store = await open_store(settings.store, env)
                 stack.push_async_callback(used_store.close)
             if used_builder is None:
                 used_builder = await open_builder(settings.builder, env)
                 stack.push_async_callback(used_builder.close)
+            if used_runner is None:
+                used_runner = await open_runner(settings.runner, env)
+                stack.push_async_callback(used_runner.close)
             if used_members is None:
                 used_members = await open_members(settings.members, env)
                 stack.push_async_callback(used_members.close)
             for line in unknown_settings(env):
                 logger.warning(line)
-            engine = app[ENGINE] = _engine(settings, used_store, used_builder, used_members)
-            stack.push_async_callback(engine.work.close)
+            engine = app[ENGINE] = _engine(
+                settings, used_store, used_builder, used_runner, used_members
+            )
+            stack.push_async_callback(engine.tasks.close)
             refresher = app[REFRESHER] = Refresher(engine)
             stack.push_async_callback(refresher.close)
             health = app[HEALTH] = HealthCheck(engine)
@@ -107,13 +116,16 @@ def create_app(
     _add_routes(app, again_routes.ROUTES)
     _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
+    _add_routes(app, running_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
     setup_documentation(app, settings.auth_header)
     return app
 
 
-def _engine(settings: Settings, store: Store, builder: Builder, members: Members) -> Engine:
+def _engine(
+    settings: Settings, store: Store, builder: Builder, runner: Runner, members: Members
+) -> Engine:
     launch = settings.launch_timeout
     return Engine(
         store,
@@ -127,11 +139,13 @@ def _engine(settings: Settings, store: Store, builder: Builder, members: Members
         limits=Limits(
             launch=timedelta(seconds=launch),
             build=timedelta(seconds=settings.build_timeout),
+            run=timedelta(seconds=settings.run_timeout),
             deployment=timedelta(seconds=settings.deployment_timeout),
             settling=builder.settling,
             knows_keys=builder.knows_keys,
         ),
         instance=members.own,
+        runner=runner,
     )
 
 

@@ -25,7 +25,9 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from backends.builders.base import BuilderUnavailable, BuildNotFound
+from backends.builders.base import BuildNotFound
+from backends.errors import BackendUnavailable
+from backends.runners.base import NothingRuns, RunRejected, Superseded
 from backends.stores.base import Corrupt, Rejected, Unavailable
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
@@ -51,7 +53,9 @@ from components.engine.errors import (
     NotDeployable,
     NotFinal,
     NothingToRetry,
+    NotRunning,
     QueueFull,
+    RolloutUnderWay,
     TooManyConflicts,
     TooManyUnfinished,
     UnknownComponents,
@@ -182,6 +186,8 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     NoDeployment: HTTPStatus.NOT_FOUND,
     NoLog: HTTPStatus.NOT_FOUND,
     NoSuchTool: HTTPStatus.NOT_FOUND,
+    NothingRuns: HTTPStatus.NOT_FOUND,
+    NotRunning: HTTPStatus.NOT_FOUND,
     AlreadyFinal: HTTPStatus.CONFLICT,
     Busy: HTTPStatus.CONFLICT,
     ImagesGone: HTTPStatus.CONFLICT,
@@ -191,6 +197,9 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     NothingToRetry: HTTPStatus.CONFLICT,
     QueueFull: HTTPStatus.CONFLICT,
     Rejected: HTTPStatus.CONFLICT,
+    RolloutUnderWay: HTTPStatus.CONFLICT,
+    RunRejected: HTTPStatus.CONFLICT,
+    Superseded: HTTPStatus.CONFLICT,
     TooManyUnfinished: HTTPStatus.CONFLICT,
     ConfigurationChanged: HTTPStatus.PRECONDITION_FAILED,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -200,7 +209,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     UnknownHost: HTTPStatus.MISDIRECTED_REQUEST,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
     Corrupt: HTTPStatus.INTERNAL_SERVER_ERROR,
-    BuilderUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    BackendUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     TooManyConflicts: HTTPStatus.SERVICE_UNAVAILABLE,
     MadeByNewer: HTTPStatus.SERVICE_UNAVAILABLE,
     Stopping: HTTPStatus.SERVICE_UNAVAILABLE,

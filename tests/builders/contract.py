@@ -1,8 +1,8 @@
-"""What every builder does. A builder's tests subclass this and say how to make one.
+"""The contract of all builders. A builder's tests subclass it and provide the fixtures.
 
-`BuilderContract` is for all; `BackedBuilderContract` adds what holds where something else builds
-that has limits, can refuse, forget and be away. What is asked of one that knows no keys is in
-`tests.builders.keyless_contract`.
+`BuilderContract` is for all builders. `BackedBuilderContract` is for those with a backend that has
+limits, can reject and lose builds, and can be unavailable. The contract of builders without
+idempotency keys is in `tests.builders.keyless_contract`.
 """
 
 import asyncio
@@ -27,14 +27,14 @@ UNKNOWN = "no-such-build"
 
 
 class BuilderContract:
-    """The behaviour of a builder, one test for each; `builder` is a fixture."""
+    """The behaviour of a builder; `builder` is a fixture."""
 
     @pytest.fixture
     async def builder(self) -> Builder:
         raise NotImplementedError
 
     def request_for(self, component: str = "web", key: str = "one") -> BuildRequest:
-        """Return a request that the builder can carry out."""
+        """Return a request that the builder can execute."""
         return build_request(component, key)
 
     @pytest.fixture
@@ -61,7 +61,7 @@ class BuilderContract:
         ended = await self.until_final(builder, started.id)
         assert ended.status is BuildStatus.FINISHED
         assert ended.image
-        # A builder gives the times that its backend tells.
+        # The times are those of the backend.
         if ended.started and ended.ended:
             assert ended.started <= ended.ended
 
@@ -152,30 +152,30 @@ class BuilderContract:
 
 
 class BackedBuilderContract(BuilderContract):
-    """What holds of a builder with a backend that does the work. `builder` has a hundred slots."""
+    """The behaviour of a builder with a backend. `builder` has a hundred slots."""
 
     @pytest.fixture
     async def narrow(self) -> Builder:
-        """A builder with one slot for a tool."""
+        """Return a builder with one slot per tool."""
         raise NotImplementedError
 
     def bad_request(self) -> BuildRequest:
-        """Return a request that this builder's backend will never carry out."""
+        """Return a request that the backend will always reject."""
         raise NotImplementedError
 
     async def running(self, builder: Builder) -> str:
-        """Start a build, wait until it runs and has written to its log; return its id.
+        """Start a build, wait until it runs and has log lines; return its id.
 
-        It does not end before it is cancelled.
+        It only ends when it is cancelled.
         """
         raise NotImplementedError
 
     async def lose(self, builder: Builder, build_id: str) -> None:
-        """Let the backend forget a build."""
+        """Make the backend lose a build."""
         raise NotImplementedError
 
     async def cut_off(self, builder: Builder) -> None:
-        """Let the backend be away from now on."""
+        """Make the backend unavailable from now on."""
         raise NotImplementedError
 
     async def test_a_full_builder_has_no_free_slot(self, narrow: Builder) -> None:

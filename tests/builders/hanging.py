@@ -1,4 +1,4 @@
-"""A builder that does not answer: for some tools, or for all, and to what a test says."""
+"""A builder whose calls hang: some or all methods, for some or all tools."""
 
 import asyncio
 from collections import Counter
@@ -11,9 +11,9 @@ EVERYTHING = frozenset({"start", "find", "get", "cancel", "resolve", "has_image"
 
 
 class HangingBuilder(ScriptedBuilder):
-    """Never answers the methods in `hanging`, for those of `tools`, or for all where that is None.
+    """Never returns from the methods in `hanging`, for `tools`, or for all tools if that is None.
 
-    `hangs` counts the calls of a tool that hang now.
+    `hangs` counts the calls of each tool that are hanging now.
     """
 
     def __init__(self, tools: Collection[str] | None = None, *hanging: str) -> None:

@@ -1,7 +1,7 @@
-"""A backend that knows no keys, and builders as two instances have them: for tests of the rules.
+"""A backend without idempotency keys, and a builder per instance: for tests of the engine.
 
-It does what a builds service may do: it carries a start out late or loses the answer, and removes
-what has ended. `key` is for the test alone: nobody finds a build by it.
+It behaves like a builds service: it may execute a start late, lose the response, and delete ended
+builds. Only tests use `key`; builds cannot be found by it.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from backends.clock import Clock
 SETTLING = timedelta(seconds=120)
 
 
-def _away() -> BuilderUnavailable:
+def _unavailable() -> BuilderUnavailable:
     return BuilderUnavailable("away", maybe_started=False)
 
 
-def _lost() -> BuilderUnavailable:
+def _response_lost() -> BuilderUnavailable:
     return BuilderUnavailable("the answer was lost", maybe_started=True)
 
 
 @dataclass
 class Job:
-    """A build as the backend has it."""
+    """A build in the backend."""
 
     request: BuildRequest
     state: BuildState
@@ -49,41 +49,41 @@ class Job:
 
 @dataclass
 class Backend:
-    """What both instances speak to. `late` holds starts with the time after which they are not."""
+    """The backend of both instances. `late` holds delayed starts and their deadlines."""
 
     clock: Clock
     jobs: dict[str, Job] = field(default_factory=dict)
     late: list[tuple[BuildRequest, datetime]] = field(default_factory=list)
 
-    def carry_out(self, request: BuildRequest) -> BuildState:
+    def execute(self, request: BuildRequest) -> BuildState:
         state = BuildState(f"build-{len(self.jobs) + 1}", BuildStatus.RUNNING)
         self.jobs[state.id] = Job(request, state, self.clock())
         return state
 
     def becomes(self, build_id: str, status: BuildStatus) -> None:
-        """Let a build that runs go on."""
+        """Set the status of a running build."""
         job = self.jobs[build_id]
         if job.runs:
             job.state = BuildState(build_id, status, image="i:1")
 
     def remove(self, build_id: str) -> None:
-        """Forget a build that has ended."""
+        """Delete an ended build."""
         self.jobs[build_id].removed |= not self.jobs[build_id].runs
 
     def arrive(self, *, every: bool = False) -> None:
-        """Carry out the oldest start that is late, or all; what is too late is not carried out."""
+        """Execute the oldest delayed start, or all; those after their deadline are dropped."""
         self.late = [each for each in self.late if each[1] > self.clock()]
         number = len(self.late) if every else 1
         for request, _ in self.late[:number]:
-            self.carry_out(request)
+            self.execute(request)
         del self.late[:number]
 
 
 class KeylessBuilder(Builder):
-    """One instance's builder. `how` says by component what becomes of its next starts.
+    """The builder of one instance. `how` says, by component, what happens to its next starts.
 
-    While `gate` is not set, starts wait, and are late where they are given up; during an `outage`
-    nothing else is answered.
+    While `gate` is not set, starts wait; they are executed late if they are aborted. During an
+    `outage`, all other calls fail.
     """
 
     knows_keys = False
@@ -107,22 +107,22 @@ class KeylessBuilder(Builder):
             self.backend.late.append((request, until))
             raise
         if self.outage:
-            raise _away()
+            raise _unavailable()
         if self.backend.clock() >= until:
-            raise _lost()
+            raise _response_lost()
         match self.how.get(request.component, "well"):
             case "lost":
-                self.backend.carry_out(request)
-                raise _lost()
+                self.backend.execute(request)
+                raise _response_lost()
             case "late":
                 self.backend.late.append((request, until))
-                raise _lost()
+                raise _response_lost()
             case "full":
                 raise NoFreeSlot("full")
             case "rejected":
                 raise BuildRejected("no such ref")
             case _:
-                return self.backend.carry_out(request)
+                return self.backend.execute(request)
 
     async def find(self, request: BuildRequest) -> BuildState | None:
         self._answer()
@@ -166,4 +166,4 @@ class KeylessBuilder(Builder):
 
     def _answer(self) -> None:
         if self.outage:
-            raise _away()
+            raise _unavailable()

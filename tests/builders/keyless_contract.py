@@ -1,4 +1,4 @@
-"""What is asked of a builder whose backend knows no keys: `Builder.knows_keys` is False."""
+"""The contract of builders without idempotency keys: `Builder.knows_keys` is False."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,37 +11,37 @@ from tests.conftest import NOON
 
 
 class KeylessBuilderContract(BackedBuilderContract):
-    """What holds beside the rest where a build is found by what it is for and when it began."""
+    """The behaviour of builders that find a build by its source and start time."""
 
-    async def lose_answers(self, builder: Builder) -> None:
-        """Let the backend be away for whoever waits for an answer, and carry out what it is told.
+    async def lose_responses(self, builder: Builder) -> None:
+        """Make the backend execute calls but lose its responses.
 
-        From the next call on, and until `answer_again`.
+        This applies from the next call until `respond_again`.
         """
         raise NotImplementedError
 
-    async def answer_again(self, builder: Builder) -> None:
-        """Let the backend answer again."""
+    async def respond_again(self, builder: Builder) -> None:
+        """Make the backend respond again."""
         raise NotImplementedError
 
-    async def in_doubt(self, builder: Builder) -> None:
-        """Start the ordinary build, and lose the answer."""
-        await self.lose_answers(builder)
+    async def start_and_lose_response(self, builder: Builder) -> None:
+        """Start the default build, and lose the response."""
+        await self.lose_responses(builder)
         with pytest.raises(BuilderUnavailable) as caught:
             await builder.start(replace(self.request_for(), repeated=False))
         assert caught.value.maybe_started
-        await self.answer_again(builder)
+        await self.respond_again(builder)
 
     async def test_the_builder_declares_no_keys_and_a_settling_time(self, builder: Builder) -> None:
         assert not builder.knows_keys
         assert builder.settling > timedelta()
 
     async def test_a_start_with_a_lost_response_is_found(self, builder: Builder) -> None:
-        await self.in_doubt(builder)
+        await self.start_and_lose_response(builder)
         assert await builder.find(self.request_for()) is not None
 
     async def test_a_start_with_a_lost_response_is_not_repeated(self, builder: Builder) -> None:
-        await self.in_doubt(builder)
+        await self.start_and_lose_response(builder)
         first = await builder.find(self.request_for())
         second = await builder.start(self.request_for())
         assert first is not None

@@ -1,4 +1,4 @@
-"""A builder that does as a test tells it: for tests of what stands on builders."""
+"""A fake builder controlled by a test, for tests of the layers above builders."""
 
 import asyncio
 from collections import Counter
@@ -17,13 +17,13 @@ from backends.builders.base import (
 
 
 class ScriptedBuilder(Builder):
-    """Keeps builds in memory; `refusals` by component and `outage` say what fails.
+    """Holds builds in memory; `refusals` by component and `outage` make calls fail.
 
-    `gate`, while it is not set, keeps every call waiting; `before_answers` holds what happens just
-    before each answer about states, in turn. `logs` has the lines of a build's log, where an
-    exception is where it breaks off; a followed one ends once `ended` is set. `commits` has what
-    refs resolve to, and `images` those that are there, where that is known. With an `order`, calls
-    pass in a random one. The counters say what was asked.
+    `gate`, while it is not set, blocks every call; `before_answers` holds functions to call before
+    each result of `get`, in turn. `logs` has the lines of a build's log; an exception in it
+    interrupts the log, and a followed log ends once `ended` is set. `commits` has the commits of
+    refs, and `images` the existing images, if known. With an `order`, calls pass in random order.
+    The counters record the calls.
     """
 
     unique_images = True
@@ -105,7 +105,7 @@ class ScriptedBuilder(Builder):
         self.closed = True
 
     def becomes(self, status: BuildStatus, *ids: str, message: str = "", image: str = "") -> None:
-        """Let builds take a status; all of them if none is named."""
+        """Set the status of builds; of all builds if none is named."""
         for build_id in ids or tuple(self.builds):
             self.builds[build_id] = BuildState(build_id, status, message, image=image or None)
 
@@ -123,7 +123,7 @@ class ScriptedBuilder(Builder):
         try:
             await self.gate.wait()
             for _ in range(self.order.randrange(8) if self.order else 0):
-                await asyncio.sleep(0)  # lets others go first
+                await asyncio.sleep(0)  # lets other tasks run first
         finally:
             self.waiting -= 1
         if self.outage:

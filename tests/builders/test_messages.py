@@ -1,10 +1,11 @@
-"""Messages of builders are for people, and of a bounded size."""
+"""Messages of builders are printable and limited in size."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backends.builders.base import BuildRejected, BuildState, BuildStatus, clip
+from backends.builders.base import BuildRejected, BuildState, BuildStatus
+from backends.errors import clip
 
 
 @given(st.text(max_size=5000))

@@ -1,4 +1,4 @@
-"""The simulated builder keeps the contract of all builders, and nothing else."""
+"""The simulated builder fulfils the contract of all builders."""
 
 import asyncio
 from datetime import timedelta

@@ -1,5 +1,5 @@
-"""Instances that are killed, suspended and lied to while they deploy: `make chaos`.
+"""Chaos tests: instances are killed, paused and given wrong data while they deploy (`make chaos`).
 
-`world` has the processes and what is done to them, `workload` what tools do meanwhile, `verdict`
-what must be true in the end. Everything is on this machine, and addresses are of loopback.
+`world` has the processes and their faults, `workload` the clients, `verdict` the checks at the end.
+Everything is on this machine, on loopback addresses.
 """

@@ -19,7 +19,7 @@ from tests.chaos.world import FAKETIME, LIMITED, UNLIMITED, Limits, World, can_r
 
 
 async def main(minutes: float, number: int, seed: int, limits: Limits, directory: Path) -> int:
-    """Run, print the figures, and return how many things were not as they must be."""
+    """Run, print the figures, and return the number of problems."""
     world = World(directory, Random(seed), limits)
     faults = Faults(world, seed)
     names = [f"chaos-{n}" for n in range(number)]
@@ -43,12 +43,12 @@ async def main(minutes: float, number: int, seed: int, limits: Limits, directory
         await world.stop()
     figures = {
         "seed": seed,
-        "deployments of a tool that may run, wait and stay": limits,
+        "limits of running, queued and retained deployments of a tool": limits,
         **faults.done,
         "clock of one instance": "an hour off" if Path(FAKETIME).exists() else "right: no faketime",
         **_figures(tools, observer.records, builds),
-        "most deployments of a tool at once": observer.most_running,
-        "longest standstill after the last fault, in s": round(stood_still, 1),
+        "most concurrent deployments of a tool": observer.most_running,
+        "longest time without progress after the last fault, in s": round(stood_still, 1),
         "not as it must be": len(found),
     }
     for what, figure in figures.items():
@@ -69,26 +69,28 @@ def _figures(
     return {
         "requests": sum(tool.requests for tool in tools),
         "of which met an outage": sum(tool.failures for tool in tools),
-        "of which were refused, as the tool was busy": sum(tool.errors_of for tool in tools),
-        "readers that left in the middle": sum(tool.left for tool in tools),
+        "of these, rejected because the tool was busy": sum(tool.errors_of for tool in tools),
+        "readers that disconnected early": sum(tool.left for tool in tools),
         "configurations deleted": sum(tool.deleted for tool in tools),
         "deployments acknowledged": sum(len(tool.acknowledged) for tool in tools),
-        "of which with a key, that was given again": sum(len(tool.keyed) for tool in tools),
+        "of these, repeated with the same key": sum(len(tool.keyed) for tool in tools),
         "deployments cancelled": sum(
             record.data["cancel-requested"] for record in records.values()
         ),
-        "deployments removed for newer ones": sum(record.removed for record in records.values()),
+        "deployments pruned for newer ones": sum(record.removed for record in records.values()),
         "builds started": len(builds),
         "how the builds ended": ", ".join(f"{n} {each}" for each, n in sorted(statuses.items())),
-        "lost by the builds service, and built again": again,
+        "builds lost by the builds service and built again": again,
         "lost for good": sum(each.startswith(LOST) for each in messages),
-        "ended by the limit of a deployment": sum(each.startswith(TOO_LATE) for each in messages),
-        "removed there before anybody could find them": len(builds.keys() - known),
+        "builds ended by the deployment timeout": sum(
+            each.startswith(TOO_LATE) for each in messages
+        ),
+        "builds deleted there before they could be found": len(builds.keys() - known),
     }
 
 
 if __name__ == "__main__":
-    # Connections of what is killed end in the middle of things; that is what this is about.
+    # Killed processes interrupt connections, which is the purpose of this.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=(__doc__ or "").split(":", 1)[0])
     parser.add_argument("--minutes", type=float, default=10)
@@ -98,9 +100,9 @@ if __name__ == "__main__":
         "--limited",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="one deployment of a tool at a time; by itself, with every odd seed",
+        help="one deployment of a tool at a time; default with odd seeds",
     )
-    parser.add_argument("--logs", type=Path, help="a directory for the instances' logs")
+    parser.add_argument("--logs", type=Path, help="directory of the instances' logs")
     options = parser.parse_args()
     if missing := can_run():
         sys.exit(missing)

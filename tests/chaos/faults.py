@@ -1,4 +1,4 @@
-"""What is done to the processes of a run: each kind at moments of its own, by the seed."""
+"""The faults of a run, each kind at random times given by the seed."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ OUTAGE_SECONDS = (46.0, 50.0)
 
 
 class Faults:
-    """The faults of a run, and how often each was done."""
+    """The faults of a run, and the number of each."""
 
     def __init__(self, world: World, seed: int) -> None:
         self._world, self._seed = world, seed
@@ -23,7 +23,7 @@ class Faults:
         self._in_hand = [asyncio.Lock() for _ in range(INSTANCES)]
 
     async def disturb(self, seconds: float) -> None:
-        """Do all kinds of faults for so long; then mend all, and finish the upgrade."""
+        """Inject all kinds of faults for some time; then end them all, and complete the upgrade."""
         self._world.misbehave(bad=True)
         kinds: tuple[tuple[Callable[[Random], Awaitable[None]], float, float], ...] = (
             (self._kill, 2, 8),
@@ -36,13 +36,13 @@ class Faults:
         async with asyncio.TaskGroup() as group:
             for kind, least, most in kinds:
                 random = Random(f"{self._seed} {kind.__name__}")
-                group.create_task(self._again_and_again(kind, random, least, most, until))
+                group.create_task(self._repeat(kind, random, least, most, until))
         await self._world.mend()
         for number in range(INSTANCES):
             async with self._in_hand[number]:
                 await self._world.upgrade(number)
 
-    async def _again_and_again(
+    async def _repeat(
         self,
         kind: Callable[[Random], Awaitable[None]],
         random: Random,
@@ -72,7 +72,8 @@ class Faults:
             self._world.server.signal(signal.SIGCONT)
 
     async def _pause(self, random: Random) -> None:
-        """Stop an instance for longer than its claims last, and shorter than a doubt does."""
+        """Pause an instance for longer than its claims last, but shorter than outcomes stay
+        unknown."""
         number = random.randrange(INSTANCES)
         async with self._in_hand[number]:
             process = self._world.instances[number]
@@ -83,16 +84,16 @@ class Faults:
 
     async def _date(self, random: Random) -> None:
         number = random.randrange(INSTANCES)
-        # The clock of the last instance is ahead by as much: two that agree would be believed.
+        # The clock of the last instance is ahead as much: two clocks that agree would be trusted.
         ahead = number < INSTANCES - 1 and random.random() < 0.5
-        self.done["times one API server told a wrong time"] += 1
-        self._world.ways[number].off = WRONG_BY if ahead else -WRONG_BY
+        self.done["times one API server reported a wrong time"] += 1
+        self._world.links[number].off = WRONG_BY if ahead else -WRONG_BY
         await asyncio.sleep(random.uniform(5, 20))
-        self._world.ways[number].off = timedelta()
+        self._world.links[number].off = timedelta()
 
     async def _outage(self, random: Random) -> None:
         self.done[f"outages of the builds service, of more than {DEPLOYMENT_TIMEOUT} s"] += 1
         seconds = random.uniform(*OUTAGE_SECONDS)
-        # A process that is stopped would carry out what waits for it, later than may be.
-        await self._world.tell_builds("PUT", f"away/{seconds}")
+        # A paused process would execute its queue of requests later than allowed.
+        await self._world.call_builds_service("PUT", f"away/{seconds}")
         await asyncio.sleep(seconds)

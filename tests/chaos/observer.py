@@ -21,7 +21,7 @@ FINAL = ("FINISHED", "ERROR", "CANCELLED")
 
 @dataclass
 class Record:
-    """A deployment: as it was stored last, and every build that it has ever had, by component."""
+    """A deployment: its last stored version, and all its builds by component."""
 
     tool: str
     data: dict[str, Any]
@@ -36,7 +36,7 @@ class Record:
 
     @property
     def runs(self) -> bool:
-        """Whether it has a place, and has not ended."""
+        """Whether it has a position among the running ones and has not ended."""
         ended = all(each["status"] in FINAL for each in self.builds.values())
         return not (self.data["queued"] or ended or self.removed)
 
@@ -58,7 +58,7 @@ class Observer:
         self._changed = asyncio.Condition()
 
     async def until(self, sealed: int) -> None:
-        """Return once it has seen so many deployments that are settled and stay."""
+        """Return once that many settled and retained deployments were seen."""
         async with self._changed:
             await self._changed.wait_for(
                 lambda: (
@@ -74,7 +74,7 @@ class Observer:
             try:
                 version = await self._follow(version)
             except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(0.2)  # and go on after what was seen last
+                await asyncio.sleep(0.2)  # and continue after the last version seen
 
     async def _follow(self, version: str) -> str:
         response: Any = await self._core.list_secret_for_all_namespaces(
@@ -111,23 +111,23 @@ class Observer:
             if build["build-id"] not in (None, *record.ids[component][-1:]):
                 record.ids[component].append(build["build-id"])
         if removed:
-            self._look_at_removal(name, record)
+            self._check_deletion(name, record)
         self._count(tool)
 
-    def _look_at_removal(self, name: str, record: Record) -> None:
+    def _check_deletion(self, name: str, record: Record) -> None:
         if not record.sealed:
-            self.wrong.append(f"{name} was removed before it had ended")
+            self.wrong.append(f"{name} was deleted before it had ended")
         kept = [each for each in self._of(record.tool) if each.finished]
         created = record.data["creation-time"]
         if record.finished and not any(each.data["creation-time"] > created for each in kept):
-            self.wrong.append(f"{name} was removed, and was the newest that had finished")
+            self.wrong.append(f"{name} was deleted, but was the newest finished one")
 
     def _count(self, tool: str) -> None:
         running = sum(each.runs for each in self._of(tool))
         self.most_running = max(self.most_running, running)
         if self._limits.running and running > self._limits.running:
             names = sorted(each.data["deploy-id"] for each in self._of(tool) if each.runs)
-            self.wrong.append(f"{running} deployments of {tool} ran at once: {names}")
+            self.wrong.append(f"{running} deployments of {tool} ran concurrently: {names}")
 
     def _of(self, tool: str) -> list[Record]:
         return [each for each in self.records.values() if each.tool == tool and not each.removed]

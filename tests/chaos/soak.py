@@ -1,7 +1,7 @@
-"""Deploys for an hour, and sees that nothing grows: `python -m tests.chaos.soak --minutes 60`.
+"""Deploys for an hour and checks for leaks: `python -m tests.chaos.soak --minutes 60`.
 
-One instance, on the memory store, with a builds service that neither fails nor is slow. Memory and
-file descriptors are what the system says of the process, tasks what its event loop says; they are
+One instance runs on the memory store, with a builds service that is fast and does not fail. The
+system reports memory and file descriptors of the process, its event loop the tasks. They are
 compared between the second quarter of the run, when everything has been used once, and the last.
 """
 
@@ -23,11 +23,12 @@ from tests.cluster.apiserver import free_port
 SAMPLE_SECONDS = 1.0
 TOOLS = 20
 GROWTH = 1.1
-"""How much the last quarter may be above the second: measurements vary by a few per cent."""
+"""The tolerated increase from the second to the last quarter: measurements vary by a few per cent.
+"""
 
 
 def sample(pid: int, tasks: Path) -> dict[str, float]:
-    """Return what a process uses now; it writes the number of its tasks to a file."""
+    """Return the resources that a process uses now; it writes its number of tasks to a file."""
     process = Path(f"/proc/{pid}")
     fields = dict(
         line.split(":", 1) for line in (process / "status").read_text().splitlines() if ":" in line
@@ -41,7 +42,7 @@ def sample(pid: int, tasks: Path) -> dict[str, float]:
 
 
 async def main(minutes: float) -> int:
-    """Run, print the figures, and return how many of them have grown."""
+    """Run, print the figures, and return how many have grown."""
     service = BuildsService(seconds=0.5)
     runner = web.AppRunner(service.app(), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
@@ -57,10 +58,10 @@ async def main(minutes: float) -> int:
         "COMPONENTS_READS_PER_MINUTE": "0",
         "COMPONENTS_MAX_HELD": "0",
     }
-    counted = Path(tempfile.mkstemp(prefix="components-soak-")[1])
-    counted.write_text(f"{0:6}")
+    tasks_file = Path(tempfile.mkstemp(prefix="components-soak-")[1])
+    tasks_file.write_text(f"{0:6}")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.chaos.counted", str(counted), env=env
+        sys.executable, "-m", "tests.chaos.task_counter", str(tasks_file), env=env
     )
     stop = asyncio.Event()
     tools = [Tool(f"soak-{n}", [f"http://127.0.0.1:{port}"], Random(n)) for n in range(TOOLS)]
@@ -69,13 +70,13 @@ async def main(minutes: float) -> int:
         samples = []
         for _ in range(round(minutes * 60 / SAMPLE_SECONDS)):
             await asyncio.sleep(SAMPLE_SECONDS)
-            samples.append(sample(process.pid, counted))
+            samples.append(sample(process.pid, tasks_file))
         stop.set()
         await asyncio.gather(*working)
     finally:
         process.terminate()
         await process.wait()
-        counted.unlink()
+        tasks_file.unlink()
         await runner.cleanup()
     print(f"deployments: {sum(len(tool.acknowledged) for tool in tools)}")
     wrong = [each for tool in tools for each in tool.wrong]

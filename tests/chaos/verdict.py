@@ -1,4 +1,4 @@
-"""What must be true in the end, and the figures that show it."""
+"""The checks at the end of a run, and their figures."""
 
 import asyncio
 import base64
@@ -14,17 +14,17 @@ from tests.chaos.world import World
 
 SETTLE_SECONDS = 240.0
 STILL_SECONDS = 60.0
-"""Longer than a claim, the doubt after it, and the longest time that one is left alone."""
+"""Longer than a claim, its unknown outcome, and the longest backoff together."""
 
 REASONS = (
     "superseded by ",
-    "pushed out by ",
+    "pruned in favour of ",
     "the configuration was deleted",
-    "the same request has made ",
+    "the same request created ",
 )
-"""Why a deployment is cancelled that nobody has cancelled."""
+"""Reasons for the cancellation of a deployment that no client has cancelled."""
 
-TWICE = "the same request has made "
+TWICE = "the same request created "
 LOST = "the builds service no longer knows this build"
 TOO_LONG = "the build took longer than "
 TOO_LATE = "the deployment took longer than "
@@ -32,10 +32,10 @@ MAY_RUN = "may still run"
 
 
 async def settle(world: World) -> float:
-    """Return, once no deployment is open, for how long one stood still since the last fault.
+    """Return, once no deployment is open, the longest time without progress since the last fault.
 
-    That is the longest time, in seconds, between two changes of an open deployment that does not
-    wait for others. Gives up after `SETTLE_SECONDS`, with infinity.
+    That is the time, in seconds, between two changes of an open deployment that is not queued.
+    Returns infinity after `SETTLE_SECONDS`.
     """
     loop = asyncio.get_running_loop()
     began, longest = loop.time(), 0.0
@@ -59,7 +59,7 @@ async def settle(world: World) -> float:
 async def problems(
     world: World, observer: Observer, tools: list[Tool], stood_still: float
 ) -> list[str]:
-    """Return all that is not as it must be."""
+    """Return all problems."""
     builds = await world.state()
     found = [*observer.wrong, *(each for tool in tools for each in tool.wrong)]
     for name, record in observer.records.items():
@@ -73,14 +73,14 @@ async def problems(
     }
     for tool in tools:
         if configurations.get(f"tool-{tool.name}") not in (tool.configured, *tool.attempted):
-            found.append(f"{tool.name}: the configuration is not one that it gave")
+            found.append(f"{tool.name}: the configuration is not one that it has sent")
     if stood_still > STILL_SECONDS:
-        found.append(f"a deployment stood still for {stood_still:.0f} s after the last fault")
+        found.append(f"a deployment made no progress for {stood_still:.0f} s after the last fault")
     return found
 
 
 def _of_record(name: str, record: Record, builds: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """What is wrong with a deployment, by what it says itself and by what the builder says."""
+    """The problems of a deployment, by its document and by the builds service."""
     if not (record.sealed or record.removed):
         yield f"{name} is not settled"
     for component, build in record.builds.items():
@@ -88,11 +88,11 @@ def _of_record(name: str, record: Record, builds: dict[str, dict[str, Any]]) -> 
         if status not in FINAL:
             yield f"{where} is {status}"
         if build.get("claim"):
-            yield f"{where} is left claimed"
+            yield f"{where} is still claimed"
         there = builds.get(build["build-id"], {})
         outcome, of = there.get("status", ""), there.get("of")
         ref = record.data["config"]["components"][component]["build"]["ref"]
-        # One that was lost is built anew from the commit that it was built from.
+        # A lost build is built again from the same commit.
         own = {f"{record.tool}/{component}@{each}" for each in (ref, commit_of(ref))}
         if build["build-id"] and of not in own:
             yield f"{where} has a build of {of}"
@@ -101,9 +101,9 @@ def _of_record(name: str, record: Record, builds: dict[str, dict[str, Any]]) -> 
 
 
 def _agree(status: str, message: str, outcome: str, record: Record, *, removed: bool) -> bool:
-    """Whether a build can be so, where the builds service has that outcome; "" where it has none.
+    """Whether a build's status is consistent with the outcome in the builds service; "" for none.
 
-    It may have been removed there since then, but was never told to be anything else.
+    The service may have deleted it since, but its outcome does not change.
     """
     if status == "FINISHED":
         return outcome == "BUILD_SUCCESS"
@@ -122,7 +122,7 @@ def _agree(status: str, message: str, outcome: str, record: Record, *, removed: 
 
 
 def _of_ids(records: dict[str, Record], builds: dict[str, dict[str, Any]]) -> Iterator[str]:
-    """Builds of two deployments, of none, and second ones of a component."""
+    """Builds that belong to two deployments or to none, and second builds of a component."""
     holders = Counter(
         build_id for record in records.values() for ids in record.ids.values() for build_id in ids
     )
@@ -131,32 +131,32 @@ def _of_ids(records: dict[str, Record], builds: dict[str, dict[str, Any]]) -> It
             yield f"{build_id} belongs to {number} components"
     for build_id, build in builds.items():
         if build["status"] == "BUILD_RUNNING":
-            yield f"{build_id} of {build['of']} still runs"
+            yield f"{build_id} of {build['of']} is still running"
         if build_id not in holders and not build["removed"]:
-            yield f"{build_id} of {build['of']} was started, and no deployment has known it"
+            yield f"{build_id} of {build['of']} was started, but no deployment has it"
     for name, record in records.items():
         for component, ids in record.ids.items():
             yield from (
-                f"{name}/{component} was built again, though {each} was not lost"
+                f"{name}/{component} was built again, although {each} was not lost"
                 for each in ids[:-1]
                 if not builds[each]["removed"]
             )
 
 
 def _of_tool(tool: Tool, records: dict[str, Record]) -> Iterator[str]:
-    """What is wrong with what a tool was told."""
+    """Inconsistencies in the responses to a tool."""
     for deploy_id in tool.acknowledged:
         if deploy_id not in records:
             yield f"{deploy_id} was acknowledged and never stored"
     for deploy_id in tool.missed:
         if deploy_id in records and not records[deploy_id].removed:
-            yield f"{deploy_id} was not found, and is there"
+            yield f"{deploy_id} was not found, but exists"
     for deploy_id in tool.cancelled:
         if not records[deploy_id].data["cancel-requested"]:
-            yield f"{deploy_id} has forgotten that it was cancelled"
+            yield f"{deploy_id} has lost its cancellation"
     for key, ids in tool.keyed.items():
         if len(set(ids)) > 1:
-            yield f"the key {key} stands for {sorted(set(ids))}"
+            yield f"the key {key} maps to {sorted(set(ids))}"
     own = {name: record for name, record in records.items() if record.tool == tool.name}
     made = Counter(
         record.data["config"]["components"]["web"]["build"]["ref"]
@@ -165,12 +165,12 @@ def _of_tool(tool: Tool, records: dict[str, Record]) -> Iterator[str]:
     )
     for ref, number in made.items():
         if number > 1:
-            yield f"{tool.name}: {number} deployments were made of {ref}"
+            yield f"{tool.name}: {number} deployments were created for {ref}"
     for name, record in own.items():
         reason = record.data.get("cancel-reason", "")
         known = reason.startswith(REASONS) or (not reason and name in tool.tried_to_cancel)
         if record.data["cancel-requested"] and not known:
-            yield f"{name} was cancelled, {reason or 'and nobody has said so'}"
+            yield f"{name} was cancelled, {reason or 'without a request'}"
 
 
 def _sealed(secret: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What tools do all the time: configure, deploy, look; at whichever instance answers."""
+"""The clients: tools that configure, deploy and query, on any instance that responds."""
 
 import asyncio
 from collections import defaultdict
@@ -13,28 +13,28 @@ import aiohttp
 COMPONENTS = ("web", "worker")
 PATIENCE = aiohttp.ClientTimeout(total=40)
 CALM_SECONDS = 60.0
-"""How long something may take that takes no time while nothing goes wrong."""
+"""The time limit of something that is immediate without faults."""
 
 OUTAGE = (0, 503, 504)
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How often a tool does what not every tool does."""
+    """How often a tool does what only some tools do."""
 
     keys: float = 0.0
     cancels: float = 0.0
     hurries: float = 0.0
-    """Deploys the next before the one before has ended."""
+    """Deploys again before the previous deployment has ended."""
 
     reads: float = 0.0
-    """Reads a log or events, and leaves in the middle."""
+    """Reads a log or events, and disconnects early."""
 
     deletes: float = 0.0
     """Deletes the configuration."""
 
     impatient: float = 0.0
-    """Does not want to wait in a queue."""
+    """Does not wait in the queue."""
 
 
 PLAIN = Habits()
@@ -43,7 +43,7 @@ WILD = Habits(keys=0.5, cancels=0.15, hurries=0.5, reads=0.3, deletes=0.05, impa
 
 @dataclass
 class Tool:
-    """One tool: what it was told, and what it was told last of its configuration."""
+    """One tool: the responses it got, and the last one about its configuration."""
 
     name: str
     urls: list[str]
@@ -65,14 +65,14 @@ class Tool:
     wrong: list[str] = field(default_factory=list)
 
     async def work(self, stop: asyncio.Event) -> None:
-        """Deploy again and again until told to stop; each time from another ref."""
+        """Deploy repeatedly until stopped; each time from another ref."""
         headers = {"ssl-client-subject-dn": f"CN={self.name},O=toolforge"}
         async with aiohttp.ClientSession(headers=headers, timeout=PATIENCE) as session:
             number = 0
             while not stop.is_set():
                 number += 1
-                # Another ref each time, as with another commit: the builds service knows a build
-                # by what it is of.
+                # Another ref each time, like another commit: the builds service identifies builds
+                # by source.
                 if not await self._configure(session, f"v{number}"):
                     continue
                 deploy_id = await self._deploy(session, f"v{number}")
@@ -95,12 +95,12 @@ class Tool:
         if data is None:
             return False
         if data != given:
-            self.wrong.append(f"{self.name}: another configuration came back")
+            self.wrong.append(f"{self.name}: another configuration was returned")
         self.configured, self.attempted = given, []
         return True
 
     async def _deploy(self, session: aiohttp.ClientSession, ref: str) -> str | None:
-        """Deploy; with a key, until an answer has come. Return the id."""
+        """Deploy; with a key, retry until there is a response. Return the id."""
         asked: dict[str, Any] = {}
         if self._happens(self.habits.impatient):
             asked["json"] = {"when-busy": self.random.choice(("supersede", "reject"))}
@@ -131,13 +131,13 @@ class Tool:
         self, session: aiohttp.ClientSession, deploy_id: str, stop: asyncio.Event
     ) -> None:
         if self._happens(self.habits.reads):
-            await self._read_and_leave(session, deploy_id)
+            await self._read_and_disconnect(session, deploy_id)
         if self._happens(self.habits.cancels):
             await self._cancel(session, deploy_id)
         if not self._happens(self.habits.hurries):
-            await self._look(session, deploy_id, stop)
+            await self._query(session, deploy_id, stop)
 
-    async def _look(
+    async def _query(
         self, session: aiohttp.ClientSession, deploy_id: str, stop: asyncio.Event
     ) -> None:
         while not stop.is_set():
@@ -157,7 +157,7 @@ class Tool:
         if status == 404:
             self.missed.add(deploy_id)
 
-    async def _read_and_leave(self, session: aiohttp.ClientSession, deploy_id: str) -> None:
+    async def _read_and_disconnect(self, session: aiohttp.ClientSession, deploy_id: str) -> None:
         """Read the log of a build, or events, for a moment."""
         component = self.random.choice(COMPONENTS)
         what = self.random.choice((f"builds/{component}/log?follow=true", "events"))
@@ -171,7 +171,7 @@ class Tool:
     async def _delete_configuration(
         self, session: aiohttp.ClientSession, stop: asyncio.Event
     ) -> None:
-        """Delete it, and see that what waits ends, and that nothing can be deployed."""
+        """Delete it, and check that queued deployments end and that no new one is accepted."""
         self.attempted.append(None)
         _, data = await self._ask(session, "DELETE", "config", {404})
         if data is None:
@@ -180,14 +180,16 @@ class Tool:
         self.deleted += 1
         _, data = await self._ask(session, "POST", "deploy", {404})
         if data is not None:
-            self.wrong.append(f"{self.name}: {data['deploy-id']} was made without a configuration")
+            self.wrong.append(
+                f"{self.name}: {data['deploy-id']} was created without a configuration"
+            )
         until = asyncio.get_running_loop().time() + CALM_SECONDS
         while not stop.is_set():
             _, data = await self._ask(session, "GET", "deploy")
             if data is not None and not any(_waits(each) for each in data["deployments"]):
                 return
             if asyncio.get_running_loop().time() > until:
-                self.wrong.append(f"{self.name}: something waits without a configuration")
+                self.wrong.append(f"{self.name}: a deployment is queued without a configuration")
                 return
             await asyncio.sleep(1)
 
@@ -202,7 +204,7 @@ class Tool:
         expected: Collection[int] = (),
         **more: Any,
     ) -> tuple[int, Any]:
-        """Return the status and the data; 0 where nothing was answered, no data where it failed."""
+        """Return the status and the data; 0 without a response, no data after a failure."""
         self.requests += 1
         status = 0
         try:

@@ -19,22 +19,23 @@ from aiohttp import web
 from kubernetes_asyncio import client, config
 
 from helm.check import rendered
-from tests.chaos.ways import Way
+from tests.chaos.links import Link
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer, free_port
-from tests.cluster.conftest import PREFIX, RBAC, apply
+from tests.cluster.conftest import PREFIX, RBAC
 from tests.cluster.newer import command, make_newer
+from tests.cluster.objects import apply
 
 INSTANCES = 3
 NAMESPACE = "components"
 LAUNCH_SECONDS = 12
 SETTLING_SECONDS = 18
-"""How long a start that was not answered is in doubt; longer than what comes late takes."""
+"""How long the outcome of a start without a response is unknown; longer than late starts take."""
 
 LATE_SECONDS = 12
 BUILD_SECONDS = 1.5
 BUILD_TIMEOUT = 20
 DEPLOYMENT_TIMEOUT = 45
-"""How long a deployment may take, in seconds: the longest limit there is."""
+"""The deployment timeout in seconds: the longest limit of all."""
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
 ROOT = Path(__file__).parents[2]
@@ -42,7 +43,7 @@ ROOT = Path(__file__).parents[2]
 
 @dataclass(frozen=True)
 class Limits:
-    """How many deployments of a tool may run and wait, and how many are kept."""
+    """The limits of running, queued and retained deployments of a tool."""
 
     running: int = 0
     queued: int = 5
@@ -55,24 +56,24 @@ LIMITED = Limits(running=1, queued=2, kept=5)
 
 @dataclass
 class World:
-    """All that runs. What is done to it is random, by the seed."""
+    """All processes. Their faults are random, from the seed."""
 
     directory: Path
     random: Random
     limits: Limits = UNLIMITED
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(INSTANCES)])
     instances: list[Process | None] = field(default_factory=lambda: [None] * INSTANCES)
-    ways: list[Way] = field(default_factory=list)
+    links: list[Link] = field(default_factory=list)
     newer: set[int] = field(default_factory=lambda: {0})
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @property
     def urls(self) -> list[str]:
-        """Where the instances are."""
+        """The URLs of the instances."""
         return [f"http://127.0.0.1:{port}" for port in self.ports]
 
     async def start(self, tools: list[str]) -> None:
-        """Start everything, and make the tools' namespaces."""
+        """Start everything, and create the tools' namespaces."""
         self.server = ApiServer(Path(os.environ["KUBEBUILDER_ASSETS"]), self.directory)
         self.stack.callback(self.server.stop)
         await asyncio.to_thread(self.server.start)
@@ -81,7 +82,7 @@ class World:
             await apply(self.admin, "/api/v1/namespaces", {"metadata": {"name": name}})
         await self._rights()
         for number in range(INSTANCES):
-            await self._way(number)
+            await self._link(number)
         self.builds_port = free_port()
         await self._builds()
         (self.directory / "newer").mkdir()
@@ -96,7 +97,7 @@ class World:
         return await self.stack.enter_async_context(client.ApiClient(configuration))
 
     async def _rights(self) -> None:
-        """The chart's own, and no more."""
+        """Grant the permissions of the chart, and no more."""
         user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
         for each in rendered({}):
             if each["apiVersion"] == "rbac.authorization.k8s.io/v1":
@@ -107,10 +108,10 @@ class World:
                 where = f"{RBAC}/namespaces/{namespace}" if namespace else RBAC
                 await apply(self.admin, f"{where}/{kind}", each)
 
-    async def _way(self, number: int) -> None:
-        way = Way(self.server.url, random=Random(self.random.random()))
+    async def _link(self, number: int) -> None:
+        link = Link(self.server.url, random=Random(self.random.random()))
         app = web.Application(client_max_size=2**22)
-        app.router.add_route("*", "/{path:.*}", way.handle)
+        app.router.add_route("*", "/{path:.*}", link.handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         self.stack.push_async_callback(runner.cleanup)
@@ -120,10 +121,10 @@ class World:
         address = f"http://127.0.0.1:{runner.addresses[0][1]}"
         kubeconfig["clusters"][0]["cluster"] = {"server": address}
         self._kubeconfig(number).write_text(yaml.safe_dump(kubeconfig))
-        self.ways.append(way)
+        self.links.append(link)
 
     def _kubeconfig(self, number: int) -> Path:
-        return self.directory / f"way-{number}.kubeconfig"
+        return self.directory / f"link-{number}.kubeconfig"
 
     async def _builds(self) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -137,9 +138,9 @@ class World:
         self.stack.push_async_callback(_stop, process)
 
     async def launch(self, number: int) -> None:
-        """Start an instance; the clock of the last one is an hour ahead, where that can be done.
+        """Start an instance; the clock of the last one is an hour ahead, if possible.
 
-        The first is of a newer version.
+        The first one has a newer version.
         """
         env = {
             **os.environ,
@@ -171,39 +172,40 @@ class World:
             )
 
     async def end(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:
-        """End an instance, and return once it has ended."""
+        """Stop an instance, and return once it has ended."""
         await _stop(self.instances[number], how)
 
     async def upgrade(self, number: int) -> None:
-        """Put the newer version in the place of an instance, as a rolling upgrade does."""
+        """Replace an instance by the newer version, like a rolling upgrade."""
         if number not in self.newer:
             self.newer.add(number)
             await self.end(number, signal.SIGTERM)
             await self.launch(number)
 
     def misbehave(self, *, bad: bool) -> None:
-        """Let things go wrong, or not, on the ways to the API server."""
-        for each in self.ways:
+        """Turn faults of the connections to the API server on or off."""
+        for each in self.links:
             each.bad = bad
 
     async def mend(self) -> None:
-        """Let nothing go wrong any more."""
+        """End all faults."""
         self.misbehave(bad=False)
-        await self.tell_builds("POST", "mend")
+        await self.call_builds_service("POST", "mend")
 
     async def state(self) -> dict[str, dict[str, Any]]:
-        """Return every build that the builds service has ever started, by id, as it is now."""
-        builds: dict[str, dict[str, Any]] = await self.tell_builds("GET", "state")
+        """Return every build that the builds service has ever started, by id, with its current
+        state."""
+        builds: dict[str, dict[str, Any]] = await self.call_builds_service("GET", "state")
         return builds
 
-    async def tell_builds(self, method: str, what: str) -> Any:
-        """Tell, or ask, the builds service something that only a stand-in knows."""
+    async def call_builds_service(self, method: str, what: str) -> Any:
+        """Call an endpoint that only the fake builds service has."""
         url = f"http://127.0.0.1:{self.builds_port}/{what}"
         async with aiohttp.ClientSession() as session, session.request(method, url) as response:
             return await response.json()
 
     async def documents(self, kind: str) -> list[dict[str, Any]]:
-        """Return the Secrets of all documents of a kind, as the API server has them."""
+        """Return the Secrets of all documents of a kind from the API server."""
         answer: Any = await client.CoreV1Api(self.admin).list_secret_for_all_namespaces(
             label_selector=f"components-api/kind={kind}", _preload_content=False
         )
@@ -211,11 +213,11 @@ class World:
         return items
 
     async def sealed(self) -> int:
-        """Return how many deployments are settled and stay."""
+        """Return the number of settled and retained deployments."""
         return sum(bool(each.get("immutable")) for each in await self.documents("deployment"))
 
     async def stop(self) -> None:
-        """End everything."""
+        """Stop everything."""
         for each in self.instances:
             await _stop(each, signal.SIGKILL)
         await self.stack.aclose()
@@ -223,7 +225,7 @@ class World:
 
 @asynccontextmanager
 async def stopped(process: Process) -> AsyncIterator[None]:
-    """Keep a process from doing anything, without its ending."""
+    """Pause a process without ending it."""
     process.send_signal(signal.SIGSTOP)
     try:
         yield
@@ -238,7 +240,7 @@ async def _stop(process: Process | None, number: signal.Signals = signal.SIGTERM
 
 
 def can_run() -> str:
-    """Return what is missing for a run; empty where nothing is."""
+    """Return what a run lacks; empty if nothing."""
     assets = os.environ.get("KUBEBUILDER_ASSETS", "")
     if not (Path(assets) / "kube-apiserver").exists() or shutil.which("openssl") is None:
         return "KUBEBUILDER_ASSETS must name a directory with etcd and kube-apiserver"

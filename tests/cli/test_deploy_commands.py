@@ -181,7 +181,7 @@ async def test_an_unavailable_builder_is_a_warning(
     builder.outage = BuilderUnavailable("connection refused")
     result = await configured("deployment", "show")
     assert result.exit_code == 0
-    assert "warning: the builder does not answer" in result.stderr
+    assert "warning: the builder does not respond" in result.stderr
 
 
 async def test_a_deployment_can_be_cancelled(configured: Run, builder: ScriptedBuilder) -> None:

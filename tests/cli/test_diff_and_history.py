@@ -117,7 +117,7 @@ async def test_a_configuration_is_not_overwritten_if_its_etag_differs(run: Run) 
     text = yaml.safe_dump(configuration("api"))
     result = await run("config", "set", "-", "--if-match", "0123456789abcdef", stdin=text)
     assert result.exit_code == 2
-    assert "is not the one that this was meant for" in result.stderr
+    assert "does not satisfy the condition of this request" in result.stderr
     etag = json.loads((await run("config", "history", "--json")).stdout)["configurations"][0][
         "etag"
     ]

@@ -56,7 +56,7 @@ async def test_an_ordinary_deployment_takes_one_line_of_a_list(
 async def test_a_dry_run_shows_actions_and_reasons(
     aiohttp_server: AiohttpServer, name: str
 ) -> None:
-    reason = f"deployment {LONG_ID!r} has built this commit with the same options"
+    reason = f"deployment {LONG_ID!r} built this commit with the same options"
     planned = {"action": "reuse", "commit": "1" * 40, "reason": reason}
     text, _ = await shown(aiohttp_server, {"builds": {name: planned}}, "deploy", "--dry-run")
     assert re.search(rf"^{name} +reuse", text, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""A real etcd and a real kube-apiserver, on loopback ports, for the length of a test session."""
+"""A real etcd and a real kube-apiserver on loopback ports, for a test session."""
 
 import json
 import os
@@ -13,15 +13,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.cluster.stages import stages
+
 READY_SECONDS = 90
-STAGES = Path(__file__).with_name("stages.yaml")
 ADMINISTRATOR, SERVICE = "administrator", "components-api"
 TOOL_USERS = ("tool-alpha", "tool-beta")
 USERS = (ADMINISTRATOR, SERVICE, *TOOL_USERS)
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on now."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
@@ -29,7 +30,7 @@ def free_port() -> int:
 
 @dataclass
 class ApiServer:
-    """The programs, and what it takes to speak to them as one of `USERS`."""
+    """The programs, and the credentials of `USERS`."""
 
     assets: Path
     directory: Path
@@ -66,7 +67,7 @@ class ApiServer:
         self.start_api_server()
 
     def start_api_server(self) -> None:
-        """Start the API server alone, on the etcd that runs."""
+        """Start only the API server, on the running etcd."""
         key = self.directory / "service-account.key"
         self._run(
             "kube-apiserver",
@@ -88,8 +89,8 @@ class ApiServer:
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Return once `/readyz` answers 200; another process gives no event to wait for."""
-        context = ssl._create_unverified_context()  # the certificate is made at the start
+        """Return once `/readyz` responds with 200; there is no event to wait for."""
+        context = ssl._create_unverified_context()  # the certificate is created at startup
         until = time.monotonic() + READY_SECONDS
         while time.monotonic() < until:
             if self.processes["kube-apiserver"].poll() is not None:
@@ -110,7 +111,7 @@ class ApiServer:
             process.wait()
 
     def stop(self) -> None:
-        """End all."""
+        """Stop all programs."""
         for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGCONT)
             process.kill()
@@ -118,11 +119,11 @@ class ApiServer:
         self.stack.close()
 
     def has(self, program: str) -> bool:
-        """Return whether there is such a program beside the two that there always are."""
+        """Return whether an additional program is available."""
         return (self.assets / program).exists()
 
     def start_controllers(self) -> None:
-        """Start what acts on objects: each controller as an account of its own, as in a cluster."""
+        """Start the controllers, each with its own account, as in a cluster."""
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
@@ -130,25 +131,29 @@ class ApiServer:
             "--use-service-account-credentials",
             "--leader-elect=false",
             "--secure-port=0",
+            "--kube-api-qps=300",  # fifty components are made at once, and tests wait for them
+            "--kube-api-burst=600",
         )
 
     def start_kubelets(self) -> None:
-        """Start what says of every Pod on every Node that it runs, and runs none."""
+        """Start what says of every Pod on every Node how it does (`stages`), and runs none."""
+        configuration = self.directory / "stages.yaml"
+        configuration.write_text(stages())
         self._run(
             "kwok",
             f"--kubeconfig={self.kubeconfig(ADMINISTRATOR)}",
-            f"--config={STAGES}",
+            f"--config={configuration}",
             "--manage-all-nodes",
         )
 
     def end(self, program: str) -> None:
-        """End one of the programs."""
+        """Stop one of the programs."""
         process = self.processes.pop(program)
         process.kill()
         process.wait()
 
     def kubeconfig(self, user: str, token: str = "") -> Path:
-        """Return a file that lets a client speak as `user`: one of `USERS`, or with a token."""
+        """Return a kubeconfig for `user`: one of `USERS`, or one with a token."""
         path = self.directory / f"{user}.kubeconfig"
         cluster = {
             "server": self.url,

@@ -1,6 +1,6 @@
-"""A real API server for these tests: started from `KUBEBUILDER_ASSETS`, or the one in `KUBECONFIG`.
+"""A real API server for these tests: from `KUBEBUILDER_ASSETS`, or the one in `KUBECONFIG`.
 
-The rights of the service are those that the chart gives it; tests act as its user.
+The service has the permissions of the chart; tests act as its user.
 """
 
 import asyncio
@@ -19,11 +19,15 @@ from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.kube.connection import KubeConnection
 from backends.members.base import Members
+from backends.runners.kubernetes.runner import KubernetesRunner
 from backends.stores.kubernetes import KubernetesStore
 from helm.check import rendered
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer
+from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
+from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
+from tests.cluster.runner import RIGHTS, TEMPLATE, OpenRunner, runner_on
 from tests.kube.fake_api_server import write_kubeconfig
 
 PREFIX = "tool-"
@@ -32,7 +36,7 @@ OpenStore: TypeAlias = Callable[..., Awaitable[KubernetesStore]]
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where the API server is, and how each user speaks to it."""
+    """The address of the API server, and a kubeconfig for each user."""
 
     kubeconfig: Callable[[str], Path]
     server: ApiServer | None = None
@@ -56,16 +60,36 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def cluster_server(cluster: Cluster) -> ApiServer:
-    """The API server, where it is one of our own."""
+    """The API server, if the tests have started it."""
     if cluster.server is None:
         pytest.skip("this needs a cluster that the tests start themselves")
     return cluster.server
 
 
+def _started(server: ApiServer, program: str, start: Callable[[], None]) -> Iterator[None]:
+    if not server.has(program):
+        pytest.skip(f"there is no {program} among these programs")
+    start()
+    yield
+    server.end(program)
+
+
+@pytest.fixture(scope="module")
+def controllers(cluster_server: ApiServer) -> Iterator[None]:
+    """What acts on objects."""
+    yield from _started(cluster_server, "kube-controller-manager", cluster_server.start_controllers)
+
+
+@pytest.fixture(scope="module")
+def moving(cluster_server: ApiServer, controllers: None) -> Iterator[None]:
+    """What acts on objects, and what says of Pods how they do; `scheduling` gives them a Node."""
+    yield from _started(cluster_server, "kwok", cluster_server.start_kubelets)
+
+
 @pytest.fixture(scope="module")
 def installation(cluster_server: ApiServer) -> Iterator[Installation]:
-    """The chart, for the tests of one module."""
-    loop = asyncio.new_event_loop()  # none that pytest would take for its own
+    """The installed chart, for the tests of one module."""
+    loop = asyncio.new_event_loop()  # without the variables that pytest would apply to itself
     context = installed(cluster_server)
     try:
         yield loop.run_until_complete(context.__aenter__())
@@ -75,8 +99,17 @@ def installation(cluster_server: ApiServer) -> Iterator[Installation]:
 
 
 @pytest.fixture
+async def world(
+    cluster_server: ApiServer, moving: None, admin: client.ApiClient
+) -> AsyncIterator[Ground]:
+    """Two tools whose objects really move."""
+    async with ground(cluster_server, admin) as made:
+        yield made
+
+
+@pytest.fixture
 async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
-    """A client of the administrator, with whom tests prepare what they need."""
+    """A client of the administrator, for the setup of tests."""
     configuration = client.Configuration()
     await config.load_kube_config(
         str(cluster.kubeconfig(ADMINISTRATOR)), client_configuration=configuration
@@ -85,23 +118,12 @@ async def admin(cluster: Cluster) -> AsyncIterator[client.ApiClient]:
         yield api
 
 
-async def apply(
-    admin: client.ApiClient, path: str, body: dict[str, Any], method: str = "POST"
-) -> None:
-    """Create an object, or leave the one that is there; with PUT, replace it."""
-    try:
-        await admin.call_api(path, method, body=body, auth_settings=["BearerToken"])
-    except client.ApiException as error:
-        if error.status != 409:
-            raise
-
-
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
 @pytest.fixture
 async def service_rights(cluster: Cluster, admin: client.ApiClient) -> None:
-    """The chart's own ClusterRole, bound to the user that tests act as."""
+    """The chart's ClusterRole, bound to the user of the tests."""
     (role,) = rendered({}, "ClusterRole")
     (binding,) = rendered({}, "ClusterRoleBinding")
     user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
@@ -111,13 +133,13 @@ async def service_rights(cluster: Cluster, admin: client.ApiClient) -> None:
 
 @pytest.fixture
 async def tools(admin: client.ApiClient) -> AsyncIterator[tuple[str, str]]:
-    """Two tools with namespaces that no other test has seen."""
+    """Two tools with new namespaces."""
     core = client.CoreV1Api(admin)
     names = tuple(f"{each}-{uuid4().hex[:8]}" for each in ("alpha", "beta"))
     for name in names:
         await apply(admin, "/api/v1/namespaces", {"metadata": {"name": PREFIX + name}})
     yield (names[0], names[1])
-    # There is no controller that would empty a namespace that is deleted.
+    # There is no controller that would empty a deleted namespace.
     for name in names:
         await core.delete_collection_namespaced_secret(PREFIX + name)
 
@@ -131,7 +153,9 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
         user: str = SERVICE, connection: KubeConnection | None = None, **options: Any
     ) -> KubernetesStore:
         if cluster.server is None and user not in (SERVICE, ADMINISTRATOR):
-            pytest.skip("only an API server of our own has a user for each tool")
+            pytest.skip(
+                "this needs an API server that the tests start: it has a user for each tool"
+            )
         connection = connection or KubeConnection(str(cluster.kubeconfig(user)))
         store = KubernetesStore(connection, PREFIX, **options)
         await store.open()
@@ -144,16 +168,47 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
 
 
 @pytest.fixture
+async def run_rights(admin: client.ApiClient) -> None:
+    """What a runner may do, for the user that tests act as."""
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
+    name = RIGHTS["metadata"]["name"]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
+    binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [user]}
+    await apply(admin, f"{RBAC}/clusterroles", RIGHTS)
+    await apply(admin, f"{RBAC}/clusterrolebindings", binding)
+
+
+@pytest.fixture
+async def open_runner(
+    cluster: Cluster, run_rights: None, tmp_path: Path
+) -> AsyncIterator[OpenRunner]:
+    """Open a runner with the service's rights; all are closed at the end."""
+    runners: list[KubernetesRunner] = []
+    usual = tmp_path / "template.yaml"
+    usual.write_text(TEMPLATE)
+
+    async def open_(template: Path = usual, **settings: Any) -> KubernetesRunner:
+        runner = runner_on(cluster.kubeconfig(SERVICE), template, **settings)
+        await runner.open()
+        runners.append(runner)
+        return runner
+
+    yield open_
+    for each in runners:
+        await each.close()
+
+
+@pytest.fixture
 async def proxy(cluster: Cluster) -> Proxy:
-    """What happens between the service and the API server, for a test to say."""
+    """A proxy between the service and the API server, controlled by a test."""
     if cluster.server is None:
-        pytest.skip("only an API server of our own can be put behind a proxy")
+        pytest.skip("this needs an API server that the tests start, behind a proxy")
     return Proxy(cluster.server.url)
 
 
 @pytest.fixture
 async def proxied(proxy: Proxy, aiohttp_server: AiohttpServer, tmp_path: Path) -> Path:
-    """A kubeconfig with which the service reaches the API server through the proxy."""
+    """A kubeconfig for the API server through the proxy."""
     app = web.Application(client_max_size=2**22)
     app.router.add_route("*", "/{path:.*}", proxy.handle)
     url = (await aiohttp_server(app)).make_url("")
@@ -162,7 +217,7 @@ async def proxied(proxy: Proxy, aiohttp_server: AiohttpServer, tmp_path: Path) -
 
 
 class Idle(Members):
-    """For an instance that does only what it is asked: whatever is to be done is another's."""
+    """Members for an instance without background work: all of it is another's."""
 
     def live(self) -> frozenset[str]:
         return frozenset({"another"})
@@ -172,7 +227,7 @@ class Idle(Members):
 
 
 class Requests:
-    """The requests that the API server has answered for the service, from its audit log."""
+    """The service's requests to the API server, from its audit log."""
 
     def __init__(self, log: Path) -> None:
         self._log = log
@@ -184,7 +239,7 @@ class Requests:
         return [each["verb"] for each in self._events()]
 
     def since_of_tools(self) -> list[str]:
-        """Return those in namespaces only: the background loop looks over all by itself."""
+        """Return only those in namespaces: the background loop lists all namespaces."""
         return [
             each["verb"] for each in self._events() if each.get("objectRef", {}).get("namespace")
         ]
@@ -200,7 +255,7 @@ class Requests:
 @pytest.fixture
 def requests(cluster: Cluster) -> Requests:
     if cluster.server is None:
-        pytest.skip("only an API server of our own tells its requests")
+        pytest.skip("this needs an API server that the tests start: its audit log")
     log = cluster.server.directory / "audit.log"
     log.touch()
     return Requests(log)

@@ -1,4 +1,4 @@
-"""Adds one to a number in a document, many times: `python -m tests.cluster.increment`."""
+"""Increments a number in a document, many times: `python -m tests.cluster.increment`."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from backends.stores.kubernetes import KubernetesStore
 
 
 async def main(kubeconfig: str, tool: str, kind: str, name: str, rounds: int) -> None:
-    """Read, add one and write, until that many writes have gone through."""
+    """Read, increment and write, until that many writes have succeeded."""
     store = KubernetesStore(KubeConnection(kubeconfig))
     await store.open()
     try:

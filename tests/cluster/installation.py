@@ -1,4 +1,4 @@
-"""The chart on a real API server: its objects, and those whom they concern."""
+"""The chart on a real API server: its objects, and its users."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ OF_THE_CLUSTER = (
 
 @dataclass(frozen=True)
 class Caller:
-    """Somebody who speaks to the API server, and is told whatever it answers."""
+    """A client of the API server that gets any response."""
 
     server: ApiServer
     token: str
@@ -46,22 +46,43 @@ class Caller:
         content_type: str = "application/json",
         **query: str,
     ) -> tuple[int, Json]:
-        """Return the status and the object of an answer."""
+        """Return the status and the object of a response."""
         async with (
             aiohttp.ClientSession() as session,
             self._request(session, method, path, body, content_type, query) as response,
         ):
             return response.status, await response.json()
 
-    async def until(self, path: str, seen: Callable[[Json], bool], **query: str) -> Json:
-        """Watch objects, also those that are there; return the event that something is seen in."""
-        watching = {"watch": "1", **query}
+    async def text(self, path: str) -> str:
+        """Return the text of an answer."""
         async with (
-            aiohttp.ClientSession(read_bufsize=LINE_BYTES) as session,
-            self._request(session, "GET", path, None, "application/json", watching) as response,
+            aiohttp.ClientSession() as session,
+            self._request(session, "GET", path, None, "application/json", {}) as response,
         ):
-            async for line in response.content:
-                event: Json = json.loads(line)
+            text: str = await response.text()
+            return text
+
+    @asynccontextmanager
+    async def watching(self, path: str, **query: str) -> AsyncIterator[AsyncIterator[Json]]:
+        """Give the events of objects; each that is there already is said to be added."""
+        watch = {"watch": "1", **query}
+        async with (
+            aiohttp.ClientSession(
+                read_bufsize=LINE_BYTES, timeout=aiohttp.ClientTimeout(total=None)
+            ) as session,
+            self._request(session, "GET", path, None, "application/json", watch) as response,
+        ):
+            try:
+                yield (json.loads(line) async for line in response.content)
+            finally:
+                # Not closed as TLS has it: the loop may end before the server has agreed.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
+
+    async def until(self, path: str, seen: Callable[[Json], bool], **query: str) -> Json:
+        """Watch objects, including existing ones; return the first event that matches."""
+        async with self.watching(path, **query) as events:
+            async for event in events:
                 if seen(event):
                     return event
         raise AssertionError(f"the watch of {path} has ended")
@@ -75,20 +96,20 @@ class Caller:
         content_type: str,
         query: dict[str, str],
     ) -> Any:
-        authority = self.server.directory / "certificates/apiserver.crt"
+        ca = self.server.directory / "certificates/apiserver.crt"
         return session.request(
             method,
             f"{self.server.url}{path}",
             data=None if body is None else json.dumps(body),
             params=query,
             headers={"Authorization": f"Bearer {self.token}", "Content-Type": content_type},
-            ssl=ssl.create_default_context(cafile=authority),
+            ssl=ssl.create_default_context(cafile=ca),
         )
 
 
 @dataclass(frozen=True)
 class Installation:
-    """The chart with its default values, and one tool that may do everything with its Secrets."""
+    """The chart with its default values, and one tool with all permissions on its Secrets."""
 
     admin: Caller
     tool: str
@@ -115,13 +136,13 @@ def path_of(each: Json) -> str:
 
 
 async def applied(admin: Caller, each: Json, **query: str) -> tuple[int, Json]:
-    """Have the server apply an object, with nothing in it that it does not know."""
+    """Apply an object on the server, with strict validation of fields."""
     options = {"fieldManager": "helm", "fieldValidation": "Strict", "force": "true", **query}
     return await admin.call("PATCH", path_of(each), each, APPLY, **options)
 
 
 async def make_namespace(admin: Caller, name: str, **labels: str) -> None:
-    """Make a namespace, or leave the one that is there."""
+    """Create a namespace unless it exists."""
     status, answer = await admin.call(
         "POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}}
     )
@@ -129,7 +150,7 @@ async def make_namespace(admin: Caller, name: str, **labels: str) -> None:
 
 
 async def make_tool(admin: Caller) -> str:
-    """Make a tool whose user may do everything with the Secrets in its namespace."""
+    """Create a tool whose user has all permissions on the Secrets in its namespace."""
     tool = f"full-{uuid4().hex[:8]}"
     namespace = f"tool-{tool}"
     await make_namespace(admin, namespace)
@@ -155,17 +176,17 @@ async def make_tool(admin: Caller) -> str:
 
 @asynccontextmanager
 async def installed(server: ApiServer) -> AsyncIterator[Installation]:
-    """Install the chart, and take it away: its policy would concern other tests."""
+    """Install the chart, and uninstall it at the end: its policy would affect other tests."""
     admin = Caller(server, f"{ADMINISTRATOR}-token")
     if (await admin.call("GET", POLICIES))[0] == 404:
-        pytest.skip("this Kubernetes is older than those that the chart is for")
+        pytest.skip("this Kubernetes is older than the chart supports")
     await make_namespace(admin, NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
-    # Hooks are no part of what is installed: Helm makes them when they are called for.
+    # Hooks are not installed: Helm creates them on demand.
     objects = [each for each in rendered({}) if HOOK not in each["metadata"].get("annotations", {})]
     try:
         for each in objects:
             status, answer = await applied(admin, each)
-            assert status in (200, 201), answer  # other tests leave the role behind
+            assert status in (200, 201), answer  # other tests do not delete the role
         account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/components-api/token"
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         _, answer = await admin.call("POST", account, request)
@@ -181,7 +202,7 @@ async def installed(server: ApiServer) -> AsyncIterator[Installation]:
 
 
 async def _until_denied(installation: Installation, denied: bool) -> None:
-    """Return once the policy is in force, or no longer; nothing tells when that is."""
+    """Return once the policy is enforced, or no longer; there is no event for it."""
     like_ours = {"name": "probe", "labels": {"app.kubernetes.io/managed-by": "components-api"}}
     while True:
         status, _ = await installation.user.call(

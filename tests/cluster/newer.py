@@ -1,7 +1,7 @@
-"""A later version of the service, made from this one: it has another form, and a word of its own.
+"""A newer version of the service, with another document format and another status.
 
-Of a build that runs, it says `PUSHING`. That is all, and it is in the files themselves: nothing is
-changed while it runs.
+It reports a running build as `PUSHING`. That is the only change, and it is made in copies of the
+files, not at run time.
 """
 
 import shutil
@@ -30,7 +30,7 @@ _CHANGES = {
 
 
 def make_newer(directory: Path) -> Path:
-    """Write the later version into a directory; return it: there, `command` runs that version."""
+    """Write the newer version into a directory; return it. `command` runs it from there."""
     for package in ("components", "backends"):
         ignored = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / package, directory / package, ignore=ignored)
@@ -39,12 +39,12 @@ def make_newer(directory: Path) -> Path:
         text = file.read_text()
         for old, new in changes:
             if text.count(old) != 1:
-                raise ValueError(f"{name} is no longer as it was: {old!r}")
+                raise ValueError(f"{name} has changed: {old!r}")
             text = text.replace(old, new)
         file.write_text(text)
     return directory
 
 
 def command(*arguments: str) -> tuple[str, ...]:
-    """Return the command line of the version that is in the directory in which it is run."""
+    """Return the command line that runs the version in the current directory."""
     return (sys.executable, "-c", "from components.cli import main; main()", *arguments)

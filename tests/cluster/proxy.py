@@ -1,4 +1,4 @@
-"""Between the store and a real API server: cuts connections, answers for it, loses its answers."""
+"""A proxy before a real API server that cuts connections, and replaces or loses responses."""
 
 import ssl
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _PASSED_ON = ("Authorization", "Content-Type", "Accept")
 
 @dataclass
 class Proxy:
-    """Forwards requests; the first of `faults`, if there is one, happens to the next request."""
+    """Forwards requests; the first of `faults`, if any, is applied to the next request."""
 
     target: str
     faults: list[Fault | None] = field(default_factory=list)
@@ -43,20 +43,20 @@ class Proxy:
 
 
 async def cut(proxy: Proxy, request: web.Request) -> web.Response:
-    """Close the connection before the server has seen the request."""
+    """Close the connection before the server gets the request."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
 
 
-async def lose_answer(proxy: Proxy, request: web.Request) -> web.Response:
-    """Let the server carry the request out, and close the connection before its answer."""
+async def lose_response(proxy: Proxy, request: web.Request) -> web.Response:
+    """Let the server execute the request, and close the connection before its response."""
     await proxy.forward(request)
     return await cut(proxy, request)
 
 
 def answer(status: int, retry_after: int | None = None, **body: Any) -> Fault:
-    """Answer in the server's place, and in its form."""
+    """Respond instead of the server, in its format."""
 
     async def fault(proxy: Proxy, request: web.Request) -> web.Response:
         headers = {"Retry-After": str(retry_after)} if retry_after is not None else {}
@@ -67,7 +67,7 @@ def answer(status: int, retry_after: int | None = None, **body: Any) -> Fault:
 
 
 def html(status: int) -> Fault:
-    """Answer as something else would that stands before the server."""
+    """Respond like a proxy before the server."""
 
     async def fault(proxy: Proxy, request: web.Request) -> web.Response:
         text = "<html><h1>the gateway is being restarted</h1></html>"

@@ -1,4 +1,4 @@
-"""What of Tekton the tests need: its resource, its controller's words, and a kubelet's logs."""
+"""The parts of Tekton that the tests need: its CRD, controller statuses, and a kubelet's logs."""
 
 import asyncio
 import ssl
@@ -10,7 +10,7 @@ import trustme
 from aiohttp import web
 from kubernetes_asyncio import client
 
-from tests.cluster.conftest import apply
+from tests.cluster.objects import apply
 
 RUNS = "/apis/tekton.dev/v1"
 DEFINITION: dict[str, Any] = {
@@ -35,7 +35,7 @@ DEFINITION: dict[str, Any] = {
                             "spec": {
                                 "type": "object",
                                 "x-kubernetes-preserve-unknown-fields": True,
-                                # What Tekton's webhook refuses, as far as a schema can.
+                                # What Tekton's webhook rejects, as far as a schema can express it.
                                 "properties": {"timeouts": {"type": "object"}},
                             }
                         },
@@ -48,21 +48,21 @@ DEFINITION: dict[str, Any] = {
 
 
 async def install(admin: client.ApiClient) -> None:
-    """Define the resource, and return once the API server serves it."""
+    """Create the CRD, and return once the API server serves it."""
     await apply(admin, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", DEFINITION)
     async with asyncio.timeout(30):
         while True:
             try:
                 await admin.call_api(RUNS, "GET", auth_settings=["BearerToken"])
             except client.ApiException:
-                await asyncio.sleep(0.1)  # another program gives no event
+                await asyncio.sleep(0.1)  # there is no event to wait for
             else:
                 return
 
 
 @dataclass
 class Controller:
-    """Says of runs what Tekton's controller would."""
+    """Sets statuses like Tekton's controller."""
 
     admin: client.ApiClient
 
@@ -75,13 +75,13 @@ class Controller:
         )  # fmt: skip
 
     async def starts(self, namespace: str, name: str) -> None:
-        """A run has begun."""
+        """Start a run."""
         condition = {"type": "Succeeded", "status": "Unknown", "reason": "Running"}
         start = {"startTime": "2024-04-04T12:00:00Z", "conditions": [condition]}
         await self.status(namespace, name, start)
 
     async def ends(self, namespace: str, name: str, reason: str = "Succeeded", **more: Any) -> None:
-        """A run has ended, well or not."""
+        """End a run, with success or failure."""
         status = "True" if reason == "Succeeded" else "False"
         condition = {"type": "Succeeded", "status": status, "reason": reason}
         end = {"completionTime": "2024-04-04T12:01:00Z", "conditions": [condition], **more}
@@ -90,10 +90,14 @@ class Controller:
 
 @dataclass
 class Kubelet:
-    """A node that has nothing but the logs of containers; the API server asks it for them."""
+    """A node that only has the logs of containers; the API server requests them from it."""
 
     node: str = field(default_factory=lambda: f"node-{uuid4().hex[:8]}")
     lines: dict[str, list[str]] = field(default_factory=dict)
+    otherwise: list[str] = field(default_factory=list)
+    """The lines of every container that has none of its own."""
+
+    broken: bool = False
     more: asyncio.Event = field(default_factory=asyncio.Event)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -117,13 +121,15 @@ class Kubelet:
         return runner
 
     async def _logs(self, request: web.Request) -> web.StreamResponse:
+        if self.broken:
+            return web.Response(status=500)
         container = request.match_info["container"]
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})
         await response.prepare(request)
-        told = 0
+        sent = 0
         while True:
-            for line in self.lines.get(container, [])[told:]:
-                told += 1
+            for line in self.lines.get(container, self.otherwise)[sent:]:
+                sent += 1
                 await response.write(line.encode() + b"\n")
             self.asked.set()
             if request.query.get("follow") != "true" or self.more.is_set():
@@ -131,7 +137,7 @@ class Kubelet:
             await self.more.wait()
 
     async def pod(self, admin: client.ApiClient, namespace: str, run: str, *steps: str) -> None:
-        """Make the pod of a run's task, as Tekton would."""
+        """Create the pod of a run's task, like Tekton."""
         containers = [{"name": f"step-{each}", "image": "x"} for each in steps]
         await apply(
             admin,

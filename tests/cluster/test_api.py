@@ -1,4 +1,4 @@
-"""The whole API over HTTP on this store: two instances of the service at once on one cluster."""
+"""The whole API over HTTP on the Kubernetes store, with two instances."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,7 +32,7 @@ def tool(tools: tuple[str, str]) -> str:
 def instance(
     aiohttp_client: AiohttpClient, open_store: OpenStore, builder: ScriptedBuilder, tool: str
 ) -> Instance:
-    """Start another instance of the service, asked by the tool."""
+    """Start another instance of the service, called as the tool."""
 
     async def start(**settings: Any) -> Client:
         given = Settings(deployments_kept=3, **settings)
@@ -87,7 +87,7 @@ async def test_a_tool_without_a_namespace_is_reported(
     client = await aiohttp_client(app, headers={HEADER: "CN=nobody,O=toolforge"})
     path = "/api/v1/tool/nobody/config"
     (error,) = await errors_of(await client.get(path), 404)
-    assert "no configuration, or there is no such tool" in error
+    assert "no configuration, or does not exist" in error
     (error,) = await errors_of(await client.post(path, json=configuration()), 404)
     assert error == "there is no tool 'nobody' here"
 
@@ -125,7 +125,7 @@ async def test_every_request_stays_within_its_budget_of_calls(
     max_running: int,
 ) -> None:
     async def fresh() -> Client:
-        """An instance that has not looked within the last second, and knows the server's time."""
+        """An instance without a recent snapshot that knows the server's time."""
         client = await instance(max_running=max_running, configs_kept=2)
         await client.get(config)
         requests.since_of_tools()

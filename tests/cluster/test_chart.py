@@ -1,6 +1,5 @@
-"""The chart's objects on a real API server, and the service with the rights that they give."""
+"""The chart's objects on a real API server, and the service with its permissions."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,8 @@ from helm.check import NAMESPACE, VALUES, rendered
 from tests.builders.scripted import ScriptedBuilder
 from tests.cluster.apiserver import ApiServer
 from tests.cluster.conftest import PREFIX
-from tests.cluster.installation import Caller, Installation, applied, make_namespace
+from tests.cluster.installation import Installation, applied, make_namespace
+from tests.cluster.scheduler import scheduling
 from tests.factories import configuration
 from tests.http.conftest import HEADER, data_of
 
@@ -66,46 +66,14 @@ async def test_the_service_works_with_the_permissions_of_its_account(
     await store.close()
 
 
-@pytest.fixture
-def running(cluster_server: ApiServer) -> Iterator[None]:
-    """What makes Pods of a Deployment, and what says that they run."""
-    programs = ("kube-controller-manager", "kwok")
-    if not all(cluster_server.has(each) for each in programs):
-        pytest.skip("there are no controllers, or no kubelets, among these programs")
-    cluster_server.start_controllers()
-    cluster_server.start_kubelets()
-    yield
-    for each in programs:
-        cluster_server.end(each)
-
-
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("moving")
 async def test_its_pods_start_under_the_restricted_pod_security_standard(
     installation: Installation,
 ) -> None:
     admin = installation.admin
     await admin.call("POST", "/api/v1/nodes", {"metadata": {"name": "one"}})
-    pods = f"/api/v1/namespaces/{NAMESPACE}/pods"
-    bound: set[str] = set()
-    for _ in range(REPLICAS):
-        event = await admin.until(
-            pods,
-            lambda event: event["object"]["metadata"]["name"] not in bound,
-            fieldSelector="spec.nodeName=",
-            labelSelector="app.kubernetes.io/name",
+    async with scheduling(admin, "one", NAMESPACE):
+        await admin.until(
+            f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
+            lambda event: event["object"]["status"].get("availableReplicas") == REPLICAS,
         )
-        bound.add(event["object"]["metadata"]["name"])
-    for each in bound:
-        await bind(admin, f"{pods}/{each}/binding")
-    await admin.until(
-        f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments",
-        lambda event: event["object"]["status"].get("availableReplicas") == REPLICAS,
-    )
-
-
-async def bind(admin: Caller, path: str) -> None:
-    """Put a Pod on the one node, as a scheduler does."""
-    target = {"apiVersion": "v1", "kind": "Node", "name": "one"}
-    body = {"metadata": {"name": path.split("/")[-2]}, "target": target}
-    status, answer = await admin.call("POST", path, body)
-    assert status == 201, answer

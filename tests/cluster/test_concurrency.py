@@ -1,4 +1,4 @@
-"""No update is lost, whoever else writes."""
+"""Concurrent updates are not lost."""
 
 import asyncio
 import sys

@@ -1,7 +1,7 @@
-"""An instance dies at any step of a deployment, and another brings it to the same end.
+"""An instance crashes at any step of a deployment, and another completes it alike.
 
-The method is that of Sieve (Sun et al., OSDI 2022): end a controller at each of its steps in turn,
-and compare the outcome with that of a run that nothing disturbed.
+The method is that of Sieve (Sun et al., OSDI 2022): crash a controller at each of its steps, and
+compare the result with that of an undisturbed run.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from components.engine.deployments.reconcile import reconcile
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore
-from tests.cluster.dying import DIED, SECONDS, limits_of
+from tests.cluster.crashing import CRASHED, SECONDS, limits_of
 from tests.conftest import unmeasured
 from tests.factories import configuration
 
 COMPONENTS = ("a", "b")
 STEPS = range(8)
-"""A write, two starts and a write; then questions until the builds have ended, and a last write."""
+"""A write, two starts and a write; then queries until the builds have ended, and a last write."""
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ async def server(aiohttp_server: AiohttpServer, service: BuildsService) -> TestS
 
 @pytest.fixture
 async def other(open_store: OpenStore, server: TestServer) -> AsyncIterator[Engine]:
-    """The instance that takes over, soon."""
+    """The instance that soon takes over."""
     builder = ToolforgeBuilder(URL(str(server.make_url("/builds"))), start_seconds=SECONDS)
     await builder.open()
     yield Engine(await open_store(), builder, limits=limits_of(builder), instance="other")
@@ -54,16 +54,22 @@ async def other(open_store: OpenStore, server: TestServer) -> AsyncIterator[Engi
 
 
 async def die(cluster: Cluster, tool: str, server: TestServer, step: int, when: str) -> int:
-    """Let an instance deploy and die at a step; return its exit code."""
+    """Run an instance that deploys and crashes at a step; return its exit code."""
     arguments = (str(cluster.kubeconfig(SERVICE)), tool, str(server.make_url("/builds")))
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.cluster.dying", *arguments, str(step), when, env=unmeasured()
+        sys.executable,
+        "-m",
+        "tests.cluster.crashing",
+        *arguments,
+        str(step),
+        when,
+        env=unmeasured(),
     )
     return await process.wait()
 
 
 async def finished(engine: Engine, tool: str) -> list[Deployment]:
-    """Bring all deployments of a tool to their end, and return them."""
+    """Wait until all deployments of a tool have ended; return them."""
     async with asyncio.timeout(30):
         while True:
             found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
@@ -89,10 +95,10 @@ async def test_another_instance_completes_the_work_wherever_one_dies(
     tool = tools[0]
     await set_configuration(other, tool, configuration(*COMPONENTS))
     code = await die(cluster, tool, server, step, when)
-    assert code == DIED or step >= len(STEPS) - 2
+    assert code == CRASHED or step >= len(STEPS) - 2
     deployments = await finished(other, tool)
     if (step, when) == (0, "before"):
-        # It had not been stored, so nobody was told that it exists, and nothing was done for it.
+        # It was never stored, so no client knows it, and nothing was started for it.
         assert deployments == []
         assert not service.started
         return

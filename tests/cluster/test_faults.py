@@ -1,4 +1,4 @@
-"""What the store makes of an API server that fails: repeated where safe, and nothing done twice."""
+"""The store with a failing API server: retried if safe, and nothing executed twice."""
 
 import asyncio
 from datetime import timedelta
@@ -20,7 +20,7 @@ from backends.stores.base import (
 from backends.stores.kubernetes import KubernetesStore
 from tests.cluster.apiserver import TOOL_USERS
 from tests.cluster.conftest import PREFIX, OpenStore
-from tests.cluster.proxy import Proxy, answer, cut, html, lose_answer
+from tests.cluster.proxy import Proxy, answer, cut, html, lose_response
 from tests.stores.contract import DATA, KIND
 
 
@@ -31,7 +31,7 @@ def tool(tools: tuple[str, str]) -> str:
 
 @pytest.fixture
 async def store(proxied: Path, open_store: OpenStore) -> KubernetesStore:
-    """A store that reaches the API server through the proxy."""
+    """A store that connects through the proxy."""
     return await open_store(connection=KubeConnection(str(proxied)))
 
 
@@ -51,7 +51,7 @@ async def test_a_call_with_a_transient_error_is_retried(
 async def test_a_creation_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
-    proxy.faults = [lose_answer]
+    proxy.faults = [lose_response]
     created = await store.create(tool, KIND, "one", DATA, DocumentState.OPEN)
     assert created == await store.get(tool, KIND, "one")
     assert (created.data, created.state) == (DATA, DocumentState.OPEN)
@@ -71,7 +71,7 @@ async def test_a_replacement_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
-    proxy.faults = [lose_answer]
+    proxy.faults = [lose_response]
     replaced = await store.replace(document, {"new": 1}, DocumentState.OPEN)
     assert replaced == await store.get(tool, KIND, "one")
     assert replaced.version != document.version
@@ -97,7 +97,7 @@ async def test_a_conditional_deletion_with_a_lost_response_succeeds(
     store: KubernetesStore, proxy: Proxy, tool: str
 ) -> None:
     document = await store.create(tool, KIND, "one", DATA)
-    proxy.faults = [lose_answer]
+    proxy.faults = [lose_response]
     await store.delete(tool, KIND, "one", document.version)
     with pytest.raises(NotFound):
         await store.get(tool, KIND, "one")
@@ -142,7 +142,7 @@ async def test_an_unauthorized_client_logs_in_again_once(
     proxy.faults = [answer(401, message="Unauthorized")] * 9
     with pytest.raises(Unavailable, match="denies access to this service"):
         await store.get(tool, KIND, "one")
-    assert len(proxy.seen) == 2  # before and after the configuration was read again
+    assert len(proxy.seen) == 2  # before and after the reload of the configuration
     with pytest.raises(Unavailable, match="denies access to this service"):
         await store.get(tool, KIND, "one")
     assert len(proxy.seen) == 3
@@ -204,9 +204,9 @@ async def test_a_namespace_that_cannot_be_listed_is_logged_and_skipped(
 async def test_if_no_namespace_can_be_listed_the_store_is_unavailable(
     open_store: OpenStore, tools: tuple[str, str]
 ) -> None:
-    nobody = await open_store(TOOL_USERS[0], namespaces=[PREFIX + each for each in tools])
+    unlisted = await open_store(TOOL_USERS[0], namespaces=[PREFIX + each for each in tools])
     with pytest.raises(Unavailable):
-        await nobody.list_open(KIND)
+        await unlisted.list_open(KIND)
 
 
 async def test_a_namespace_whose_list_fails_is_retried_and_not_skipped(

@@ -1,4 +1,4 @@
-"""Members as Leases on a real API server, with the rights that the chart gives them."""
+"""Members as Leases on a real API server, with the permissions of the chart."""
 
 import asyncio
 import signal
@@ -17,7 +17,8 @@ from backends.members.base import Members
 from backends.members.kubernetes import KubernetesMembers
 from helm.check import rendered
 from tests.cluster.apiserver import SERVICE
-from tests.cluster.conftest import RBAC, Cluster, apply
+from tests.cluster.conftest import RBAC, Cluster
+from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy, answer, html
 from tests.members.contract import MembersContract
 
@@ -27,7 +28,7 @@ QUICK: dict[str, Any] = {"renew": 0.1, "live": 1.0, "remove_after": 2.0}
 
 @pytest.fixture
 async def namespace(admin: client.ApiClient) -> str:
-    """The service's own namespace, with the chart's rights in it."""
+    """The service's own namespace, with the chart's permissions."""
     name = f"components-{uuid4().hex[:8]}"
     await apply(admin, "/api/v1/namespaces", {"metadata": {"name": name}})
     values = {"settings": {"membersNamespace": name}}
@@ -130,7 +131,7 @@ async def test_the_lease_of_a_dead_member_is_deleted(
 
 async def test_without_the_api_server_this_member_stays_live(join: Join, cluster: Cluster) -> None:
     if cluster.server is None:
-        pytest.skip("only an API server of our own can be stopped")
+        pytest.skip("this needs an API server that the tests start and can stop")
     one = await join()
     cluster.server.signal(signal.SIGSTOP)
     try:
@@ -143,7 +144,7 @@ async def test_without_the_api_server_this_member_stays_live(join: Join, cluster
 
 
 async def refuse(proxy: Proxy, request: web.Request) -> web.StreamResponse:
-    """Leases are not to be had, and the server says so."""
+    """Respond with an error to requests for Leases."""
     errors_of: web.StreamResponse = await answer(403, message="no")(proxy, request)
     return errors_of
 

@@ -1,4 +1,4 @@
-"""The API server stops in the middle: what is asked meanwhile, and what is there afterwards."""
+"""An outage of the API server: responses during it, and the documents after it."""
 
 import asyncio
 import signal
@@ -24,9 +24,9 @@ WITHIN_SECONDS = 11
 
 @pytest.fixture
 async def server(cluster: Cluster) -> AsyncIterator[ApiServer]:
-    """The API server, which is there again for the next test."""
+    """The API server, restarted for the next test."""
     if cluster.server is None:
-        pytest.skip("only an API server of our own can be stopped")
+        pytest.skip("this needs an API server that the tests start and can stop")
     yield cluster.server
     if cluster.server.processes["kube-apiserver"].poll() is not None:
         await asyncio.to_thread(cluster.server.start_api_server)
@@ -68,7 +68,7 @@ async def test_an_outage_is_reported_in_time_and_loses_nothing(
     await all_are_refused_in_time()
     await asyncio.to_thread(server.start_api_server)
 
-    # Whatever was not acknowledged may have been stored, but only as a whole.
+    # An unacknowledged write may have been stored, but only completely.
     assert await data_of(await client.get(config)) in (given, configuration("other"))
     listed = await data_of(await client.get(deploy))
     assert (await (await client.get(deploy)).json())["messages"]["warning"] == []
@@ -84,7 +84,7 @@ async def test_the_service_is_not_ready_without_etcd(
     server: ApiServer, aiohttp_client: AiohttpClient, open_store: OpenStore
 ) -> None:
     async def readiness() -> ClientResponse:
-        """What an instance says that has asked nobody before."""
+        """Return the readiness of an instance that has made no call before."""
         app = create_app(Settings(), await open_store(), ScriptedBuilder())
         client: TestClient = await aiohttp_client(app)  # type: ignore[type-arg]
         return await client.get("/readyz")

@@ -1,4 +1,4 @@
-"""Two hundred deploy one tool at the same moment, through two instances with a limit of one."""
+"""Two hundred concurrent deployments of one tool, through two instances with a limit of one."""
 
 import asyncio
 import re
@@ -32,7 +32,7 @@ LAUNCH_SECONDS = 5
 
 @dataclass
 class Instances:
-    """Two processes of the service, a builds service where nothing ends by itself, and a tool."""
+    """Two processes of the service, a builds service whose builds do not end, and a tool."""
 
     tool: str
     builds: BuildsService
@@ -41,7 +41,7 @@ class Instances:
     session: aiohttp.ClientSession
 
     async def ask(self, method: str, number: int, path: str, **asked: Any) -> tuple[int, Any]:
-        """Ask an instance; return the status and the body, or 0 where it is not there."""
+        """Call an instance; return the status and the body, or 0 if it does not respond."""
         url = f"{self.urls[number]}/api/v1/tool/{self.tool}/{path}"
         try:
             async with self.session.request(method, url, **asked) as response:
@@ -50,7 +50,8 @@ class Instances:
             return 0, None
 
     async def deploy_all_at_once(self, kill_after: int | None = None) -> list[tuple[int, Any]]:
-        """Let everybody deploy; return the answers. One instance may die after some of them."""
+        """Send all deployments; return the responses. One instance may be killed after some of
+        them."""
         asking = [
             asyncio.create_task(self.ask("POST", n % 2, "deploy", json={"description": str(n)}))
             for n in range(PEOPLE)
@@ -73,7 +74,7 @@ class Instances:
                     return body["data"]
 
     async def all_to_the_end(self, line: list[str]) -> None:
-        """Let the builds end one after the other, in the order in which they must begin."""
+        """End the builds one after the other, in the order in which they must start."""
         for deploy_id in line:
             running = await self.until(deploy_id, "RUNNING")
             ids = {each.id: each for each in self.builds.of(self.tool) if not each.is_final}
@@ -106,7 +107,7 @@ async def instances(
         "COMPONENTS_DEPLOYMENTS_KEPT": "20",
         "COMPONENTS_LAUNCH_TIMEOUT": str(LAUNCH_SECONDS),
     }
-    await open_store()  # for the rights
+    await open_store()  # for the permissions
     async with AsyncExitStack() as stack:
         processes, urls = [], []
         for _ in range(2):
@@ -181,6 +182,6 @@ async def test_killing_an_instance_does_not_change_the_queue(
     _, listed = await instances.ask("GET", 0, "deploy")
     stored = {each["deploy-id"] for each in listed["data"]["deployments"]}
     assert accepted <= stored <= set(line)
-    # What had a place and was never stored, nobody was told of; its place is free after a while.
+    # A reservation without a stored deployment was never acknowledged; it expires after a while.
     await instances.all_to_the_end([each for each in line if each in stored])
     assert instances.builds.most_running[instances.tool] == 1

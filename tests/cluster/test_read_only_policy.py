@@ -1,6 +1,5 @@
-"""What a tool may do to the service's Secrets with all rights on those of its namespace."""
+"""What a tool with all permissions on the Secrets of its namespace may do to the service's."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,7 +29,7 @@ OURS = {"labels": {MANAGED_BY: MANAGER, KIND_LABEL: KIND}}
 
 @pytest.fixture
 async def store(cluster_server: ApiServer, installation: Installation) -> Any:
-    """The service's store, with the account that the chart gives it."""
+    """The service's store, with the account of the chart."""
     kubeconfig = cluster_server.kubeconfig("account", installation.account_token)
     store = KubernetesStore(KubeConnection(str(kubeconfig)), PREFIX)
     await store.open()
@@ -46,7 +45,7 @@ async def document(store: KubernetesStore, installation: Installation) -> Any:
 
 
 async def own_secret(installation: Installation, name: str, **metadata: Any) -> None:
-    """Have the tool make a Secret of its own."""
+    """Create a Secret of the tool's own, as the tool."""
     status, answer = await installation.user.call(
         "POST", installation.secrets, {"metadata": {"name": name, **metadata}}
     )
@@ -54,7 +53,7 @@ async def own_secret(installation: Installation, name: str, **metadata: Any) -> 
 
 
 def is_denied(answer: tuple[int, Json]) -> bool:
-    """Whether the policy has denied it, and not something else."""
+    """Whether the policy has denied it, and not another authorizer."""
     return answer[0] == 403 and "belongs to the components API" in answer[1]["message"]
 
 
@@ -135,15 +134,6 @@ async def test_a_tool_can_change_its_own_secrets(
     )
     assert status == 200
     assert (await installation.user.call("GET", path))[0] == 404
-
-
-@pytest.fixture(scope="module")
-def controllers(cluster_server: ApiServer) -> Iterator[None]:
-    if not cluster_server.has("kube-controller-manager"):
-        pytest.skip("there are no controllers among these programs")
-    cluster_server.start_controllers()
-    yield
-    cluster_server.end("kube-controller-manager")
 
 
 @pytest.mark.usefixtures("controllers")

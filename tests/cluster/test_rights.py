@@ -1,11 +1,12 @@
-"""The rights that the chart gives: all that the service needs, and nothing else."""
+"""The permissions of the chart: all that the service needs, and nothing else."""
 
 import pytest
 from kubernetes_asyncio import client
 
 from backends.stores.base import Store, Unavailable
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
-from tests.cluster.conftest import PREFIX, RBAC, OpenStore, apply
+from tests.cluster.conftest import PREFIX, RBAC, OpenStore
+from tests.cluster.objects import apply
 from tests.stores.contract import DATA, KIND
 
 VERBS = [
@@ -42,7 +43,7 @@ RESOURCES = [
 
 
 async def may(admin: client.ApiClient, verb: str, group: str, resource: str) -> bool:
-    """Whether the service's user may do this, in some tool's namespace."""
+    """Whether the service's user is authorized for this in a tool's namespace."""
     name, _, subresource = resource.partition("/")
     attributes = client.V1ResourceAttributes(
         namespace="tool-any", verb=verb, group=group, resource=name, subresource=subresource
@@ -71,7 +72,7 @@ async def test_the_service_has_five_verbs_on_secrets_and_nothing_else(
 
 @pytest.fixture
 async def readable(admin: client.ApiClient, tools: tuple[str, str]) -> None:
-    """What a platform gives its tools: to read the Secrets of their own namespace."""
+    """The permission that a platform gives its tools: to read the Secrets in their namespace."""
     for tool, user in zip(tools, TOOL_USERS, strict=True):
         path = f"{RBAC}/namespaces/{PREFIX}{tool}"
         rules = [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list"]}]

@@ -1,4 +1,4 @@
-"""The figures of one request do not grow with the number of tools."""
+"""The cost of one request does not grow with the number of tools."""
 
 import asyncio
 import statistics
@@ -11,14 +11,16 @@ from kubernetes_asyncio import client
 from backends.builders.base import BuildRejected, BuildStatus
 from backends.stores.base import DocumentState
 from backends.stores.kubernetes import KubernetesStore
+from components.engine.builds.model import Build
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import deployment_data
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import list_deployments
 from tests.builders.scripted import ScriptedBuilder
-from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
+from tests.cluster.conftest import PREFIX, OpenStore, Requests
+from tests.cluster.objects import apply
 from tests.conftest import NOON
 from tests.engine.conftest import show_deployment
 from tests.factories import configuration
@@ -27,11 +29,11 @@ TOOLS, DEPLOYMENTS = 1000, 10
 AT_ONCE = 40
 ROUNDS = 15
 MOST_GROWTH = 5.0
-"""A shared machine is noisy; what grew with the tools would grow a thousandfold."""
+"""Tolerance for a noisy machine; a dependence on the tools would be a thousandfold."""
 
 
 async def figures(engine: Engine, tool: str, requests: Requests) -> dict[str, tuple[int, float]]:
-    """How many calls, and how many seconds in the median, each kind of request takes."""
+    """The number of calls and the median seconds of each kind of request."""
     work: dict[str, Callable[[], Awaitable[object]]] = {
         "POST config": lambda: set_configuration(engine, tool, configuration()),
         "POST deploy": lambda: create_deployment(engine, tool),
@@ -77,7 +79,7 @@ async def test_the_cost_for_one_tool_does_not_grow_with_a_thousand_tools(
 ) -> None:
     store = await open_store()
     builder = ScriptedBuilder()
-    builder.refusals["web"] = BuildRejected("no such ref")  # so that each has ended at once
+    builder.refusals["web"] = BuildRejected("no such ref")  # so that each ends at once
     engine = Engine(store, builder, deployments_kept=DEPLOYMENTS)
     await set_configuration(engine, tools[0], configuration())
     for _ in range(DEPLOYMENTS):

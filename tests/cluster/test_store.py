@@ -1,4 +1,4 @@
-"""The Kubernetes store keeps the contract of all stores, as the service's user."""
+"""The Kubernetes store fulfils the contract of all stores, as the service's user."""
 
 import asyncio
 import base64
@@ -10,7 +10,8 @@ from kubernetes_asyncio import client
 from backends.stores.base import Corrupt, DocumentState, NotFound, OverQuota, Sealed, Store
 from backends.stores.kubernetes import KubernetesStore
 from tests.cluster.apiserver import ADMINISTRATOR, TOOL_USERS
-from tests.cluster.conftest import PREFIX, OpenStore, Requests, apply
+from tests.cluster.conftest import PREFIX, OpenStore, Requests
+from tests.cluster.objects import apply
 from tests.stores.contract import DATA, KIND, StoreContract
 
 
@@ -70,7 +71,7 @@ async def test_the_server_itself_rejects_changes_of_a_sealed_document(
     store: KubernetesStore, tool: str
 ) -> None:
     sealed = await store.create(tool, KIND, "one", DATA, DocumentState.SEALED)
-    # Read by somebody who does not know that it is sealed.
+    # Read without the knowledge that it is sealed.
     object.__setattr__(sealed, "state", DocumentState.OPEN)
     with pytest.raises(Sealed):
         await store.replace(sealed, {"new": 1}, DocumentState.OPEN)
@@ -149,7 +150,7 @@ async def test_a_quota_is_reported_with_the_servers_message(
     quota = {"metadata": {"name": "few"}, "spec": {"hard": {"secrets": "0"}}}
     path = f"/api/v1/namespaces/{PREFIX}{tool}/resourcequotas"
     await apply(admin, path, quota)
-    # What a controller would write.
+    # As written by a controller.
     status = {"hard": {"secrets": "0"}, "used": {"secrets": "0"}}
     await apply(admin, f"{path}/few/status", {**quota, "status": status}, method="PUT")
     with pytest.raises(OverQuota, match="exceeded quota: few"):

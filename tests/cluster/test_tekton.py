@@ -1,4 +1,4 @@
-"""The tekton builder on a real API server, with the rights that the chart gives it."""
+"""The tekton builder on a real API server, with the permissions of the chart."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,8 @@ from backends.kube.connection import KubeConnection
 from helm.check import rendered
 from tests.builders.contract import BackedBuilderContract
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
-from tests.cluster.conftest import PREFIX, RBAC, Cluster, Requests, apply
+from tests.cluster.conftest import PREFIX, RBAC, Cluster, Requests
+from tests.cluster.objects import apply
 from tests.cluster.tekton import RUNS, Controller, Kubelet, install
 from tests.factories import build_request
 
@@ -49,7 +50,7 @@ async def tool(tools: tuple[str, str], admin: client.ApiClient) -> str:
 
 @pytest.fixture
 async def build_rights(admin: client.ApiClient) -> None:
-    """The chart's rights for this builder, bound to the user that tests act as."""
+    """The chart's permissions for this builder, bound to the user of the tests."""
     values = {"settings": {"builder": "tekton"}}
     user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
     for role in rendered(values, "ClusterRole"):
@@ -69,7 +70,7 @@ def template(tmp_path: Path) -> Path:
 async def open_builder(
     cluster: Cluster, build_rights: None, template: Path, tool: str
 ) -> AsyncIterator[Open]:
-    """Open a builder with the service's rights; all are closed at the end."""
+    """Open a builder with the service's permissions; all are closed at the end."""
     builders: list[TektonBuilder] = []
 
     async def opened(max_builds: int = 4, path: Path = template, **options: Any) -> TektonBuilder:
@@ -122,7 +123,7 @@ class TestTektonBuilder(BackedBuilderContract):
         if "completionTime" not in run.get("status", {}):
             await self.kubelet.pod(self.admin, self.namespace, build_id, "clone", "build")
             await self.controller.ends(self.namespace, build_id, reason)
-        self.kubelet.more.set()  # what runs in its containers has ended
+        self.kubelet.more.set()  # the processes in its containers have ended
         state: BuildState | None = (await builder.get("mytool", [build_id]))[build_id]
         assert state is not None
         return state
@@ -142,7 +143,7 @@ class TestTektonBuilder(BackedBuilderContract):
         builder.inner._kube.client.configuration.host = "https://127.0.0.1:1"
 
     async def test_a_followed_log_ends_with_its_build(self, builder: Builder) -> None:
-        # As in the contract; here it is the kubelet and the controller that end what is cancelled.
+        # As in the contract; here the kubelet and the controller stop a cancelled build.
         build_id = await self.running(builder)
         lines = builder.log("mytool", build_id, follow=True)
         assert await anext(lines) == "cloning"
@@ -154,7 +155,7 @@ class TestTektonBuilder(BackedBuilderContract):
 
 
 class _For(Builder):
-    """The builder, with the contract's tool standing for one that has a namespace."""
+    """The builder, with the contract's tool mapped to one that has a namespace."""
 
     def __init__(self, inner: TektonBuilder, tool: str) -> None:
         self.inner = inner
@@ -298,7 +299,7 @@ async def test_a_missing_permission_of_the_builder_is_named(
     cluster: Cluster, template: Path, tool: str
 ) -> None:
     if cluster.server is None:
-        pytest.skip("only an API server of our own has a user for each tool")
+        pytest.skip("this needs an API server that the tests start: it has a user for each tool")
     connection = KubeConnection(str(cluster.kubeconfig(TOOL_USERS[0])))
     builder = TektonBuilder(connection, str(template))
     await builder.open()

@@ -28,14 +28,14 @@ pytestmark = pytest.mark.timeout(180)
 
 @dataclass
 class Instance:
-    """A process of one version, asked by any tool."""
+    """A process of one version, called as any tool."""
 
     process: Process
     url: str
     session: aiohttp.ClientSession
 
     async def ask(self, method: str, tool: str, path: str, **asked: Any) -> tuple[int, Any]:
-        """Return the status and the body of an answer."""
+        """Return the status and the body of a response."""
         url, headers = f"{self.url}/api/v1/tool/{tool}/{path}", {HEADER: f"CN={tool},O=toolforge"}
         async with self.session.request(method, url, headers=headers, **asked) as response:
             return response.status, await response.json()
@@ -49,7 +49,7 @@ class Instance:
                     return body["data"]
 
     async def end(self) -> None:
-        """Stop it as an upgrade does."""
+        """Stop it like an upgrade does."""
         if self.process.returncode is None:
             self.process.terminate()
             await self.process.communicate()
@@ -60,7 +60,7 @@ Start = Callable[[Path], Awaitable[Instance]]
 
 @pytest.fixture
 def builds() -> BuildsService:
-    """A service where nothing ends by itself, and nothing is removed."""
+    """A builds service whose builds do not end and are not deleted."""
     return BuildsService(kept=100, successes_kept=100)
 
 
@@ -73,7 +73,7 @@ def newer(tmp_path: Path) -> Path:
 async def start(
     cluster: Cluster, open_store: OpenStore, aiohttp_server: AiohttpServer, builds: BuildsService
 ) -> AsyncIterator[Start]:
-    """Start an instance of the version in a directory. Each moves whatever it can."""
+    """Start an instance of the version in a directory. Each reconciles all that it can."""
     server = await aiohttp_server(builds.app())
     environment = {
         **unmeasured(),
@@ -85,7 +85,7 @@ async def start(
         "COMPONENTS_MAX_RUNNING": "1",
         "COMPONENTS_LAUNCH_TIMEOUT": "5",
     }
-    await open_store()  # for the rights
+    await open_store()  # for the permissions
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
 
@@ -112,7 +112,7 @@ def document(open_store: OpenStore) -> Callable[[str, str], Awaitable[Document]]
 
 
 async def deployed(instance: Instance, tool: str) -> str:
-    """Let an instance deploy a tool's configuration; return the id."""
+    """Deploy a tool's configuration on an instance; return the id."""
     status, body = await instance.ask("POST", tool, "deploy")
     assert status == 201, body
     deploy_id: str = body["data"]["deploy-id"]
@@ -169,11 +169,11 @@ async def test_documents_of_a_newer_version_are_not_changed_until_it_is_back(
     assert before.data["form"] == FORM + 1
     _, shown = await old.ask("GET", tool, f"deploy/{taken}")
     assert shown["data"]["status"] in ("PENDING", "RUNNING")
-    assert "a newer version of the service looks after" in shown["messages"]["warning"][0]
+    assert "a newer version of the service manages" in shown["messages"]["warning"][0]
     assert (await old.ask("PUT", tool, f"deploy/{taken}/cancel"))[0] == 503
     assert (await old.ask("DELETE", tool, f"deploy/{taken}"))[0] == 409
     waiting = await deployed(old, tool)
-    # It ends what it knows, and so has looked at everything.
+    # It has completed all that it knows, so it has scanned everything.
     own = await deployed(old, another)
     end_builds(builds)
     await old.until(another, own, "FINISHED")

@@ -1,4 +1,4 @@
-"""An engine on a store that counts and a builder that obeys, with time that does not pass."""
+"""An engine with a counting store, a scripted builder and a clock set by hand."""
 
 from dataclasses import replace
 from random import Random
@@ -33,7 +33,7 @@ async def deployed(
 
 
 async def show_deployment(engine: Engine, tool: str, deploy_id: str) -> Answer[Deployment]:
-    """Show a deployment as somebody does who has not asked within the last second."""
+    """Show a deployment without a cached result."""
     refresher = Refresher(engine)
     try:
         return await deployments.show_deployment(engine, refresher, tool, deploy_id)

@@ -1,4 +1,4 @@
-"""Whatever a builder does, in whatever order, the rules about deployments hold after each step."""
+"""For any behaviour of the builder, the invariants of deployments hold after each step."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -18,11 +18,12 @@ from backends.builders.base import (
     NoFreeSlot,
 )
 from backends.stores.base import DocumentState
+from components.engine.builds.model import Build
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.errors import NoDeployment, TooManyUnfinished
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -33,17 +34,17 @@ from tests.stores.counting import CountingStore
 T = TypeVar("T")
 
 COMPONENTS = ("a", "b", "c")
-KEPT = 3
+MAX_DEPLOYMENTS = 3
 REFUSALS = {
     "rejected": BuildRejected("no such ref"),
     "full": NoFreeSlot("full"),
     "down": BuilderUnavailable("down"),
-    "broken": RuntimeError("a defect"),
+    "broken": RuntimeError("a bug"),
 }
 
 
 class Deployments(RuleBasedStateMachine):
-    """A tool is deployed and asked for while its builder fails, stalls and moves on."""
+    """A tool is deployed and queried while its builder fails, stalls and progresses."""
 
     ids = Bundle("ids")
 
@@ -55,13 +56,13 @@ class Deployments(RuleBasedStateMachine):
         self.known: dict[tuple[str, str], Build] = {}
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run on a loop whose time does not take any."""
+        """Run on a loop with virtual time."""
         return self.runner.run(work)
 
     async def leaving_no_task(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run, and see that nothing runs on afterwards."""
+        """Run, and check that no task is left."""
         result = await work
-        await self.engine.work.close(60)
+        await self.engine.tasks.close(60)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return result
 
@@ -74,7 +75,7 @@ class Deployments(RuleBasedStateMachine):
             engine = Engine(
                 CountingStore(self.clock),
                 ScriptedBuilder(),
-                deployments_kept=KEPT,
+                deployments_kept=MAX_DEPLOYMENTS,
                 random=Random(0),
             )
             given = configuration(*COMPONENTS, reused=reusing("a"))
@@ -94,14 +95,14 @@ class Deployments(RuleBasedStateMachine):
         except TooManyUnfinished:
             found = self.run(self.engine.store.list(TOOL, DEPLOYMENT)).documents
             unfinished = [each for each in found if each.state is DocumentState.OPEN]
-            assert len(unfinished) >= 2 * KEPT
+            assert len(unfinished) >= 2 * MAX_DEPLOYMENTS
             return "refused"
         assert list(answer.value.all_builds) == [*COMPONENTS, "reused"]
         documents = self.run(self.engine.store.list(TOOL, DEPLOYMENT)).documents
-        # What is settled is no more than is kept, but for the one to go back to.
+        # No more settled ones than retained, plus the newest finished one.
         settled = [each for each in documents if each.state is DocumentState.SEALED]
-        assert len(settled) <= KEPT + 1
-        # The new one is there, whatever else is not.
+        assert len(settled) <= MAX_DEPLOYMENTS + 1
+        # The new deployment always exists.
         assert answer.value.id in {document.name for document in documents}
         return answer.value.id
 
@@ -117,9 +118,9 @@ class Deployments(RuleBasedStateMachine):
                 assert isinstance(answer, TooManyUnfinished)
 
     @rule()
-    def answer_with_a_defect(self) -> None:
+    def respond_with_a_bug(self) -> None:
         def fail() -> None:
-            raise RuntimeError("a defect")
+            raise RuntimeError("a bug")
 
         self.builder.before_answers = [fail]
 
@@ -149,7 +150,7 @@ class Deployments(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 50), status=st.sampled_from(BuildStatus))
     def move_on(self, which: int, status: BuildStatus) -> None:
-        """A builder may say anything of a build, even that it is no longer final."""
+        """A builder may report anything about a build, even that it is no longer final."""
         if self.builder.builds:
             build_id = sorted(self.builder.builds)[which % len(self.builder.builds)]
             self.builder.becomes(status, build_id, message=str(which))
@@ -171,11 +172,11 @@ class Deployments(RuleBasedStateMachine):
                 self.final[deployment.id] = deployment
             for name, build in deployment.builds.items():
                 before = self.known.get((deployment.id, name), Build())
-                assert before.build_id in (None, build.build_id)
+                assert before.id in (None, build.id)
                 assert not before.is_settled or build == before
                 assert not before.status.is_final or build.status is before.status
                 self.known[deployment.id, name] = build
-        keys = [build.build_id for _, each in stored for build in each.builds.values()]
+        keys = [build.id for _, each in stored for build in each.builds.values()]
         launched = [key for key in keys if key is not None]
         assert len(launched) == len(set(launched)), "one build belongs to two components"
 

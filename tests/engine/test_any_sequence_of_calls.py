@@ -1,7 +1,7 @@
-"""Any sequence of calls, from two clients on two instances over one store, keeps the rules.
+"""Any sequence of calls from two clients to two instances with one store satisfies a simple model.
 
-The model is what a person would keep on a piece of paper: the configurations, who is in the line,
-who was cancelled, what each deployment builds, and what has been built.
+The model has the configurations, the queue, the cancelled deployments, what each deployment builds,
+and the finished builds.
 """
 
 import asyncio
@@ -60,11 +60,11 @@ ENDS = (BuildStatus.FINISHED, BuildStatus.ERROR, BuildStatus.CANCELLED)
 
 @dataclass
 class Model:
-    """What there must be."""
+    """The expected state."""
 
     configurations: list[str] = field(default_factory=list)
     stored: bool = False
-    line: list[str] = field(default_factory=list)
+    queue: list[str] = field(default_factory=list)
     keys: dict[str, tuple[Any, str]] = field(default_factory=dict)
     refs: dict[str, str] = field(default_factory=dict)
     cancelled: set[str] = field(default_factory=set)
@@ -77,31 +77,31 @@ class Model:
         )
 
     def refusal(self, when_busy: WhenBusy) -> type[EngineError] | None:
-        """Why a new deployment would be refused, if it would."""
-        if self.line and when_busy is WhenBusy.REJECT:
+        """The error of a new deployment, if it would be refused."""
+        if self.queue and when_busy is WhenBusy.REJECT:
             return Busy
-        waiting = [each for each in self.line[1:] if each not in self.cancelled]
+        waiting = [each for each in self.queue[1:] if each not in self.cancelled]
         return QueueFull if when_busy is WhenBusy.QUEUE and len(waiting) >= MAX_QUEUED else None
 
-    def join(self, deploy_id: str, ref: str, when_busy: WhenBusy, *, built: bool) -> None:
-        """A new deployment is in the line, or was at its end at once."""
+    def add(self, deploy_id: str, ref: str, when_busy: WhenBusy, *, built: bool) -> None:
+        """Add a new deployment to the queue; it may have ended at once."""
         self.refs[deploy_id] = ref
         if built:
             self.ended[deploy_id] = BuildStatus.FINISHED
-        if self.line and when_busy is WhenBusy.SUPERSEDE:
-            self.cancelled |= set(self.line)
-            del self.line[1:]
-        self.line.append(deploy_id)
-        self.move()
+        if self.queue and when_busy is WhenBusy.SUPERSEDE:
+            self.cancelled |= set(self.queue)
+            del self.queue[1:]
+        self.queue.append(deploy_id)
+        self.remove_ended()
 
-    def move(self) -> None:
-        """Whoever is first and has nothing left to build leaves the line."""
-        while self.line and self.line[0] in self.ended:
-            del self.line[0]
+    def remove_ended(self) -> None:
+        """Remove ended deployments from the head of the queue."""
+        while self.queue and self.queue[0] in self.ended:
+            del self.queue[0]
 
     def status(self, deploy_id: str) -> DeploymentStatus:
-        if deploy_id in self.line:
-            first = self.line[0] == deploy_id
+        if deploy_id in self.queue:
+            first = self.queue[0] == deploy_id
             return DeploymentStatus.RUNNING if first else DeploymentStatus.PENDING
         if deploy_id in self.cancelled:
             return DeploymentStatus.CANCELLED
@@ -115,15 +115,15 @@ def configured(ref: str) -> dict[str, Any]:
     return {"components": {"web": given}}
 
 
-class Turns(RuleBasedStateMachine):
-    """A tool is configured, deployed, cancelled, retried and rolled back, by two at once."""
+class Calls(RuleBasedStateMachine):
+    """Two clients configure, deploy, cancel, retry and roll back one tool."""
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
         self.clock = HandClock()
         self.model = Model()
-        self.tags: dict[str, str] = {}
+        self.etags: dict[str, str] = {}
 
     def teardown(self) -> None:
         self.runner.close()
@@ -132,14 +132,14 @@ class Turns(RuleBasedStateMachine):
         return self.runner.run(work)
 
     def attempt(self, work: Coroutine[Any, Any, T], refusal: type[Exception] | None) -> T | None:
-        """Do what must succeed, or what must be refused so."""
+        """Run what must succeed, or must raise `refusal`."""
         try:
             result = self.run(work)
         except EngineError as error:
             if type(error) is not refusal:
                 raise
             return None
-        assert refusal is None, f"this had to be refused as {refusal}"
+        assert refusal is None, f"expected {refusal}"
         return result
 
     @initialize()
@@ -170,7 +170,7 @@ class Turns(RuleBasedStateMachine):
         return ids[which % len(ids)]
 
     def settle(self) -> None:
-        """Whoever may go on does; each step is taken by the other instance than the one before."""
+        """Reconcile until nothing changes, with the two instances in turn."""
 
         async def steps() -> None:
             for n in range(3 * len(self.model.refs) + 3):
@@ -180,7 +180,7 @@ class Turns(RuleBasedStateMachine):
                         await show_deployment(self.engines[n % 2], TOOL, each.id)
 
         self.run(steps())
-        self.model.move()
+        self.model.remove_ended()
 
     @rule(
         by=instance,
@@ -190,14 +190,14 @@ class Turns(RuleBasedStateMachine):
     def configure(self, by: int, ref: str, *, expected: bool) -> None:
         self.clock.turn(1)
         current = self.model.configurations[0] if self.model.stored else None
-        # Somebody who has last seen `main`.
-        condition = Condition(frozenset({self.tags.get("main", "none")})) if expected else None
-        # What is stored already, as asked, is a success: its answer may have been lost.
+        # A client that has last read `main`.
+        condition = Condition(frozenset({self.etags.get("main", "none")})) if expected else None
+        # Setting the stored configuration succeeds: the first response may have been lost.
         errors_of = ConfigurationChanged if expected and current not in ("main", ref) else None
         work = set_configuration(self.engines[by], TOOL, configured(ref), condition or Condition())
         answer = self.attempt(work, errors_of)
         if answer:
-            self.tags[ref] = answer.value.etag
+            self.etags[ref] = answer.value.etag
             if current != ref:
                 self.model.configurations = [ref, *self.model.configurations][:CONFIGS_KEPT]
             self.model.stored = True
@@ -205,12 +205,12 @@ class Turns(RuleBasedStateMachine):
     @rule(by=instance, sure=st.integers(0, 9))
     def remove_configuration(self, by: int, sure: int) -> None:
         if sure:
-            return  # without one, nothing else can be seen
+            return  # without one, there is nothing else to check
         errors_of = None if self.model.stored else NoConfiguration
         if self.attempt(delete_configuration(self.engines[by], TOOL), errors_of):
             self.model.stored = False
-            self.model.cancelled |= set(self.model.line[1:])
-            del self.model.line[1:]
+            self.model.cancelled |= set(self.model.queue[1:])
+            del self.model.queue[1:]
 
     @rule(
         by=instance,
@@ -232,7 +232,7 @@ class Turns(RuleBasedStateMachine):
         if answer:
             ref = self.model.configurations[0]
             built = self.model.is_built(ref) and not force
-            self.model.join(answer.value.id, ref, when_busy, built=built)
+            self.model.add(answer.value.id, ref, when_busy, built=built)
             if key:
                 self.model.keys[key] = (options, answer.value.id)
             self.settle()
@@ -257,14 +257,14 @@ class Turns(RuleBasedStateMachine):
         if answer:
             built = self.model.ended.get(earlier) is BuildStatus.FINISHED
             ref = self.model.refs[earlier]
-            self.model.join(answer.value.id, ref, when_busy, built=built)
+            self.model.add(answer.value.id, ref, when_busy, built=built)
             self.settle()
 
     @precondition(lambda self: self.model.refs)
     @rule(by=instance, which=which)
     def cancel(self, by: int, which: int) -> None:
         deploy_id = self.pick(which)
-        errors_of = None if deploy_id in self.model.line else AlreadyFinal
+        errors_of = None if deploy_id in self.model.queue else AlreadyFinal
 
         async def cancelling() -> Deployment:
             refresher = Refresher(self.engines[by])
@@ -276,24 +276,24 @@ class Turns(RuleBasedStateMachine):
 
         if self.attempt(cancelling(), errors_of):
             self.model.cancelled.add(deploy_id)
-            if self.model.line[0] != deploy_id:
-                self.model.line.remove(deploy_id)
+            if self.model.queue[0] != deploy_id:
+                self.model.queue.remove(deploy_id)
 
-    @precondition(lambda self: self.model.line)
+    @precondition(lambda self: self.model.queue)
     @rule(status=st.sampled_from(ENDS))
     def the_build_ends(self, status: BuildStatus) -> None:
-        first = self.model.line[0]
+        first = self.model.queue[0]
         build_id = self.builder.ids[f"{first}/web"]
         self.builder.builds[build_id] = BuildState(build_id, status, image="i:1")
         self.model.ended[first] = status
-        self.model.move()
+        self.model.remove_ended()
         self.settle()
 
     @precondition(lambda self: self.model.refs)
     @rule(by=instance, which=which)
     def delete(self, by: int, which: int) -> None:
         deploy_id = self.pick(which)
-        self.clock.turn(5)  # whoever watches it has been told how it ended
+        self.clock.turn(5)  # clients that watch it have seen its end
 
         async def deleting() -> Deployment:
             refresher = Refresher(self.engines[by])
@@ -303,7 +303,7 @@ class Turns(RuleBasedStateMachine):
             finally:
                 await refresher.close()
 
-        if self.attempt(deleting(), NotFinal if deploy_id in self.model.line else None):
+        if self.attempt(deleting(), NotFinal if deploy_id in self.model.queue else None):
             del self.model.refs[deploy_id]
             self.model.ended.pop(deploy_id, None)
             self.model.keys = {
@@ -339,5 +339,5 @@ class Turns(RuleBasedStateMachine):
         ]
 
 
-Turns.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
-TestTurns = pytest.mark.timeout(300)(Turns.TestCase)
+Calls.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestCalls = pytest.mark.timeout(300)(Calls.TestCase)

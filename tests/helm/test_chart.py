@@ -98,7 +98,7 @@ def test_every_setting_of_the_service_has_a_value() -> None:
         "tls": {"gatewaySubjects": ["CN=gateway"]},
         "toolforge": {"secretName": "builds-client"},
     }
-    # The local builder is for one's own machine, and works with no other store than memory.
+    # The local builder is for development and only supports the memory store.
     of_a_cluster = {each for each in documented if not each.startswith("COMPONENTS_LOCAL_")}
     assert environment(values).keys() == of_a_cluster
 
@@ -180,6 +180,35 @@ def test_a_tekton_template_is_mounted_and_configured() -> None:
     assert mapping["data"] == {"template.yaml": "image: x"}
 
 
+CHANGED = ["get", "list", "create", "patch", "delete"]
+RUNS = [
+    {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": CHANGED},
+    {"apiGroups": ["batch"], "resources": ["cronjobs"], "verbs": CHANGED},
+    {"apiGroups": [""], "resources": ["services"], "verbs": CHANGED},
+    {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses"], "verbs": CHANGED},
+    {"apiGroups": ["gateway.networking.k8s.io"], "resources": ["httproutes"], "verbs": CHANGED},
+    {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["list", "create"]},
+    {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]},
+    {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
+]
+
+
+def test_running_adds_permissions_only_where_it_is_chosen() -> None:
+    chosen = {"settings": {"runner": "kubernetes"}}
+    assert [role["rules"] for role in rendered(chosen, "ClusterRole")][1:] == [RUNS]
+    limited = chosen | {"rbac": {"namespaces": ["tool-a", "tool-b"]}}
+    found = [r["metadata"]["namespace"] for r in rendered(limited, "Role") if r["rules"] == RUNS]
+    assert found == ["tool-a", "tool-b"]
+
+
+def test_a_template_of_what_runs_is_mounted_and_named() -> None:
+    values = {"runs": {"template": "command: argv"}}
+    assert environment(values)["COMPONENTS_KUBERNETES_TEMPLATE"] == "/runs/template.yaml"
+    (mapping,) = rendered(values, "ConfigMap")
+    assert mapping["data"] == {"template.yaml": "command: argv"}
+
+
 def test_limited_to_namespaces_it_has_permissions_only_there() -> None:
     values = {"rbac": {"namespaces": ["tool-a", "tool-b"]}}
     assert rendered(values, "ClusterRole") == rendered(values, "ClusterRoleBinding") == []
@@ -189,7 +218,7 @@ def test_limited_to_namespaces_it_has_permissions_only_there() -> None:
 
 
 def test_an_existing_service_account_must_be_named() -> None:
-    with pytest.raises(HelmError, match=r"serviceAccount\.name is needed"):
+    with pytest.raises(HelmError, match=r"serviceAccount\.name is required"):
         rendered({"serviceAccount": {"create": False}})
 
 
@@ -200,9 +229,9 @@ def test_the_notes_warn_of_an_open_or_unreachable_api() -> None:
         (notes,) = (
             text for name, text in chart.render(values).items() if name.endswith("NOTES.txt")
         )
-    assert "nobody but this pod itself can use the API" in notes
+    assert "only this pod itself can use the API" in notes
     assert "readOnlyPolicy is off" in notes
 
 
 def test_there_are_values_files_to_test() -> None:
-    assert len(VALUES) == 6
+    assert len(VALUES) == 7

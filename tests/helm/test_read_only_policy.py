@@ -1,7 +1,7 @@
-"""Who may change the service's Secrets, by the policy's own expressions.
+"""Authorization to change the service's Secrets, by the expressions of the policy.
 
-They are evaluated as the API server has the variables: there is no object where one is deleted,
-no oldObject where one is created, and labels or groups may be missing.
+They are evaluated with the variables of the API server: there is no object on deletion, no
+oldObject on creation, and labels or groups may be missing.
 """
 
 from typing import Any
@@ -19,14 +19,14 @@ TOOL = "mytool"
 
 
 def evaluated(expression: str, **variables: Any) -> bool:
-    """What an expression says of some variables."""
+    """Evaluate an expression with some variables."""
     return cel.evaluate(expression, variables) is True
 
 
 def allowed(
     new: Any, old: Any, user: str = TOOL, groups: list[str] | None = None, **values: Any
 ) -> bool:
-    """Whether the policy lets a user do this."""
+    """Whether the policy allows this for a user."""
     (policy,) = rendered({"readOnlyPolicy": values}, "ValidatingAdmissionPolicy")
     info: dict[str, Any] = {"username": user} | ({"groups": groups} if groups is not None else {})
     variables = {"object": new, "oldObject": old, "request": {"userInfo": info}}

@@ -1,4 +1,4 @@
-"""What holds of members, however they are known. Their tests subclass this."""
+"""The contract of members. Their tests subclass it."""
 
 import re
 
@@ -8,7 +8,7 @@ from backends.members.base import Members
 
 
 class MembersContract:
-    """The behaviour of members; `members` is a fixture that has been opened."""
+    """The behaviour of members; `members` is an opened fixture."""
 
     @pytest.fixture
     async def members(self) -> Members:
@@ -24,7 +24,7 @@ class MembersContract:
         assert self.another().own != members.own
 
     def another(self) -> Members:
-        """Return what another process would have."""
+        """Return the members of another process."""
         raise NotImplementedError
 
     async def test_members_can_be_closed(self, members: Members) -> None:

@@ -1,4 +1,4 @@
-"""Everybody agrees on whose something is, and little moves when somebody comes or goes."""
+"""All members agree on who is responsible, and few keys move when members change."""
 
 from collections import Counter
 

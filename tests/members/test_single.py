@@ -1,4 +1,4 @@
-"""One instance, which has everything."""
+"""A single instance is responsible for everything."""
 
 import pytest
 

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from components.cli.program import program
-from components.plugins import BUILDERS, MEMBERS, STORES, open_builder
+from components.plugins import BUILDERS, MEMBERS, RUNNERS, STORES, open_builder
 from components.settings import PREFIX, Settings, SettingsError, environment, read_settings
 from components.unknown_settings import CLIENT_VARIABLES, unknown_settings
 
@@ -27,7 +27,7 @@ def environment_names() -> set[str]:
     """Return the names of all variables that the service and its backends read."""
     env = environment()
     Settings.from_env(env)
-    for group in (STORES, BUILDERS, MEMBERS):
+    for group in (STORES, BUILDERS, RUNNERS, MEMBERS):
         for each in entry_points(group=group):
             each.load()(env)
     return {f"{PREFIX}{name.removeprefix(PREFIX)}" for name in env.dump()}

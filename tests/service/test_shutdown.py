@@ -11,9 +11,9 @@ from aiohttp import web
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from backends.stores.base import Document, DocumentState, JsonObject
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
-from components.engine.deployments.model import Build
 from components.http.app import create_app
 from components.http.keys import BACKGROUND
 from components.http.server.listener import Listener
@@ -84,7 +84,7 @@ async def test_a_running_launch_finishes(
     asyncio.get_running_loop().call_later(0.2, builder.gate.set)
     await instance.stop(10)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == ("build-1", None)
+    assert (build.id, build.claim) == ("build-1", None)
 
 
 async def test_an_unfinished_launch_is_released_and_another_instance_continues_it_at_once(
@@ -92,7 +92,7 @@ async def test_an_unfinished_launch_is_released_and_another_instance_continues_i
 ) -> None:
     await instance.stop(0)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == (None, None)
+    assert (build.id, build.claim) == (None, None)
     builder.gate.set()
     async with running(Engine(store, builder, instance="another")), asyncio.timeout(5):
         await until_started(store)
@@ -100,7 +100,7 @@ async def test_an_unfinished_launch_is_released_and_another_instance_continues_i
 
 
 async def until_started(store: CountingStore) -> None:
-    while (await build_of(store)).build_id is None:
+    while (await build_of(store)).id is None:
         stored = asyncio.Event()
 
         async def note(stored: asyncio.Event = stored) -> None:
@@ -142,7 +142,7 @@ async def test_a_claim_whose_write_got_no_response_is_released(
     assert (await build_of(store)).claim
     await instance.stop(0)
     build = await build_of(store)
-    assert (build.build_id, build.claim) == (None, None)
+    assert (build.id, build.claim) == (None, None)
 
 
 async def test_no_deployment_is_reconciled_any_more(

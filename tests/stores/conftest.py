@@ -1,4 +1,4 @@
-"""What the contract of stores needs where any tool exists."""
+"""The fixture of the store contract for stores where every tool exists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What every store does. A store's tests subclass this and say how to make one."""
+"""The contract of all stores. A store's tests subclass it and provide the fixtures."""
 
 import asyncio
 import json
@@ -22,9 +22,9 @@ DATA = {"answer": 42, "nested": {"b": [1, 2.5, None, True], "a": "ø"}}
 
 
 class StoreContract:
-    """The behaviour of a store, one test for each.
+    """The behaviour of a store.
 
-    `store` and `tools` (the names of two tools that exist and have no documents) are fixtures.
+    `store` and `tools` (the names of two existing tools without documents) are fixtures.
     """
 
     @pytest.fixture

@@ -1,4 +1,4 @@
-"""A store that counts what is asked of it, and lets a test do something just before."""
+"""A store that counts calls, and lets a test run something before a call."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -8,8 +8,10 @@ from backends.stores.memory import MemoryStore
 
 
 class CountingStore(MemoryStore):
-    """A memory store; `before` may hold, for the name of a method, what happens before it once;
-    during an `outage`, open documents cannot be listed.
+    """A memory store.
+
+    `before` maps the name of a method to a function that is called once before it. During an
+    `outage`, open documents cannot be listed.
     """
 
     def __init__(self, *args: Callable[[], object]) -> None:

@@ -137,8 +137,8 @@ class _Git:
         return ""
 
 
-def _lacks_memory(code: int, said: str) -> bool:
-    return code == KILLED or bool(_NO_MEMORY.search(said))
+def _lacks_memory(code: int, output: str) -> bool:
+    return code == KILLED or bool(_NO_MEMORY.search(output))
 
 
 async def _fetch(git: _Git, source: Source, max_bytes: int) -> str:

@@ -34,7 +34,7 @@ from backends.builders.tekton.runs import (
     selector_of,
     state_of,
 )
-from backends.builders.tekton.template import BadTemplate, Template, read_template
+from backends.builders.tekton.template import Template, read_template
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import (
     KubeAlreadyExists,
@@ -44,6 +44,7 @@ from backends.kube.errors import (
     KubeOverQuota,
 )
 from backends.kube.responses import object_list
+from backends.templates import BadTemplate
 
 PAGE = 500
 LOST = "the cluster no longer has the PipelineRun of this build"

@@ -8,12 +8,11 @@ from kubernetes_asyncio import client
 
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import KubeInvalid, KubeNotFound
+from backends.kube.pod_logs import container_lines
 from backends.kube.responses import object_list
 
 POLL_SECONDS = 2.0
 """How often a followed run is checked for its next step."""
-
-_MAX_LINE_BYTES = 64 * 1024
 
 
 async def run_lines(
@@ -38,7 +37,7 @@ async def run_lines(
             if (pod, step) in finished:
                 continue
             try:
-                async for line in _lines(kube, core, namespace, pod, step, follow=follow):
+                async for line in container_lines(kube, namespace, pod, step, follow=follow):
                     yield line
             except (KubeInvalid, KubeNotFound):
                 # It has not started yet, or its pod was deleted.
@@ -63,25 +62,3 @@ def _steps(pods: list[dict[str, Any]]) -> list[tuple[str, str]]:
         for container in pod["spec"]["containers"]
         if container["name"].startswith("step-")
     ]
-
-
-async def _lines(
-    kube: KubeConnection,
-    core: client.CoreV1Api,
-    namespace: str,
-    pod: str,
-    step: str,
-    *,
-    follow: bool,
-) -> AsyncGenerator[str, None]:
-    rest = b""
-    options = {"container": step, "follow": follow}
-    async for chunk in kube.stream(core.read_namespaced_pod_log, pod, namespace, **options):
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            yield line.decode("utf-8", "replace")
-        if len(rest) > _MAX_LINE_BYTES:
-            yield rest.decode("utf-8", "replace")
-            rest = b""
-    if rest:
-        yield rest.decode("utf-8", "replace")

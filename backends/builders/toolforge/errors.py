@@ -90,8 +90,9 @@ def _no_response(error: Exception) -> NoResponse:
 def error_of(status: int, retry_after: str, answer: Mapping[str, Any] | None) -> ApiError:
     """Return the error for a response whose `status` is not a success.
 
-    A rejected request (4xx) was not executed, whoever rejected it. Of 5xx, that only applies to the
-    service's own 503: a proxy may time out while the service still executes the request.
+    A rejected request (4xx) was not executed, even if a proxy rejected it. Of 5xx, that only
+    applies to the service's own 503: a proxy may time out while the service still executes the
+    request.
     """
     words = error_messages(answer or {})
     if status in _DENIED:

@@ -1,5 +1,5 @@
-"""The builds of a deployment: starting, seeking, asking for and ending them.
+"""The builds of a deployment: starting, finding, querying and cancelling them.
 
-All that may wait for a builder is here. Nothing here may store anything, or decide what is to be
-done: a plan says that.
+All calls of a builder during a step are here. Nothing here may store anything, or decide what to
+do: the plan does.
 """

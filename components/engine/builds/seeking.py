@@ -1,8 +1,9 @@
-"""Finding out what became of builds whose start was broken off: do they run, or were they never?
+"""Searching for builds whose start has an unknown outcome: were they started or not?
 
-A builder that knows keys finds them by those. Any other looks for what they are for; so that two
-deployments of the same source never share a build, what other deployments have is taken, and
-of several that may have started the same, one looks at a time: the one with the oldest doubt.
+A builder that knows keys finds a build by its key. Any other builder searches by source. Two
+deployments of the same source must never share a build. So the search excludes builds of other
+deployments. If several deployments may have started the same build, one of them searches at a time:
+the one with the oldest doubt.
 """
 
 import asyncio
@@ -11,31 +12,34 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
-from backends.builders.base import BuilderError, BuildState, BuildStatus
-from components.engine.builds.asking import observed
-from components.engine.builds.launching import request_for
-from components.engine.builds.stopping import cancel_builds
+from backends.builders.base import BuildState
+from backends.errors import BackendError
+from backends.status import Status
+from components.engine.builds.driver import cancel_builds, observed, request_for
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.merge import final
-from components.engine.deployments.model import Build, Deployment
-from components.engine.deployments.plan import Plan, never_started
+from components.engine.deployments.model import Deployment, Kind
+from components.engine.deployments.plan import Plan
 from components.engine.deployments.reading import deployments_in
+from components.engine.steps.merge import final
+from components.engine.steps.plan import never_started
 
 logger = logging.getLogger(__name__)
 
 
 async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Mapping[str, Build]:
-    """Return what is known, after a search, of the builds that the plan seeks.
+    """Search for the builds that the plan seeks; return those whose outcome is now known.
 
-    What is found is told to end if it is to. What is not found was never started, once the search
-    proves that; before, nothing is known. `stack` holds a lock until the outcome is stored.
+    A found build is cancelled if it is to be stopped. A missing build was never started once the
+    search proves it; before that, the outcome stays unknown. `stack` holds a lock until the caller
+    has stored the outcome.
     """
-    if not plan.seek:
+    if plan.kind is not Kind.BUILD or not plan.seek:
         return {}
     taken: frozenset[str] = frozenset()
     if not engine.limits.knows_keys:
-        await stack.enter_async_context(engine.work.lock(plan.deployment.tool))
+        await stack.enter_async_context(engine.tasks.lock(plan.deployment.tool))
         taken = _ids(await _others(engine, plan.deployment))
     outcomes = await asyncio.gather(
         *(_find(engine, plan.deployment, name, taken) for name in plan.seek),
@@ -43,17 +47,19 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
     )
     found = {}
     for name, outcome in zip(plan.seek, outcomes, strict=True):
-        if isinstance(outcome, BuilderError | TimeoutError):
-            why = str(outcome) or "no answer in time"
-            logger.warning("seeking %s of %s failed: %s", name, plan.deployment.id, why)
+        if isinstance(outcome, BackendError | TimeoutError):
+            reason = str(outcome) or "no response in time"
+            logger.warning("searching for %s of %s failed: %s", name, plan.deployment.id, reason)
         elif isinstance(outcome, BaseException):
-            logger.error("seeking %s of %s failed", name, plan.deployment.id, exc_info=outcome)
+            logger.error(
+                "searching for %s of %s failed", name, plan.deployment.id, exc_info=outcome
+            )
         else:
             found[name] = outcome
     if not engine.limits.knows_keys and any(found.values()):
         found = _unambiguous(plan, found, await _others(engine, plan.deployment))
-    to_end = [state.id for name, state in found.items() if state and _build(plan, name).stop]
-    await cancel_builds(engine, plan.deployment.tool, to_end)
+    to_cancel = [state.id for name, state in found.items() if state and _build(plan, name).stop]
+    await cancel_builds(engine, plan.deployment.tool, to_cancel)
     updates = {name: _update(plan, name, state) for name, state in found.items()}
     return {name: build for name, build in updates.items() if build}
 
@@ -61,7 +67,7 @@ async def seek_planned(engine: Engine, plan: Plan, stack: AsyncExitStack) -> Map
 async def _find(
     engine: Engine, deployment: Deployment, component: str, taken: frozenset[str]
 ) -> BuildState | None:
-    async with engine.breaker.asking(deployment.tool, engine.builder_timeout):
+    async with engine.breaker.guard(deployment.tool, engine.builder_timeout):
         request = request_for(deployment, component, engine.limits, taken)
         return await engine.builder.find(request)
 
@@ -78,9 +84,7 @@ def _update(plan: Plan, name: str, state: BuildState | None) -> Build | None:
         return None
     if build.stop is None:
         return replace(build, doubt=None, message="waits to be started")
-    ended = Build(
-        BuildStatus.CANCELLED, commit=build.commit, attempt=build.attempt, lost=build.lost
-    )
+    ended = Build(Status.CANCELLED, commit=build.commit, attempt=build.attempt, lost=build.lost)
     return final(replace(ended, message=never_started(build.stop)), build.stop)
 
 
@@ -90,24 +94,24 @@ async def _others(engine: Engine, deployment: Deployment) -> list[Deployment]:
 
 
 def _ids(deployments: list[Deployment]) -> frozenset[str]:
-    ids = (build.build_id for each in deployments for build in each.builds.values())
+    ids = (build.id for each in deployments for build in each.builds.values())
     return frozenset(build_id for build_id in ids if build_id is not None)
 
 
 def _unambiguous(
     plan: Plan, found: Mapping[str, BuildState | None], others: list[Deployment]
 ) -> dict[str, BuildState | None]:
-    """Return what was found, without what another deployment has started or may have started."""
+    """Return the found builds, without those that another deployment may have started."""
     taken = _ids(others)
-    kept: dict[str, BuildState | None] = {}
+    own_builds: dict[str, BuildState | None] = {}
     for name, state in found.items():
         own = _build(plan, name).doubt
         rivals = [each.builds[name] for each in others if name in each.builds]
-        waits = any(
+        is_claimed = any(
             rival.claim or (rival.doubt and own and rival.doubt.since < own.since)
             for rival in rivals
-            if rival.build_id is None
+            if rival.id is None
         )
-        if state is None or (state.id not in taken and not waits):
-            kept[name] = state
-    return kept
+        if state is None or (state.id not in taken and not is_claimed):
+            own_builds[name] = state
+    return own_builds

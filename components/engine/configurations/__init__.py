@@ -1,4 +1,4 @@
-"""A tool's one configuration, and the ones before it: reading, replacing and deleting them.
+"""A tool's configuration and its history: reading, replacing and deleting.
 
-What a configuration may say is not decided here but in `components.configuration`.
+Validation belongs in `components.configuration`.
 """

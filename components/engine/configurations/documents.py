@@ -1,4 +1,4 @@
-"""A tool's configuration, and the ones it had before, as stored documents and back."""
+"""A tool's configuration and its history as stored documents, and back."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ from components.engine.errors import MadeByNewer
 CONFIGURATION = "config"
 """The kind, and the name, of a tool's one configuration."""
 
-EARLIER = "config-history"
-"""The kind of a configuration that another has taken the place of."""
+HISTORY = "config-history"
+"""The kind of a configuration that was replaced or deleted."""
 
 FORM = 1
 """The form that this version writes; see `documents`."""
 
-_BEFORE_TIMES = datetime.min.replace(tzinfo=UTC)
+_NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """A configuration exactly as it was given, and when it was stored, in UTC.
+    """A configuration exactly as the client sent it, and when it was stored, in UTC.
 
-    `stored` is None where version 0.1 has stored it, which did not note that.
+    `stored` is None where version 0.1 stored it, which did not record the time.
     """
 
     value: Any
@@ -34,19 +34,19 @@ class Configuration:
 
     @cached_property
     def etag(self) -> str:
-        """A short name of the value; equal for what is equal, order included."""
+        """A hash of the value, which depends on the order of its fields too."""
         text = json.dumps(self.value, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def earlier_name(configuration: Configuration) -> str:
-    """Return the name of a configuration's copy: in the order of time, and always the same."""
-    stored = configuration.stored or _BEFORE_TIMES
+def history_name(configuration: Configuration) -> str:
+    """Return the document name of an archived configuration: deterministic, sorted by time."""
+    stored = configuration.stored or _NO_TIME
     return f"{stored:%Y%m%d%H%M%S%f}-{configuration.etag}"
 
 
 def configuration_data(configuration: Configuration) -> JsonObject:
-    """Return a configuration as a document's data, with nothing added to it and nothing taken."""
+    """Return a configuration as a document's data; its value is unchanged."""
     stored = configuration.stored
     return {
         "form": FORM,
@@ -56,14 +56,14 @@ def configuration_data(configuration: Configuration) -> JsonObject:
 
 
 def check_form(document: Document) -> None:
-    """Raise `MadeByNewer` where a document is of a form that is newer than this version's."""
+    """Raise `MadeByNewer` where a document's form is newer than this version's."""
     form = document.data.get("form", FORM)
     if not isinstance(form, int) or form > FORM:
         raise MadeByNewer(document.name)
 
 
 def configuration_of(document: Document) -> Configuration:
-    """Return the configuration in a document. Raises `Corrupt` where there is none."""
+    """Return the configuration in a document. Raises `Corrupt` where it is not one."""
     try:
         stored = document.data.get("stored-time")
         time = datetime.fromisoformat(stored).astimezone(UTC) if stored else None

@@ -1,7 +1,7 @@
-"""What can be done with a tool's one configuration: get, set, delete, and look at earlier ones.
+"""Operations on a tool's configuration: get, set, delete, and list its history.
 
-Before one takes the place of another, that is copied to a document of its own, whose name follows
-from it; so whoever is broken off between the two, or does it twice, leaves nothing wrong.
+Before a configuration is replaced or deleted, it is archived in a document of its own. The name of
+that document is derived from the configuration, so an interrupted or repeated request does no harm.
 """
 
 import asyncio
@@ -21,15 +21,14 @@ from backends.stores.base import (
     StoreError,
 )
 from components.configuration.validation import ineffective, validate
-from components.engine.aside import aside
 from components.engine.configurations.documents import (
     CONFIGURATION,
-    EARLIER,
+    HISTORY,
     Configuration,
     check_form,
     configuration_data,
     configuration_of,
-    earlier_name,
+    history_name,
 )
 from components.engine.context import Answer, Engine
 from components.engine.deployments.storing import MAX_ATTEMPTS
@@ -40,27 +39,28 @@ from components.engine.errors import (
     TooManyConflicts,
 )
 from components.engine.queue.admission import cancel_waiting
+from components.engine.threads import run_in_thread
 
 ANY = "*"
-"""Stands for the tag of any configuration, as in HTTP."""
+"""Matches the ETag of any configuration, as in HTTP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What must be stored for a write to be carried out.
+    """The precondition of a write, as in `If-Match` and `If-None-Match`.
 
-    `etags` are those of which one must be that of the stored configuration, or `ANY`; `absent` asks
-    that there be none. Without either, anything may be.
+    One of the `etags` must be that of the stored configuration, or `ANY`; `absent` requires that
+    there is none. Without either, the write is unconditional.
     """
 
     etags: frozenset[str] | None = None
     absent: bool = False
 
     def check(self, current: Configuration | None) -> None:
-        """Raise `ConfigurationChanged` where `current` is not what is asked for."""
+        """Raise `ConfigurationChanged` where `current` does not satisfy the condition."""
         etag = current.etag if current else None
-        wanted = self.etags is None or (etag is not None and bool(self.etags & {etag, ANY}))
-        if not wanted or (self.absent and current):
+        matches = self.etags is None or (etag is not None and bool(self.etags & {etag, ANY}))
+        if not matches or (self.absent and current):
             raise ConfigurationChanged(etag)
 
 
@@ -68,8 +68,8 @@ ALWAYS = Condition()
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A configuration that is kept, and whether it is the stored one."""
+class HistoryEntry:
+    """A retained configuration, and whether it is the current one."""
 
     value: Any
     stored: datetime | None
@@ -79,7 +79,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
-    """A tool's configuration documents, the earlier ones newest first."""
+    """A tool's configuration documents; the archived ones are newest first."""
 
     current: Document | None
     earlier: tuple[Document, ...]
@@ -87,19 +87,19 @@ class _Stored:
 
 
 async def get_configuration(engine: Engine, tool: str) -> Configuration:
-    """Return a tool's configuration exactly as it was given. Raises `NoConfiguration`."""
+    """Return a tool's configuration exactly as the client sent it. Raises `NoConfiguration`."""
     try:
         return configuration_of(await engine.store.get(tool, CONFIGURATION, CONFIGURATION))
     except NotFound:
         raise NoConfiguration(tool) from None
 
 
-async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[Kept, ...]]:
-    """Return the configurations of a tool that are kept, newest first; the stored one is first."""
-    return await aside(_kept_in, await _read(engine, tool))
+async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[HistoryEntry, ...]]:
+    """Return a tool's retained configurations: the current one, then the others, newest first."""
+    return await run_in_thread(_history, await _read(engine, tool))
 
 
-def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
+def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
     current = configuration_of(stored.current) if stored.current else None
     earlier, warnings = [], list(stored.warnings)
     for document in stored.earlier:
@@ -108,30 +108,30 @@ def _kept_in(stored: _Stored) -> Answer[tuple[Kept, ...]]:
         except Corrupt as error:
             warnings.append(str(error))
         else:
-            # What was copied and then not replaced is there twice.
+            # One that was archived but not replaced exists twice.
             earlier += [found] if found != current else []
-    kept = [Kept(each.value, each.stored, each.etag, current=False) for each in earlier]
+    kept = [HistoryEntry(each.value, each.stored, each.etag, current=False) for each in earlier]
     if current:
-        kept.insert(0, Kept(current.value, current.stored, current.etag, current=True))
+        kept.insert(0, HistoryEntry(current.value, current.stored, current.etag, current=True))
     return Answer(tuple(kept), tuple(warnings))
 
 
 async def set_configuration(
     engine: Engine, tool: str, value: Any, condition: Condition = ALWAYS
 ) -> Answer[Configuration]:
-    """Store a configuration in the place of the one before; return it, with what has no effect.
+    """Replace a tool's configuration; return it, with warnings about fields without effect.
 
-    To store what is stored already changes nothing. Raises `InvalidConfiguration`,
+    If it equals the stored one, nothing is written. Raises `InvalidConfiguration`,
     `ConfigurationChanged`, `NoSuchTool`, `MadeByNewer`, `TooManyConflicts` and what the store
     raises.
     """
-    warnings = await aside(_checked, value)
+    warnings = await run_in_thread(_checked, value)
     for _ in range(MAX_ATTEMPTS):
         stored = await _read(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
         new = Configuration(value, _later_than(current, await engine.store.now()))
         if current and current.etag == new.etag:
-            # Also where it was stored by this same request, whose answer was lost.
+            # This is also a repeated request whose first response was lost.
             return Answer(current, warnings)
         condition.check(current)
         try:
@@ -150,7 +150,7 @@ async def set_configuration(
 async def delete_configuration(
     engine: Engine, tool: str, condition: Condition = ALWAYS
 ) -> Answer[Configuration]:
-    """Remove a tool's configuration and return it. What waits to be deployed is cancelled.
+    """Delete a tool's configuration and return it; cancel the waiting deployments.
 
     Raises `NoConfiguration`, `ConfigurationChanged`, `TooManyConflicts` and what the store raises.
     """
@@ -163,7 +163,7 @@ async def delete_configuration(
         current = configuration_of(stored.current)
         condition.check(current)
         try:
-            await _keep(engine, tool, stored.current, current)
+            await _archive(engine, tool, stored.current, current)
             await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, stored.current.version)
         except (Conflict, NotFound):
             continue
@@ -176,7 +176,7 @@ async def delete_configuration(
 
 
 def _checked(value: Any) -> tuple[str, ...]:
-    """Return what has no effect. Raises `InvalidConfiguration`."""
+    """Return warnings about fields without effect. Raises `InvalidConfiguration`."""
     validate(value)
     return tuple(map(str, ineffective(value)))
 
@@ -188,12 +188,12 @@ def _later_than(current: Configuration | None, now: datetime) -> datetime:
 
 
 async def _read(engine: Engine, tool: str) -> _Stored:
-    listing = await engine.store.list(tool, CONFIGURATION, EARLIER)
+    listing = await engine.store.list(tool, CONFIGURATION, HISTORY)
     for error in listing.corrupt:
         if error.kind == CONFIGURATION:
             raise error
     current = [each for each in listing.documents if each.kind == CONFIGURATION]
-    earlier = [each for each in listing.documents if each.kind == EARLIER]
+    earlier = [each for each in listing.documents if each.kind == HISTORY]
     earlier.sort(key=lambda each: each.name, reverse=True)
     return _Stored(
         current[0] if current else None, tuple(earlier), tuple(map(str, listing.corrupt))
@@ -213,29 +213,29 @@ async def _put(
     else:
         check_form(read)
         if engine.configs_kept > 1:
-            await _keep(engine, tool, read, current)
+            await _archive(engine, tool, read, current)
         await engine.store.replace(read, data, DocumentState.PLAIN)
 
 
-async def _keep(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
-    """Copy a configuration that is about to go as it is stored, unless that was done already."""
-    name = earlier_name(current)
+async def _archive(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
+    """Archive a configuration that is about to be replaced, exactly as stored, if not done yet."""
+    name = history_name(current)
     with suppress(AlreadyExists):
-        await engine.store.create(tool, EARLIER, name, read.data, DocumentState.SEALED)
+        await engine.store.create(tool, HISTORY, name, read.data, DocumentState.SEALED)
 
 
 async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:
-    """Remove the oldest of the earlier configurations, of which `newer` came since these were read.
+    """Remove the oldest archived configurations; `newer` have been added since these were read.
 
-    Return warnings: what was stored stands whether or not old ones can go.
+    Return warnings: an error does not affect the new configuration.
     """
     excess = read.earlier[max(engine.configs_kept - newer, 0) :]
     outcomes = await asyncio.gather(
-        *(engine.store.delete(tool, EARLIER, each.name, each.version) for each in excess),
+        *(engine.store.delete(tool, HISTORY, each.name, each.version) for each in excess),
         return_exceptions=True,
     )
     failures = [each for each in outcomes if each and not isinstance(each, NotFound)]
     for failure in failures:
         if not isinstance(failure, StoreError):
             raise failure
-    return [f"an earlier configuration could not be removed: {each}" for each in failures]
+    return [f"pruning an earlier configuration failed: {each}" for each in failures]

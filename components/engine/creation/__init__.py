@@ -1,4 +1,4 @@
-"""What a new deployment is to be, and making it: of the stored configuration or of an earlier one.
+"""Creating deployments, from the stored configuration or from an earlier deployment.
 
-Nothing here starts a build by itself or moves a deployment that is stored: that is `reconcile`'s.
+Nothing here starts a build itself or changes the state of a stored deployment: `reconcile` does.
 """

@@ -1,4 +1,4 @@
-"""Making deployments: of the stored configuration, or of an earlier one, or only in thought."""
+"""Creating deployments: deploy, retry and rollback."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import execute
 from components.engine.errors import NoDeployment, NoSuchTool, TooManyConflicts
 from components.engine.instant import Instant
-from components.engine.queue.admission import end, supersede
+from components.engine.queue.admission import cancel, supersede
 from components.engine.queue.reservation import (
     IdempotencyKey,
     Reservation,
@@ -41,13 +41,14 @@ from components.engine.queue.reservation import (
     reserve,
 )
 from components.engine.queue.state import WhenBusy, position_message
+from components.engine.runs.model import Run
 
 Drafting = Callable[[Engine, Snapshot], Awaitable[Draft]]
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """The first step of a deployment that was stored, and for what it waits."""
+    """The first step of a stored deployment, and the deployments that it waits for."""
 
     step: Plan
     ahead: tuple[str, ...]
@@ -58,8 +59,8 @@ async def create_deployment(
 ) -> Answer[Deployment]:
     """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
 
-    A `key` makes it repeatable: whoever gives the same one gets the same deployment. Raises
-    `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
+    A `key` makes it idempotent: another request with the same key returns the same deployment.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
     `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
     """
     return await _create(
@@ -78,7 +79,7 @@ async def retry_deployment(
     options: DeployRequest = DEFAULTS,
     key: str | None = None,
 ) -> Answer[Deployment]:
-    """Deploy an earlier deployment's configuration and commits, building what did not finish.
+    """Deploy an earlier deployment's configuration and commits; build what did not finish.
 
     Raises `NoDeployment`, `NotFinal`, `NothingToRetry`, and what `create_deployment` raises.
     """
@@ -98,7 +99,7 @@ async def roll_back(
     options: DeployRequest = DEFAULTS,
     key: str | None = None,
 ) -> Answer[Deployment]:
-    """Deploy the builds of an earlier deployment that finished; nothing is built.
+    """Deploy the builds of an earlier, finished deployment; nothing is built.
 
     Raises `NoDeployment`, `NotFinal`, `NotDeployable`, `ImagesGone`, and what `create_deployment`
     raises.
@@ -119,7 +120,7 @@ async def _create(
     options: DeployRequest,
     idempotency_key: IdempotencyKey | None,
 ) -> Answer[Deployment]:
-    until = asyncio.get_running_loop().time() + engine.builder_timeout
+    deadline = asyncio.get_running_loop().time() + engine.builder_timeout
     snapshot = await read_snapshot(engine, tool)
     earlier = earlier_reservation(snapshot, idempotency_key)
     if earlier and earlier.deploy_id in snapshot.documents:
@@ -133,18 +134,18 @@ async def _create(
     except AlreadyExists:
         if idempotency_key is None:
             raise TooManyConflicts(f"the list of deployments of tool {tool!r}") from None
-        # Somebody repeats the request at this very moment.
+        # A concurrent request with the same key has stored it.
         return _repeated(engine, await engine.store.get(tool, DEPLOYMENT, reservation.deploy_id))
     except NotFound:
         raise NoSuchTool(tool) from None
     except Rejected:
         await release(engine, tool, {reservation.deploy_id})
         raise
-    other = await _made_meanwhile(engine, reservation, idempotency_key, document)
+    other = await _concurrent_duplicate(engine, reservation, idempotency_key, document)
     if other is not None:
         return _repeated(engine, other)
-    left = until - asyncio.get_running_loop().time()
-    # Whatever was waited for before, what starts at once is told of at once.
+    left = deadline - asyncio.get_running_loop().time()
+    # A part of the time is reserved for the launch, so that the response can report it.
     return await _begin(
         engine, snapshot, new, document, draft, max(left, engine.builder_timeout / 5)
     )
@@ -157,10 +158,10 @@ async def _store(
     draft: Draft,
     options: DeployRequest,
 ) -> tuple[Stored, Document]:
-    """Store a deployment in its place, with all its builds claimed if it may start."""
+    """Store a deployment under its reservation, with all its builds claimed if it may start."""
     now = max(reservation.since, await engine.store.now())
     if now >= reservation.since + engine.limits.launch / 2:
-        # Its place, or its key, may be given to another before it is there.
+        # Its reservation, or its key, may expire before it is stored.
         raise TooManyConflicts(f"the queue of tool {snapshot.tool!r}")
     waits = engine.max_running and len(reservation.ahead) >= engine.max_running
     ahead = reservation.ahead if waits else ()
@@ -174,6 +175,10 @@ async def _store(
         supersedes=bool(ahead) and options.when_busy is WhenBusy.SUPERSEDE,
         description=options.description,
         configured=snapshot.configuration is not None,
+        runs=_pending_runs(engine, draft),
+        selected=draft.selected,
+        force_run=options.force_run,
+        on_failure=options.on_failure,
     )
     step = plan(new, Instant(now), engine.instance, engine.limits)
     if step.deployment.status.is_final:
@@ -182,12 +187,18 @@ async def _store(
     try:
         document = await engine.store.create(snapshot.tool, DEPLOYMENT, new.id, data, state)
     except OverQuota:
-        # There may be room once what is kept, and need not be, is gone.
+        # Prune one more deployment than needed, and try again.
         await _make_room(engine, snapshot, new.id)
         document = await engine.store.create(snapshot.tool, DEPLOYMENT, new.id, data, state)
     if step.deployment.ended:
         log_end(step.deployment)
     return Stored(step, ahead), document
+
+
+def _pending_runs(engine: Engine, draft: Draft) -> dict[str, Run]:
+    if not engine.runner.runs:
+        return {}
+    return dict.fromkeys(draft.configuration["components"], Run(message="waits for the builds"))
 
 
 async def _begin(
@@ -198,13 +209,13 @@ async def _begin(
     draft: Draft,
     seconds: float,
 ) -> Answer[Deployment]:
-    """Launch what a stored deployment has claimed; answer it with what people are to be told."""
+    """Launch the claimed builds of a stored deployment; return it with the messages for users."""
     step, ahead = new.step, new.ahead
     info = tuple(
         f"{name}: {each.build.message}" for name, each in draft.decisions.items() if each.is_reuse
     )
     if step.deployment.supersedes:
-        # It is stored, whatever happens here; and its own next step does the same again.
+        # The deployment is stored; its next step supersedes them again.
         with suppress(StoreError, TooManyConflicts):
             await supersede(engine, snapshot.documents_of(ahead), document.name)
         info = (f"{document.name!r} starts once what it supersedes has ended", *info)
@@ -215,22 +226,24 @@ async def _begin(
     except NotFound:
         raise NoDeployment(snapshot.tool, document.name) from None
     except (StoreError, TooManyConflicts) as error:
-        # It is there, and whoever moves it on finds out what became of its builds.
-        answer = Answer(step.deployment, (f"how its builds have begun is not known yet: {error}",))
+        # It is stored, and its next step determines the outcome of the launch.
+        answer = Answer(
+            step.deployment, (f"the outcome of starting its builds is not known yet: {error}",)
+        )
     pruned = await _prune(engine, document)
-    warnings = (*engine.notices, *answer.warnings, *pruned)
+    warnings = (*engine.notices, *draft.warnings, *answer.warnings, *pruned)
     return Answer(answer.value, warnings, answer.errors, info)
 
 
-async def _made_meanwhile(
+async def _concurrent_duplicate(
     engine: Engine,
     reservation: Reservation,
     idempotency_key: IdempotencyKey | None,
     document: Document,
 ) -> Document | None:
-    """Return the deployment of the same request, if another maker has taken its key meanwhile.
+    """Return the deployment of the same request, if another request took its key meanwhile.
 
-    That can only be where it took long to store this one, which is then ended.
+    This can happen only where storing this one took long; this one is then cancelled.
     """
     if (
         idempotency_key is None
@@ -241,41 +254,41 @@ async def _made_meanwhile(
     taken = earlier_reservation(snapshot, idempotency_key)
     if taken is None or taken.deploy_id == document.name:
         return None
-    await end(engine, document, f"the same request has made {taken.deploy_id!r}")
+    await cancel(engine, document, f"the same request created {taken.deploy_id!r}")
     return snapshot.documents.get(taken.deploy_id)
 
 
 async def _make_room(engine: Engine, snapshot: Snapshot, newest: str) -> None:
-    """Remove one deployment more than need be, of those that are settled."""
+    """Prune one more settled deployment than needed."""
     kept = max(len(snapshot.documents) - 1, 0)
-    what = pruning(snapshot.queue_state.deployments.values(), kept, newest, ends=False)
-    gone = [each.id for each in what.remove]
+    excess = pruning(snapshot.queue_state.deployments.values(), kept, newest, cancel_running=False)
+    gone = [each.id for each in excess.remove]
     await remove(engine, snapshot.tool, snapshot.documents_of(gone), snapshot.queue)
 
 
 async def _prune(engine: Engine, newest: Document) -> tuple[str, ...]:
-    """Prune, and return warnings: the new deployment stands whether or not old ones can go."""
+    """Prune, and return warnings: an error does not affect the new deployment."""
     try:
         await prune(engine, newest.tool, newest.name)
     except (StoreError, TooManyConflicts) as error:
-        return (
-            f"older deployments could not be removed, the next deployment tries again: {error}",
-        )
+        return (f"pruning older deployments failed, the next deployment tries again: {error}",)
     return ()
 
 
 def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
-    messages = "this request was made before: this is the deployment that it made then"
-    return Answer(deployment_of(engine, document), engine.notices, info=(messages,))
+    message = "this request was made before: this is the deployment that it created"
+    return Answer(deployment_of(engine, document), engine.notices, info=(message,))
 
 
-def _idempotency_key(key: str | None, what: str, options: DeployRequest) -> IdempotencyKey | None:
+def _idempotency_key(
+    key: str | None, operation: str, options: DeployRequest
+) -> IdempotencyKey | None:
     if key is None:
         return None
-    # Only what was asked: an option that a later version has does not make it another request.
-    ordinary = asdict(DEFAULTS)
+    # Without defaults: an option that a later version adds must not make it another request.
+    defaults = asdict(DEFAULTS)
     asked: dict[str, Any] = {
-        "what": what,
-        **{name: value for name, value in asdict(options).items() if value != ordinary[name]},
+        "what": operation,
+        **{name: value for name, value in asdict(options).items() if value != defaults[name]},
     }
     return IdempotencyKey.of(key, json.dumps(asked, sort_keys=True))

@@ -1,18 +1,25 @@
-"""What a new deployment is to be: of the stored configuration, or of an earlier deployment."""
+"""Drafts of deployments, from the stored configuration or from an earlier deployment."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backends.builders.base import BuildStatus
+from backends.status import Status
 from components.configuration.sources import selected, sources
 from components.configuration.validation import validate
-from components.engine.aside import aside
+from components.engine.builds.model import Build
 from components.engine.configurations.documents import configuration_of
 from components.engine.context import Engine
-from components.engine.creation.reuse import Decision, decide, gone_images, is_lasting, reusing
+from components.engine.creation.checks import check_runs
+from components.engine.creation.reuse import (
+    Decision,
+    as_reused,
+    decide,
+    has_stable_image,
+    missing_images,
+)
 from components.engine.deployments.finding import LATEST
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from components.engine.deployments.model import Deployment, DeploymentStatus, OnFailure
 from components.engine.errors import (
     ImagesGone,
     NoConfiguration,
@@ -26,15 +33,18 @@ from components.engine.errors import (
 )
 from components.engine.queue.reservation import Snapshot
 from components.engine.queue.state import WhenBusy
+from components.engine.threads import run_in_thread
 
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """What may be asked of a new deployment; if it names `components`, it has only those."""
+    """The options of a new deployment; if it names `components`, it has only those."""
 
     description: str = ""
     components: Sequence[str] = ()
     force_build: bool = False
+    force_run: bool = False
+    on_failure: OnFailure = OnFailure.PUT_BACK
     when_busy: WhenBusy = WhenBusy.QUEUE
 
 
@@ -43,34 +53,37 @@ DEFAULTS = DeployRequest()
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A deployment before it has an id: its configuration, and what is decided of each build."""
+    """A deployment before it has an id: its configuration, and the decision for each build."""
 
     configuration: Mapping[str, Any]
     decisions: Mapping[str, Decision] = field(default_factory=dict)
+    selected: bool = False
+    warnings: tuple[str, ...] = ()
 
     @property
     def builds(self) -> Mapping[str, Build]:
-        """The builds as they are stored at first."""
+        """The builds as they are first stored."""
         return {name: each.build for name, each in self.decisions.items()}
 
 
 async def draft_of_configuration(
     engine: Engine, snapshot: Snapshot, options: DeployRequest
 ) -> Draft:
-    """Return what to deploy of the stored configuration.
+    """Return a draft from the stored configuration.
 
     Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `Corrupt`.
     """
     if snapshot.configuration is None:
         raise NoConfiguration(snapshot.tool)
     configuration = configuration_of(snapshot.configuration).value
-    # An earlier version may have stored what this one would not take.
-    await aside(validate, configuration)
+    # An earlier version may have stored a configuration that is invalid now.
+    await run_in_thread(validate, configuration)
     if options.components:
         unknown = [each for each in options.components if each not in configuration["components"]]
         if unknown:
             raise UnknownComponents(unknown, configuration["components"])
         configuration = selected(configuration, options.components)
+    warnings = await run_in_thread(check_runs, engine.runner, snapshot.tool, configuration)
     decisions = await decide(
         engine,
         snapshot.tool,
@@ -78,11 +91,11 @@ async def draft_of_configuration(
         snapshot.newest_first,
         force=options.force_build,
     )
-    return Draft(configuration, decisions)
+    return Draft(configuration, decisions, bool(options.components), warnings)
 
 
 async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
-    """Return what to do for the builds of a deployment that did not finish; the others stay.
+    """Return a draft that builds what did not finish in a deployment, and reuses the rest.
 
     Raises `NoDeployment`, `NotFinal`, `NothingToRetry`.
     """
@@ -90,42 +103,44 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
     if earlier.status is DeploymentStatus.FINISHED:
         raise NothingToRetry(earlier.id)
     finished = {
-        name: build
-        for name, build in earlier.builds.items()
-        if build.status is BuildStatus.FINISHED
+        name: build for name, build in earlier.builds.items() if build.status is Status.FINISHED
     }
     images = [build.image for build in finished.values() if build.image]
-    gone = await gone_images(engine, snapshot.tool, images)
+    gone = await missing_images(engine, snapshot.tool, images)
     decisions = {}
     for name, build in earlier.builds.items():
         if name not in finished:
-            decisions[name] = _anew(build, f"it ended as {build.status}")
+            decisions[name] = _rebuilt(build, f"it ended as {build.status}")
         elif build.image in gone:
-            decisions[name] = _anew(build, "its image is gone")
-        elif not is_lasting(engine, build):
-            decisions[name] = _anew(build, "a later build may have taken its image")
+            decisions[name] = _rebuilt(build, "its image no longer exists")
+        elif not has_stable_image(engine, build):
+            decisions[name] = _rebuilt(build, "a later build may have overwritten its image")
         else:
             decisions[name] = _reused(build, earlier)
-    return Draft(earlier.configuration, decisions)
+    warnings = await run_in_thread(check_runs, engine.runner, snapshot.tool, earlier.configuration)
+    return Draft(earlier.configuration, decisions, earlier.selected, warnings)
 
 
 async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
-    """Return a deployment of all the builds of an earlier one, with nothing to build.
+    """Return a draft that reuses all the builds of an earlier deployment.
 
     Raises `NoDeployment`, `NotFinal`, `NotDeployable`, `NoDigest`, `ImagesGone`.
     """
     earlier = _find(snapshot, deploy_id)
     if earlier.status is not DeploymentStatus.FINISHED:
         raise NotDeployable(earlier.id, earlier.status)
-    passing = [name for name, build in earlier.builds.items() if not is_lasting(engine, build)]
-    if passing:
-        raise NoDigest(earlier.id, passing)
+    overwritable = [
+        name for name, build in earlier.builds.items() if not has_stable_image(engine, build)
+    ]
+    if overwritable:
+        raise NoDigest(earlier.id, overwritable)
     images = {name: build.image for name, build in earlier.builds.items() if build.image}
-    gone = await gone_images(engine, snapshot.tool, images.values())
+    gone = await missing_images(engine, snapshot.tool, images.values())
     if gone:
         raise ImagesGone(earlier.id, [name for name, image in images.items() if image in gone])
     decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
-    return Draft(earlier.configuration, decisions)
+    warnings = await run_in_thread(check_runs, engine.runner, snapshot.tool, earlier.configuration)
+    return Draft(earlier.configuration, decisions, earlier.selected, warnings)
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:
@@ -143,8 +158,8 @@ def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:
 
 
 def _reused(build: Build, earlier: Deployment) -> Decision:
-    return Decision(reusing(build, earlier.id), f"deployment {earlier.id!r} has built it")
+    return Decision(as_reused(build, earlier.id), f"deployment {earlier.id!r} built it")
 
 
-def _anew(build: Build, why: str) -> Decision:
+def _rebuilt(build: Build, why: str) -> Decision:
     return Decision(Build(commit=build.commit), why)

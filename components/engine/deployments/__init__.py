@@ -1,9 +1,9 @@
-"""What a deployment is, how it is stored, and the one step that moves it.
+"""Deployments: their model, how they are stored, and their reconciliation.
 
-Begin with `reconcile`: it asks, plans (`plan`), stores that (`storing`), executes it, and merges
-what came of it (`merge`). `model` has the values; `documents`, `reading` and `finding` are how they
-are stored and found; `pruning` removes old ones; `operations` is what people can do with those that
-there are.
+Begin with `reconcile`: it queries the builder, plans the next step (`plan`), stores the plan
+(`storing`), executes it and merges the outcome (`merge`). `model` has the dataclasses; `documents`,
+`reading` and `finding` store and find them; `pruning` removes old ones; `operations` lists, shows,
+cancels and deletes existing ones.
 
-How a builder is spoken to does not belong here, and neither does whose turn it is.
+Calls to a builder belong in `builds`, and the order of deployments in `queue`.
 """

@@ -8,91 +8,34 @@ left to the instances that know it.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, post_load
+from marshmallow import ValidationError, fields, post_dump
 
-from backends.builders.base import BuildStatus
+from backends.status import Status
 from backends.stores.base import Corrupt, Document, DocumentState, JsonObject
-from components.engine.deployments.model import Build, Claim, Deployment, Doubt, Stop, StopReason
+from components.engine.deployments.model import Deployment, OnFailure
+from components.engine.deployments.stored_steps import Stored, StoredBuild, StoredRun
+from components.engine.steps.model import StopReason
 
 DEPLOYMENT = "deployment"
 """The kind of a deployment; its name is its id."""
 
-FORM = 1
-"""The form that this version writes. It grows where an earlier version would do harm."""
+FORM = 2
+"""The newest form that this version writes. It grows where an earlier version would do harm."""
+
+FORM_WITHOUT_RUNS = 1
+"""The form of a deployment that ends with its builds: it is as earlier versions have it."""
+
+_OF_RUNS = ("runs", "begun-time", "selected", "force-run", "on-failure")
 
 
-class _Stored(Schema):
-    class Meta:
-        # What a later version has added does not stop an earlier one.
-        unknown = EXCLUDE
-
-
-class _StoredClaim(_Stored):
-    by = fields.String(required=True)
-    at = fields.AwareDateTime(required=True)
-    # Version 0.1 had one limit for all instances.
-    until = fields.AwareDateTime(load_default=None, allow_none=True)
-
-    @post_load
-    def _claim(self, data: dict[str, Any], **_: Any) -> Claim:
-        until = data["until"] or data["at"] + timedelta(minutes=1)
-        return Claim(data["by"], data["at"], until)
-
-
-class _StoredDoubt(_Stored):
-    since = fields.AwareDateTime(required=True)
-    settles = fields.AwareDateTime(required=True)
-
-    @post_load
-    def _doubt(self, data: dict[str, Any], **_: Any) -> Doubt:
-        return Doubt(**data)
-
-
-class _StoredStop(_Stored):
-    reason = fields.Enum(StopReason, by_value=True, required=True)
-    since = fields.AwareDateTime(required=True)
-    message = fields.String(required=True)
-
-    @post_load
-    def _stop(self, data: dict[str, Any], **_: Any) -> Stop:
-        return Stop(**data)
-
-
-class _StoredBuild(_Stored):
-    status = fields.Enum(BuildStatus, by_value=True, required=True)
-    build_id = fields.String(data_key="build-id", required=True, allow_none=True)
-    message = fields.String(required=True)
-    image = fields.String(required=True, allow_none=True)
-    digest = fields.String(required=True, allow_none=True)
-    commit = fields.String(required=True, allow_none=True)
-    started = fields.AwareDateTime(data_key="start-time", required=True, allow_none=True)
-    ended = fields.AwareDateTime(data_key="end-time", required=True, allow_none=True)
-    # Not in the documents of version 0.1.
-    attempt = fields.Integer(load_default=0)
-    claim = fields.Nested(_StoredClaim, load_default=None, allow_none=True)
-    doubt = fields.Nested(_StoredDoubt, load_default=None, allow_none=True)
-    stop = fields.Nested(_StoredStop, load_default=None, allow_none=True)
-    seen = fields.AwareDateTime(data_key="seen-time", load_default=None, allow_none=True)
-    reused = fields.String(data_key="reused-from", load_default=None, allow_none=True)
-    lost = fields.Integer(load_default=0)
-    unasked = fields.TimeDelta(
-        data_key="unasked-seconds", serialization_type=float, load_default=timedelta()
-    )
-
-    @post_load
-    def _build(self, data: dict[str, Any], **_: Any) -> Build:
-        return Build(**data)
-
-
-class _StoredDeployment(_Stored):
-    form = fields.Integer(load_default=FORM)
+class _StoredDeployment(Stored):
+    form = fields.Integer(load_default=FORM_WITHOUT_RUNS)
     id = fields.String(data_key="deploy-id", required=True)
     created = fields.AwareDateTime(data_key="creation-time", required=True)
     cancel_requested = fields.Boolean(data_key="cancel-requested", required=True)
-    builds = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredBuild), required=True)
+    builds = fields.Dict(keys=fields.String(), values=fields.Nested(StoredBuild), required=True)
     configuration = fields.Dict(data_key="config", required=True)
     # Not in the documents of version 0.1.
     reason = fields.String(data_key="cancel-reason", load_default="")
@@ -103,9 +46,21 @@ class _StoredDeployment(_Stored):
     configured = fields.Boolean(load_default=False)
     ended = fields.AwareDateTime(data_key="ended-time", load_default=None, allow_none=True)
 
+    # Not in form 1.
+    runs = fields.Dict(keys=fields.String(), values=fields.Nested(StoredRun), load_default=dict)
+    begun = fields.AwareDateTime(data_key="begun-time", load_default=None, allow_none=True)
+    selected = fields.Boolean(load_default=False)
+    force_run = fields.Boolean(data_key="force-run", load_default=False)
+    on_failure = fields.Enum(
+        OnFailure, by_value=True, data_key="on-failure", load_default=OnFailure.PUT_BACK
+    )
+
     @post_dump
     def _say_form(self, data: JsonObject, **_: Any) -> JsonObject:
-        return {"form": FORM, **data}
+        if data["runs"]:
+            return {"form": FORM, **data}
+        built = {name: value for name, value in data.items() if name not in _OF_RUNS}
+        return {"form": FORM_WITHOUT_RUNS, **built}
 
 
 _DEPLOYMENT_SCHEMA = _StoredDeployment()
@@ -121,9 +76,15 @@ def deployment_data(
     data: JsonObject = _DEPLOYMENT_SCHEMA.dump(deployment)
     if replaced is None:
         return data
-    builds = replaced["builds"]
-    kept = {name: {**builds.get(name, {}), **build} for name, build in data["builds"].items()}
-    return {**replaced, **data, "builds": kept}
+    kept: JsonObject = {
+        kind: {
+            name: {**replaced.get(kind, {}).get(name, {}), **step}
+            for name, step in data[kind].items()
+        }
+        for kind in ("builds", "runs")
+        if kind in data
+    }
+    return {**replaced, **data, **kept}
 
 
 def deployment_state(deployment: Deployment) -> DocumentState:
@@ -156,20 +117,24 @@ def deployment_of(document: Document) -> Deployment:
 
 def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
     """Return data without words that this version does not know, and whether there were any."""
-    builds = {name: _build_as_known(build) for name, build in data["builds"].items()}
-    if builds == data["builds"]:
+    known: JsonObject = {
+        kind: {name: _step_as_known(step) for name, step in data[kind].items()}
+        for kind in ("builds", "runs")
+        if kind in data
+    }
+    if all(known[kind] == data[kind] for kind in known):
         return data, False
-    return {**data, "builds": builds}, True
+    return {**data, **known}, True
 
 
-def _build_as_known(build: JsonObject) -> JsonObject:
-    status, stop = build.get("status"), build.get("stop")
-    if isinstance(status, str) and status not in set(BuildStatus):
-        message = f"a newer version of the service says {status}"
-        build = {**build, "status": BuildStatus.RUNNING.value, "message": message}
+def _step_as_known(step: JsonObject) -> JsonObject:
+    status, stop = step.get("status"), step.get("stop")
+    if isinstance(status, str) and status not in set(Status):
+        message = f"a newer version of the service reports {status}"
+        step = {**step, "status": Status.RUNNING.value, "message": message}
     if isinstance(stop, dict) and stop.get("reason") not in set(StopReason):
-        build = {**build, "stop": {**stop, "reason": StopReason.CANCELLED.value}}
-    return build
+        step = {**step, "stop": {**stop, "reason": StopReason.CANCELLED.value}}
+    return step
 
 
 def is_cancelled(document: Document) -> bool:

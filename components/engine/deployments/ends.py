@@ -1,16 +1,17 @@
-"""The line of the log for a deployment that has ended: written by whoever stored that it has."""
+"""The log line of a deployment that has ended, written by the instance that stored its end."""
 
 import logging
 
-from backends.builders.base import BuildStatus
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from backends.status import Status
+from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.steps.model import Step
 
 logger = logging.getLogger(__name__)
 
-NAMED = 10
-"""How many of the builds that did not finish are named; then how many more there are."""
+MAX_NAMED = 10
+"""How many unfinished steps the line names; it gives only the number of the others."""
 
-REASON_LENGTH = 200
+MAX_REASON_LENGTH = 200
 """How many characters of the message of each."""
 
 
@@ -28,20 +29,18 @@ def log_end(deployment: Deployment) -> None:
 
 
 def _details(deployment: Deployment) -> str:
-    unfinished = {
-        name: build
-        for name, build in deployment.builds.items()
-        if build.status is not BuildStatus.FINISHED
-    }
+    # Where builds did not finish, that is why the runs did not.
+    steps = deployment.runs if deployment.is_built else deployment.builds
+    unfinished = {name: step for name, step in steps.items() if step.status is not Status.FINISHED}
     # Of a failed deployment, what failed comes first: the others may be as many.
-    first = sorted(unfinished, key=lambda name: unfinished[name].status is not BuildStatus.ERROR)
+    first = sorted(unfinished, key=lambda name: unfinished[name].status is not Status.ERROR)
     parts = [deployment.message] if deployment.message else []
-    parts += [f"{name} {_how(unfinished[name])}" for name in first[:NAMED]]
-    if len(first) > NAMED:
-        parts.append(f"and {len(first) - NAMED} more")
+    parts += [f"{name} {_how(unfinished[name])}" for name in first[:MAX_NAMED]]
+    if len(first) > MAX_NAMED:
+        parts.append(f"and {len(first) - MAX_NAMED} more")
     return f": {'; '.join(parts)}" if parts else ""
 
 
-def _how(build: Build) -> str:
-    message = build.message[:REASON_LENGTH]
-    return f"{build.status} ({message})" if message else str(build.status)
+def _how(step: Step) -> str:
+    message = step.message[:MAX_REASON_LENGTH]
+    return f"{step.status} ({message})" if message else str(step.status)

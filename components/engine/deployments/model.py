@@ -2,18 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
-from backends.builders.base import BuildStatus, Source
+from backends.builders.base import Source
+from backends.status import Status
 from components.configuration.sources import reuses, sources
+from components.engine.builds.model import Build
+from components.engine.runs.model import Run
+from components.engine.steps.model import Step
 
 
 class DeploymentStatus(StrEnum):
-    """How a deployment goes. The last three are final."""
+    """The status of a deployment. The last three are final."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -27,100 +31,43 @@ class DeploymentStatus(StrEnum):
         return self not in (DeploymentStatus.PENDING, DeploymentStatus.RUNNING)
 
 
-class StopReason(StrEnum):
-    """Why a build is brought to an end before it ends by itself."""
+class OnFailure(StrEnum):
+    """What becomes of what a deployment has changed when one of its runs fails."""
 
-    CANCELLED = "cancelled"
-    BUILD_TIMEOUT = "build-timeout"
-    DEPLOYMENT_TIMEOUT = "deployment-timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """That an instance is starting a build: which one, and from when until when.
-
-    Times are the store's. From `until` on, whatever that instance was doing may have been done, and
-    is nobody's: it is the claimer's to say, since instances may have different limits.
-    """
-
-    by: str
-    at: datetime
-    until: datetime
+    PUT_BACK = "put-back"
+    KEEP = "keep"
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """That earlier attempts may have started a build, since their outcome is not known.
+class Kind(StrEnum):
+    """The two kinds of steps that a deployment has, one after the other."""
 
-    `since` is when the first of them was made. A search that is made at `settles` or later, and
-    finds nothing, proves that none of them has started it.
-    """
-
-    since: datetime
-    settles: datetime
+    BUILD = "build"
+    RUN = "run"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """That a build is to end: why, since when by the store's clock, and what people are told."""
+class Stage(StrEnum):
+    """How far a deployment has come: what its next step is about."""
 
-    reason: StopReason
-    since: datetime
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Build:
-    """One component's build. Times are UTC; `build_id` is None until a builder has accepted it.
-
-    `attempt` counts the claims. `doubt` is there where earlier attempts may have started the build.
-    `seen` is the store's time at which this was what the builder said, and `unasked` how long in
-    all the builder could not be asked. `commit` is also what is to be built, where it is known
-    before; `reused` is the id of the deployment for which it was built, where that is another.
-    `lost` counts how often the builder has lost it.
-
-    A build that has ended while there is still a `stop` was given up: the builder has not confirmed
-    that it has ended.
-    """
-
-    status: BuildStatus = BuildStatus.PENDING
-    build_id: str | None = None
-    message: str = ""
-    image: str | None = None
-    digest: str | None = None
-    commit: str | None = None
-    started: datetime | None = None
-    ended: datetime | None = None
-    attempt: int = 0
-    claim: Claim | None = None
-    doubt: Doubt | None = None
-    stop: Stop | None = None
-    seen: datetime | None = None
-    reused: str | None = None
-    lost: int = 0
-    unasked: timedelta = timedelta()
-
-    @property
-    def awaits_launch(self) -> bool:
-        """Whether no builder has accepted it yet, and it can still be started."""
-        return self.build_id is None and not self.status.is_final
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether it has ended, and nothing of it can still be running."""
-        return self.status.is_final and self.stop is None
+    QUEUED = "queued"
+    BUILDS = "builds"
+    BEFORE_RUNS = "before-runs"
+    RUNS = "runs"
 
 
-@dataclass(frozen=True)  # without slots, where what is found out once would find no place
+@dataclass(frozen=True)  # no slots: they exclude `cached_property`
 class Deployment:
     """One deployment of a tool. `builds` holds the components that have a source of their own.
 
+    `runs` holds all components, and those that are removed; it is empty where nothing is run.
+    `begun` is when the run phase began, by the store's clock. One that is `selected` has only
+    those of the configuration's components that were asked for. With `force_run`, what runs
+    already is started again.
     While it is `queued` it starts nothing; `admitted` is when it no longer was, by the store's
     clock, and None where it never had to wait. One that `supersedes` ends those that it waits for.
     `reason` says why it was cancelled. `configured` is whether the tool had a configuration when it
-    was accepted. `ended` is when its status became final. What is `newer` was written by a later
-    version of the service, which knows more of it than is here; `held_open` says that its document
-    is open, so that it is under way whatever it looks like.
+    was accepted. `ended` is when its status became final. `newer` is whether a later version of the
+    service wrote it, which may know more about it. `held_open` is whether the document of such a
+    deployment is open; it then counts as running.
     """
 
     tool: str
@@ -136,66 +83,113 @@ class Deployment:
     description: str = ""
     configured: bool = False
     ended: datetime | None = None
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    begun: datetime | None = None
+    selected: bool = False
+    force_run: bool = False
+    on_failure: OnFailure = OnFailure.PUT_BACK
     newer: bool = False
     held_open: bool = False
 
     @property
+    def kind(self) -> Kind:
+        """The kind of the steps that are under way, or were last."""
+        return Kind.RUN if self.runs and self.is_built else Kind.BUILD
+
+    @property
+    def is_built(self) -> bool:
+        """Whether all builds have finished."""
+        return all(build.status is Status.FINISHED for build in self.builds.values())
+
+    @property
+    def stage(self) -> Stage:
+        """How far it has come."""
+        if self.queued and not self.cancel_requested:
+            return Stage.QUEUED
+        if self.kind is Kind.BUILD:
+            return Stage.BUILDS
+        return Stage.RUNS if self.begun or self.cancel_requested else Stage.BEFORE_RUNS
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All its builds and runs."""
+        return (*self.builds.values(), *self.runs.values())
+
+    @property
+    def since(self) -> datetime:
+        """When its time began: when it might start, since how long it waits is up to others."""
+        return self.admitted or self.created
+
+    @property
     def status(self) -> DeploymentStatus:
-        """The status that follows from the builds, once it may start them."""
+        """The status that follows from its steps, once it may start them."""
         status = self._status
         return DeploymentStatus.RUNNING if self.held_open and status.is_final else status
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is final, and nothing of it can still be running: it never changes again."""
-        return self.status.is_final and all(each.is_settled for each in self.builds.values())
+        """Whether its status is final and all its steps are settled: it never changes again."""
+        return self.status.is_final and all(each.is_settled for each in self.steps)
 
     @property
     def _status(self) -> DeploymentStatus:
         if self.queued and not self.cancel_requested:
             return DeploymentStatus.PENDING
-        statuses = {build.status for build in self.builds.values()}
+        statuses = {step.status for step in self.steps}
         if not all(status.is_final for status in statuses):
-            launched = any(build.build_id is not None for build in self.builds.values())
+            launched = any(step.id is not None for step in self.steps)
             return DeploymentStatus.RUNNING if launched else DeploymentStatus.PENDING
         if self.cancel_requested:
             return DeploymentStatus.CANCELLED
-        if BuildStatus.ERROR in statuses:
+        if Status.ERROR in statuses:
             return DeploymentStatus.ERROR
-        if BuildStatus.CANCELLED in statuses:
+        if Status.CANCELLED in statuses:
             return DeploymentStatus.CANCELLED
         return DeploymentStatus.FINISHED
 
     @property
     def message(self) -> str:
-        """What it waits for, or why it was cancelled where nobody asked for that; for people."""
+        """What it waits for, or why the service cancelled it; for users."""
         if self.queued and not self.cancel_requested:
             return "waits for its turn"
         parts = [self.reason] if self.cancel_requested and self.reason else []
-        if self.status.is_final and not self.is_settled:
-            parts.append("builds may still run, until the builder confirms that they have ended")
+        if any(run.was_put_back for run in self.runs.values()):
+            parts.append("what ran before was put back")
+        elif self.kind is Kind.RUN and any(run.stop and run.id for run in self.runs.values()):
+            parts.append("what ran before is being put back")
+        elif self.status.is_final and not self.is_settled:
+            parts.append("builds may still run until the builder confirms that they have ended")
         return "; ".join(parts)
 
     @cached_property
     def etag(self) -> str:
-        """A short name of what people see of it: that is other where this is."""
+        """A hash of what users see of it; it differs where that differs."""
         builds = tuple(
             (
-                *(name, b.status, b.message, b.build_id, b.image, b.digest, b.commit, b.reused),
-                # By what time it is: how a time zone is called depends on who has read it.
+                *(name, b.status, b.message, b.id, b.image, b.digest, b.commit, b.reused),
+                # As a timestamp: the name of a time zone depends on the store.
                 *(each and each.timestamp() for each in (b.started, b.ended)),
             )
             for name, b in self.builds.items()
         )
-        shown = (
+        runs = tuple(
+            (
+                *(name, r.visible_status, r.message, r.image, r.ready, r.replicas, r.url, r.action),
+                *(each and each.timestamp() for each in (r.started, r.ended)),
+            )
+            for name, r in self.runs.items()
+        )
+        visible = (
             self.id,
             self.created.timestamp(),
             self.description,
             self.status,
             self.message,
             builds,
+            # Without runs, the etag is what it was before there were any.
+            *((runs,) if runs else ()),
         )
-        return hashlib.sha256(repr(shown).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+        return hashlib.sha256(repr(visible).encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     @cached_property
     def sources(self) -> Mapping[str, Source]:

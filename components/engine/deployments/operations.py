@@ -1,4 +1,4 @@
-"""What can be done with the deployments there are: list, show, cancel, delete."""
+"""Operations on existing deployments: list, show, cancel, delete."""
 
 import asyncio
 from dataclasses import replace
@@ -20,8 +20,8 @@ from components.engine.queue.reservation import release
 
 T = TypeVar("T")
 
-TOLD_SECONDS = MAX_PAUSE_SECONDS + 1
-"""How long a deployment is there at least after its end, before it can be deleted."""
+MIN_VISIBLE_SECONDS = MAX_PAUSE_SECONDS + 1
+"""How long a deployment that has ended stays visible before it can be deleted."""
 
 
 async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment, ...]]:
@@ -34,7 +34,7 @@ async def list_deployments(engine: Engine, tool: str) -> Answer[tuple[Deployment
 async def show_deployment(
     engine: Engine, refresher: Refresher, tool: str, deploy_id: str
 ) -> Answer[Deployment]:
-    """Return a deployment, brought up to date unless it is final. `LATEST` is the newest one.
+    """Return a deployment, refreshed unless it is settled. `LATEST` is the newest one.
 
     Raises `NoDeployment`, `Corrupt`, `TooManyConflicts`.
     """
@@ -45,10 +45,10 @@ async def show_deployment(
 async def cancel_deployment(
     engine: Engine, refresher: Refresher, tool: str, deploy_id: str
 ) -> Answer[Deployment]:
-    """Cancel a deployment: what was not started never is, what runs is told to end.
+    """Cancel a deployment: waiting builds never start, running builds are cancelled.
 
-    Whoever advances it next goes on with that; this does so at once. To cancel again changes
-    nothing more. Raises `NoDeployment`, `AlreadyFinal`, `TooManyConflicts`.
+    This reconciles it at once; later reconciliations continue. Cancelling again has no effect.
+    Raises `NoDeployment`, `AlreadyFinal`, `TooManyConflicts`.
     """
     document = await find(engine, tool, deploy_id)
     found = deployment_of(engine, document)
@@ -62,37 +62,37 @@ async def cancel_deployment(
         raise NoDeployment(tool, deploy_id) from None
     if not cancelled.cancel_requested:
         raise AlreadyFinal(cancelled.id, cancelled.status)
-    refresher.forget(tool, document.name)
+    refresher.invalidate(tool, document.name)
     return await show_deployment(engine, refresher, tool, document.name)
 
 
 async def delete_deployment(
     engine: Engine, refresher: Refresher, tool: str, deploy_id: str
 ) -> Answer[Deployment]:
-    """Remove a deployment that is settled, and return it.
+    """Remove a settled deployment, and return it.
 
-    One that has ended only just now goes a little later. Raises `NoDeployment`, `NotFinal`.
+    If it has just ended, this waits for `MIN_VISIBLE_SECONDS`. Raises `NoDeployment`, `NotFinal`.
     """
     document = await find(engine, tool, deploy_id)
     deployment = deployment_of(engine, document)
     if not deployment.is_settled:
         raise NotFinal(deployment.id, deployment.status, may_run=deployment.status.is_final)
-    await _until_told(engine, deployment)
-    # Before, so that what is not there is not taken for what is about to be.
+    await _wait_until_visible(engine, deployment)
+    # Before the removal: the queue must not mistake it for one that is about to be stored.
     await release(engine, tool, {deployment.id})
     try:
         await engine.store.delete(tool, DEPLOYMENT, document.name, document.version)
     except NotFound:
         raise NoDeployment(tool, deploy_id) from None
-    refresher.forget(tool, document.name)
+    refresher.invalidate(tool, document.name)
     return _with_warnings(engine, Answer(deployment), ())
 
 
-async def _until_told(engine: Engine, deployment: Deployment) -> None:
-    """Leave whoever watches a deployment, on any instance, the time to look at how it has ended."""
+async def _wait_until_visible(engine: Engine, deployment: Deployment) -> None:
+    """Wait until clients that watch a deployment, on any instance, had time to read its end."""
     if deployment.ended:
         age = await engine.store.now() - deployment.ended
-        await asyncio.sleep(max(0.0, TOLD_SECONDS - age.total_seconds()))
+        await asyncio.sleep(max(0.0, MIN_VISIBLE_SECONDS - age.total_seconds()))
 
 
 def _with_warnings(engine: Engine, answer: Answer[T], warnings: tuple[str, ...]) -> Answer[T]:

@@ -1,36 +1,41 @@
 """The next step of a deployment, as a pure function of what is known and the time.
 
-What is to be done is part of the plan's deployment, which is stored before any of it is done: a
-build that will be started is claimed, one that will be ended says so. Whoever loses that write
-plans anew. From wherever an earlier step was broken off, the next plan goes on:
+What is to be done is part of the plan's deployment, which is stored before any of it is done; see
+`steps.plan` for what holds for one step. Builds come first; runs begin when all have finished and
+the run phase has begun. Besides:
 
-- A claim that has ended belongs to nobody. Whether that attempt has started the build is then in
-  doubt. A builder that knows keys is asked to start it again; of any other, the build is sought
-  until a search proves that there is none.
-- What is to end and was never started ends at once; what may have been started is sought first.
-- What the builder does not confirm to have ended is given up, so that nobody waits for it any more,
-  and is ended all the same: the deployment is not settled before that is confirmed.
-
-A build takes too long by what the builder says, and not by the clock alone: time in which nobody
-could ask does not count. Nothing is ended by a clock that has just jumped.
+- What is healthy can be put back until all components are: then all have finished at once.
+- When one run fails, or the deployment is cancelled, what ran before is put back for all that were
+  changed. With `OnFailure.KEEP`, each run ends by itself and nothing is put back.
+- Components that the configuration no longer has are removed after that, and only then.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
 
-from backends.builders.base import BuildStatus
+from backends.status import Status
 from components.engine.context import Limits
-from components.engine.deployments.merge import final
-from components.engine.deployments.model import Build, Claim, Deployment, Doubt, Stop, StopReason
+from components.engine.deployments.merge import without_pointless_runs
+from components.engine.deployments.model import Deployment, Kind, OnFailure, Stage
 from components.engine.instant import Instant
-
-ENDING = "is being cancelled"
-MAY_RUN = "the builder has not confirmed that it has ended, so it may still run"
+from components.engine.runs.model import Run, RunAction
+from components.engine.steps.merge import final
+from components.engine.steps.model import Step, Stop, StopReason
+from components.engine.steps.plan import (
+    Rules,
+    S,
+    claimed,
+    due_stop,
+    is_to_be_ended,
+    is_to_be_sought,
+    stopped,
+    without_expired_claim,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to store, and then what to do, by component.
+    """What to store, and then what to do, by component; `kind` is that of the steps.
 
     `launch` was claimed for this; `seek` may have been started; `cancel` is to end.
     """
@@ -41,15 +46,28 @@ class Plan:
     seek: tuple[str, ...] = ()
     cancel: tuple[str, ...] = ()
 
+    @property
+    def kind(self) -> Kind:
+        """The kind of the steps that the plan is about."""
+        return self.deployment.kind
+
+    @property
+    def acts(self) -> bool:
+        """Whether there is anything to do but to store it."""
+        return bool(self.launch or self.seek or self.cancel)
+
 
 def to_ask(deployment: Deployment) -> tuple[str, ...]:
-    """Return the components whose builds run, as far as is known, and are not to end."""
+    """Return the components whose steps run, as far as is known, and are not to end."""
     if deployment.cancel_requested:
         return ()
+    steps: Mapping[str, Step] = (
+        deployment.builds if deployment.kind is Kind.BUILD else deployment.runs
+    )
     return tuple(
         name
-        for name, build in deployment.builds.items()
-        if build.build_id is not None and not build.status.is_final and not build.stop
+        for name, step in steps.items()
+        if step.id is not None and not step.status.is_final and not step.stop
     )
 
 
@@ -58,99 +76,153 @@ def plan(
 ) -> Plan:
     """Return the next step of a deployment `at` an instant, when `by` takes it.
 
-    Without `start`, no build is claimed.
+    Without `start`, nothing is claimed.
     """
-    builds = {
-        name: _planned(deployment, build, at, by, limits, start)
-        for name, build in deployment.builds.items()
-    }
-    if deployment.queued and not deployment.cancel_requested:
+    if deployment.stage is Stage.QUEUED:
         return Plan(deployment, at)
-    going_on = {name: build for name, build in builds.items() if not build.is_settled}
+    if deployment.kind is Kind.BUILD:
+        rules = dict.fromkeys(deployment.builds, build_rules(limits))
+        stops = _stops(deployment, deployment.builds, rules, at, limits)
+        may_start = start and not deployment.queued
+        builds = {
+            name: _planned(build, rules[name], stops.get(name), at, by, start=may_start)
+            for name, build in deployment.builds.items()
+        }
+        planned = without_pointless_runs(replace(deployment, builds=builds))
+        return _plan(deployment, planned, deployment.builds, builds, rules, at)
+    rules = {name: _run_rules(run, deployment, limits) for name, run in deployment.runs.items()}
+    stops = _run_stops(deployment, rules, at, limits)
+    startable = _startable(deployment) if start else frozenset()
+    runs = {
+        name: _planned(run, rules[name], stops.get(name), at, by, start=name in startable)
+        for name, run in deployment.runs.items()
+    }
+    runs = _with_finished(deployment, runs)
+    return _plan(deployment, replace(deployment, runs=runs), deployment.runs, runs, rules, at)
+
+
+def _plan(
+    before: Deployment,
+    planned: Deployment,
+    known: Mapping[str, S],
+    steps: Mapping[str, S],
+    rules: Mapping[str, Rules],
+    at: Instant,
+) -> Plan:
     return Plan(
-        replace(deployment, builds=builds) if builds != deployment.builds else deployment,
+        before if planned == before else planned,
         at,
-        launch=tuple(n for n in going_on if builds[n].attempt > deployment.builds[n].attempt),
-        seek=tuple(
-            name
-            for name, build in going_on.items()
-            if build.doubt and not build.claim and build.build_id is None
-        ),
-        cancel=tuple(
-            name for name, build in going_on.items() if build.build_id is not None and build.stop
-        ),
+        launch=tuple(name for name, step in steps.items() if step.attempt > known[name].attempt),
+        seek=tuple(name for name, step in steps.items() if is_to_be_sought(step, rules[name])),
+        cancel=tuple(name for name, step in steps.items() if is_to_be_ended(step, rules[name])),
     )
 
 
-def _planned(
-    deployment: Deployment, build: Build, at: Instant, by: str, limits: Limits, start: bool
-) -> Build:
-    if build.is_settled:
-        return build
-    if build.claim and at.is_past(build.claim.until, build.claim.at):
-        build = replace(build, claim=None, doubt=in_doubt(build, build.claim.until, limits))
-    stop = build.stop or _stop(deployment, build, at, limits)
+def _planned(step: S, rules: Rules, stop: Stop | None, at: Instant, by: str, *, start: bool) -> S:
+    if step.is_settled:
+        return step
+    step = without_expired_claim(step, rules, at)
     if stop is not None:
-        return _stopped(replace(build, stop=stop), stop, at, limits)
-    waits = build.build_id is None and not build.claim and not deployment.queued
-    if not waits or not start or (build.doubt and not limits.knows_keys):
-        return build
-    claim = Claim(by, at.now, at.now + limits.launch)
-    return replace(build, claim=claim, attempt=build.attempt + 1)
+        return stopped(step, stop, rules, at)
+    return claimed(step, rules, at, by) if start else step
 
 
-def in_doubt(build: Build, broken_off: datetime, limits: Limits) -> Doubt:
-    """Return the doubt about a build whose claimed attempt was broken off without an outcome."""
-    since = build.doubt.since if build.doubt else build.claim.at if build.claim else broken_off
-    return Doubt(since, broken_off + limits.settling)
+def build_rules(limits: Limits) -> Rules:
+    """Return what holds for builds."""
+    return Rules(
+        overdue="the build took longer than {}: cancelled",
+        claim=limits.launch,
+        longest=limits.build,
+        timeout=StopReason.BUILD_TIMEOUT,
+        confirmation=limits.launch,
+        ending="is being cancelled",
+        unconfirmed="the builder has not confirmed that it has ended, so it may still run",
+        settling=limits.settling,
+        knows_keys=limits.knows_keys,
+    )
 
 
-def _stopped(build: Build, stop: Stop, at: Instant, limits: Limits) -> Build:
-    if build.claim or build.status.is_final:
-        return build  # whoever starts it, or ends it, says what became of that
-    if build.build_id is None and build.doubt is None:
-        return final(
-            replace(build, status=BuildStatus.CANCELLED, message=never_started(stop)), stop
-        )
-    if at.is_past(stop.since + limits.launch, stop.since):
-        # Nobody waits for ever for a builder to say that what it was told to end has ended.
-        was_asked = stop.reason is StopReason.CANCELLED
-        return replace(
-            build,
-            status=BuildStatus.CANCELLED if was_asked else BuildStatus.ERROR,
-            message=f"{stop.message}; {MAY_RUN}",
-        )
-    return replace(build, message=ENDING)
+def _run_rules(run: Run, deployment: Deployment, limits: Limits) -> Rules:
+    removes = run.action is RunAction.REMOVE
+    return Rules(
+        overdue="was not gone within {}" if removes else "was not healthy within {}",
+        claim=limits.launch,
+        # What is healthy waits for the others.
+        longest=None if run.healthy else limits.run,
+        timeout=StopReason.RUN_TIMEOUT,
+        confirmation=limits.run,
+        ending="is being put back",
+        unconfirmed="what ran before is not healthy yet",
+        fences=True,
+        ends=not removes and deployment.on_failure is OnFailure.PUT_BACK,
+    )
 
 
-def never_started(stop: Stop) -> str:
-    """Return what people are told of a build that was stopped before anybody started it."""
-    return f"{stop.message} before it was started"
+def _stops(
+    deployment: Deployment,
+    steps: Mapping[str, Step],
+    rules: Mapping[str, Rules],
+    at: Instant,
+    limits: Limits,
+) -> dict[str, Stop]:
+    stops = {name: step.stop for name, step in steps.items() if step.stop}
+    for name, step in steps.items():
+        if name in stops or step.status.is_final:
+            continue
+        if deployment.cancel_requested:
+            reason = deployment.reason or "cancelled"
+            stops[name] = Stop(StopReason.CANCELLED, at.now, reason)
+        elif not deployment.queued:
+            due = due_stop(step, rules[name], at, deployment.since, limits.deployment)
+            if due:
+                stops[name] = due
+    return stops
 
 
-def _stop(deployment: Deployment, build: Build, at: Instant, limits: Limits) -> Stop | None:
-    if deployment.cancel_requested:
-        return Stop(StopReason.CANCELLED, at.now, deployment.reason or "cancelled")
-    if deployment.queued:
-        return None
-    # What the builder has is judged by what it says now, and what it does not have by the clock.
-    judged = at.now if build.build_id is None else build.seen
-    if judged is None:
-        return None
-    # Its time begins when it may start: how long it waits before is up to others.
-    since = deployment.admitted or deployment.created
-    if at.is_past(since + limits.deployment + build.unasked, since, judged):
-        message = f"the deployment took longer than {duration(limits.deployment)}: cancelled"
-        return Stop(StopReason.DEPLOYMENT_TIMEOUT, at.now, message)
-    began = build.started
-    if began is not None and at.is_past(began + limits.build + build.unasked, began, judged):
-        message = f"the build took longer than {duration(limits.build)}: cancelled"
-        return Stop(StopReason.BUILD_TIMEOUT, at.now, message)
-    return None
+def _run_stops(
+    deployment: Deployment, rules: Mapping[str, Rules], at: Instant, limits: Limits
+) -> dict[str, Stop]:
+    runs = deployment.runs
+    stops = _stops(deployment, runs, rules, at, limits)
+    changing = [name for name, run in runs.items() if run.changes]
+    failed = [
+        name
+        for name in changing
+        if runs[name].status in (Status.ERROR, Status.CANCELLED)
+        or (name in stops and stops[name].reason.is_failure)
+    ]
+    if not failed:
+        return stops
+    puts_back = deployment.on_failure is OnFailure.PUT_BACK
+    for name, run in runs.items():
+        if run.status.is_final or name in stops:
+            continue
+        if puts_back or run.action is RunAction.REMOVE:
+            stops[name] = Stop(StopReason.OTHER_FAILED, at.now, f"{failed[0]!r} failed")
+    return stops
 
 
-def duration(time: timedelta) -> str:
-    """Return a length of time as people say it: `1 h 30 min`, `45 s`."""
-    seconds = time // timedelta(seconds=1)
-    parts = ((seconds // 3600, "h"), (seconds // 60 % 60, "min"), (seconds % 60, "s"))
-    return " ".join(f"{number} {unit}" for number, unit in parts if number) or "0 s"
+def _startable(deployment: Deployment) -> frozenset[str]:
+    """Return the components whose runs may start: removals come after everything else."""
+    if deployment.stage is not Stage.RUNS:
+        return frozenset()
+    runs = deployment.runs
+    all_finished = all(run.status is Status.FINISHED for run in runs.values() if run.changes)
+    return frozenset(
+        name
+        for name, run in runs.items()
+        if run.changes or (run.action is RunAction.REMOVE and all_finished)
+    )
+
+
+def _with_finished(deployment: Deployment, runs: Mapping[str, Run]) -> dict[str, Run]:
+    """Return runs in which those have finished that need not be put back any more."""
+    each_alone = deployment.on_failure is OnFailure.KEEP
+    changing = [run for run in runs.values() if run.changes]
+    all_healthy = all(run.healthy and not run.stop for run in changing)
+    return {
+        name: final(replace(run, status=Status.FINISHED), None)
+        if run.changes and run.healthy and not run.stop and (all_healthy or each_alone)
+        else run
+        for name, run in runs.items()
+    }

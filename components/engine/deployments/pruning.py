@@ -1,4 +1,4 @@
-"""Keeping the newest deployments of a tool and removing the others."""
+"""Pruning: removing all but the newest deployments of a tool."""
 
 import asyncio
 from collections.abc import Collection
@@ -10,75 +10,76 @@ from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.reading import deployments_in
-from components.engine.queue.admission import end
+from components.engine.queue.admission import cancel
 from components.engine.queue.documents import QUEUE
 from components.engine.queue.reservation import release
 
 
 @dataclass(frozen=True, slots=True)
 class Pruning:
-    """Which deployments are removed, and which are ended so that they can be, oldest first."""
+    """Which deployments to remove, and which to cancel and remove later, oldest first."""
 
     remove: tuple[Deployment, ...] = ()
-    end: tuple[Deployment, ...] = ()
+    cancel: tuple[Deployment, ...] = ()
 
 
-def pruning(deployments: Collection[Deployment], kept: int, newest: str, *, ends: bool) -> Pruning:
-    """Return what becomes of a tool's deployments so that `kept` stay.
+def pruning(
+    deployments: Collection[Deployment], kept: int, newest: str, *, cancel_running: bool
+) -> Pruning:
+    """Return which of a tool's deployments to remove or cancel so that `kept` remain.
 
-    The oldest that are settled are removed, but never the newest that has finished, which is the
-    one to go back to, nor the one whose id is `newest`. Only where that is not enough, and only if
-    `ends`, the oldest that run are ended: they go later, once nothing of them can run any more.
-    The order is the same for everybody who looks, so that of several who prune at once none removes
-    more than the others would.
+    The oldest settled ones are removed, but never the newest FINISHED one, which a rollback needs,
+    nor the one whose id is `newest`. Only if that is not enough, and if `cancel_running`, the
+    oldest running ones are cancelled: they are removed later, when they are settled.
+    The order is the same on every instance, so that concurrent pruning removes no more than needed.
     """
     oldest_first = sorted(deployments, key=lambda each: (each.created, each.id))
     finished = [each for each in oldest_first if each.status is DeploymentStatus.FINISHED]
     excess = max(len(deployments) - kept, 0)
-    # What is being ended already goes too, only later.
-    going = [each for each in oldest_first if not each.is_settled and _is_going(each)]
+    # Those that are ending are removed too, but later.
+    ending = [each for each in oldest_first if not each.is_settled and _is_ending(each)]
     remove = [each for each in oldest_first if each.is_settled and each not in finished[-1:]]
-    left = excess - min(len(remove), excess) - len(going) if ends else 0
-    running = [each for each in oldest_first if not (each.is_settled or _is_going(each))]
+    left = excess - min(len(remove), excess) - len(ending) if cancel_running else 0
+    running = [each for each in oldest_first if not (each.is_settled or _is_ending(each))]
     return Pruning(
         tuple(each for each in remove[:excess] if each.id != newest),
         tuple(each for each in running[: max(left, 0)] if each.id != newest and not each.newer),
     )
 
 
-def _is_going(deployment: Deployment) -> bool:
+def _is_ending(deployment: Deployment) -> bool:
     return deployment.cancel_requested or deployment.status.is_final
 
 
 async def prune(engine: Engine, tool: str, newest: str) -> None:
-    """Remove, or end, what there is too much of now that there is the deployment `newest`."""
+    """Prune a tool's deployments after `newest` was stored."""
     listing = await engine.store.list(tool, DEPLOYMENT, QUEUE)
     found, _ = await deployments_in(engine, listing)
     queues = [each for each in listing.documents if each.kind == QUEUE]
     documents = {deployment.id: document for document, deployment in found}
-    # Where there is a limit, what runs or waits is what may: it is never ended for others.
-    what = pruning(
+    # With a limit on running deployments, pruning never cancels what runs or waits.
+    outcome = pruning(
         [each for _, each in found],
         engine.deployments_kept,
         newest,
-        ends=not engine.max_running,
+        cancel_running=not engine.max_running,
     )
-    await remove(engine, tool, [documents[each.id] for each in what.remove], *queues)
-    for each in what.end:
-        await end(engine, documents[each.id], f"pushed out by {newest!r}")
+    await remove(engine, tool, [documents[each.id] for each in outcome.remove], *queues)
+    for each in outcome.cancel:
+        await cancel(engine, documents[each.id], f"pruned in favour of {newest!r}")
 
 
 async def remove(
     engine: Engine, tool: str, documents: Collection[Document], queue: Document | None = None
 ) -> None:
-    """Remove deployments that are settled; `queue` is the tool's, as just read, if it has one."""
+    """Remove settled deployments; `queue` is the tool's queue as just read, if it has one."""
     if queue is not None and documents:
-        # Before, so that what is not there is not taken for what is about to be.
+        # Before the removal: the queue must not mistake them for ones about to be stored.
         await release(engine, tool, {each.name for each in documents}, queue)
     await asyncio.gather(*(_remove(engine, each) for each in documents))
 
 
 async def _remove(engine: Engine, document: Document) -> None:
-    # Somebody else has removed it, or touched it: then it goes next time.
+    # Another writer removed or changed it; the next pruning removes it.
     with suppress(NotFound, Conflict):
         await engine.store.delete(document.tool, document.kind, document.name, document.version)

@@ -1,6 +1,6 @@
-"""Reading deployments from documents: each version once, and never many without a pause.
+"""Reading deployments from documents, with a cache, and yielding to the event loop between them.
 
-To read the document of 200 builds takes several milliseconds, in which nobody else is served.
+Parsing a document with 200 builds blocks the event loop for several milliseconds.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from components.engine.deployments.model import Deployment
 def deployment_of(engine: Engine, document: Document) -> Deployment:
     """Return the deployment in a document of the engine's store. Raises `Corrupt`.
 
-    A version never changes, so the same one gives the same value.
+    A version of a document never changes, so its deployment is cached.
     """
     key = (document.tool, document.name, document.version)
-    deployment = engine.read.get(key)
+    deployment = engine.cache.get(key)
     if deployment is None:
         deployment = documents.deployment_of(document)
-        engine.read.keep(key, deployment, len(json.dumps(document.data)))
+        engine.cache.put(key, deployment, len(json.dumps(document.data)))
     return deployment
 
 
@@ -32,7 +32,7 @@ async def deployments_in(
 ) -> tuple[list[tuple[Document, Deployment]], tuple[str, ...]]:
     """Return the deployments of a listing, newest first, and a warning for each corrupt one.
 
-    Documents of other kinds are passed over.
+    Documents of other kinds are skipped.
     """
     found: list[tuple[Document, Deployment]] = []
     corrupt = [each for each in listing.corrupt if each.kind == documents.DEPLOYMENT]
@@ -51,7 +51,7 @@ async def deployments_in(
 async def newest_in(engine: Engine, listing: Listing) -> Document | None:
     """Return the document of the newest deployment of a listing; None where there is none.
 
-    The others are not read. Raises `Corrupt` where there are documents, and all are corrupt.
+    The others are not parsed. Raises `Corrupt` where all documents are corrupt.
     """
     corrupt = list(listing.corrupt)
     for document in _newest_first(listing.documents):
@@ -75,5 +75,5 @@ def _created(document: Document) -> datetime:
     try:
         return datetime.fromisoformat(document.data["creation-time"]).astimezone(UTC)
     except (KeyError, TypeError, ValueError, OverflowError):
-        # It is corrupt, and is told of where nothing else is there.
+        # It is corrupt; it is reported where no other document can be read.
         return datetime.min.replace(tzinfo=UTC)

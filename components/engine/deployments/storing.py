@@ -1,7 +1,6 @@
 """Storing what happens to a deployment: always a merge onto what is stored, never over it."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,22 +15,10 @@ from components.engine.deployments.ends import log_end
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.reading import deployment_of
 from components.engine.errors import MadeByNewer, TooManyConflicts
+from components.engine.steps.merge import S
 
 MAX_ATTEMPTS = 20
 """How often a write that met another one is tried again."""
-
-
-async def put(engine: Engine, read: Document, deployment: Deployment) -> Document:
-    """Store a deployment in the place of what was read, and log that it has ended, if it has.
-
-    Raises `Conflict`, `Sealed`, `NotFound`.
-    """
-    await asyncio.sleep(0)  # to write 200 builds takes long: others are served before
-    document = await engine.store.replace(
-        read, deployment_data(deployment), deployment_state(deployment)
-    )
-    log_end(deployment)
-    return document
 
 
 async def store_change(
@@ -80,13 +67,21 @@ async def write(
 
 def is_worth_writing(stored: Deployment, changed: Deployment, heartbeat: timedelta) -> bool:
     """Whether a change is worth a write: that nothing has changed is only once a `heartbeat`."""
-    builds = {
-        name: replace(build, seen=stored.builds[name].seen)
-        if _is_recent(stored.builds[name].seen, build.seen, heartbeat)
-        else build
-        for name, build in changed.builds.items()
+    builds = _without_recent(stored.builds, changed.builds, heartbeat)
+    runs = _without_recent(stored.runs, changed.runs, heartbeat)
+    return replace(changed, builds=builds, runs=runs) != stored
+
+
+def _without_recent(
+    stored: Mapping[str, S], changed: Mapping[str, S], heartbeat: timedelta
+) -> dict[str, S]:
+    """Return changed steps as if those seen again within a heartbeat had not been."""
+    return {
+        name: replace(step, seen=stored[name].seen)
+        if name in stored and _is_recent(stored[name].seen, step.seen, heartbeat)
+        else step
+        for name, step in changed.items()
     }
-    return replace(changed, builds=builds) != stored
 
 
 def _is_recent(stored: datetime | None, seen: datetime | None, heartbeat: timedelta) -> bool:

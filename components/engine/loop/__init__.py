@@ -1,4 +1,4 @@
-"""Moving deployments on though nobody asks, and what is shared by all who wait for them.
+"""The background loop that reconciles deployments, and refreshes shared by concurrent requests.
 
-Nothing here may decide what a step of a deployment is.
+Nothing here may decide what the next step of a deployment is.
 """

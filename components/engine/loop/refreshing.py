@@ -1,8 +1,8 @@
-"""Bringing deployments up to date: once for all who ask at the same time, once a second at most.
+"""Refreshing deployments: one query for all concurrent callers, and at most one a second.
 
-The background loop and every GET go through here, so that they share one clock for each deployment.
-What is stored is read for each who asks. A look at the builder is joined by those to whom it can
-say nothing that is older than what is stored: so nobody is told less than anybody before.
+The background loop and every GET go through here, so that they share the queries of each
+deployment. Each caller reads the stored state itself. It joins a running query only if that began
+with the same state. So no caller gets an older state than an earlier caller did.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import reconcile
 from components.engine.errors import NoDeployment
 
-FRESH_SECONDS = 1.0
-"""For how long what was found out is what is answered, unless something else is stored."""
+CACHE_SECONDS = 1.0
+"""How long a result is cached, unless the stored deployment changes."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """A look at the builder: what was stored when it began, and what comes of it."""
+class _Query:
+    """A query of the builder: the ETag of the deployment when it began, and its task."""
 
-    began_with: str
+    etag: str
     task: asyncio.Task[Answer[Deployment]]
 
 
@@ -33,66 +33,66 @@ class Refresher:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._looks: dict[tuple[str, str], _Look] = {}
+        self._queries: dict[tuple[str, str], _Query] = {}
 
     async def refresh(self, document: Document) -> Answer[Deployment]:
-        """Return the deployment in a document that was just read as it is now.
+        """Return the current state of the deployment in a document that was just read.
 
-        Within a second of the last look at the builder, that is what was found out then. Raises
-        `NoDeployment`, `Corrupt`, `TooManyConflicts` and what the store raises.
+        Within a second of the last query, this returns the cached result. Raises `NoDeployment`,
+        `Corrupt`, `TooManyConflicts` and what the store raises.
         """
         stored = deployment_of(self._engine, document)
         if stored.is_settled:
             return Answer(stored)
-        look = self._looks.get((document.tool, document.name)) or self._begin(document, stored)
-        if not look.task.done():
-            if look.began_with != stored.etag:
+        query = self._queries.get((document.tool, document.name)) or self._start(document, stored)
+        if not query.task.done():
+            if query.etag != stored.etag:
                 return Answer(stored)
-            # Whoever asks may go; the others still want to know.
-            return await asyncio.shield(look.task)
-        answer = look.task.result()
+            # A cancelled caller must not cancel the query of the others.
+            return await asyncio.shield(query.task)
+        answer = query.task.result()
         if answer.value.etag == stored.etag:
             return answer
-        # Something was stored before or after the look: what is stored now is no older than either.
+        # Something was stored since the query: what is stored now is at least as new.
         document = await find(self._engine, document.tool, document.name)
         return Answer(deployment_of(self._engine, document))
 
-    def forget(self, tool: str, deploy_id: str) -> None:
-        """Let the next to ask look anew: something was done to the deployment."""
-        self._looks.pop((tool, deploy_id), None)
+    def invalidate(self, tool: str, deploy_id: str) -> None:
+        """Drop the cached result: the deployment was changed."""
+        self._queries.pop((tool, deploy_id), None)
 
     async def close(self, seconds: float = 0) -> None:
-        """Let what is under way end by itself for some seconds; then break it off."""
-        under_way = [look.task for look in self._looks.values() if not look.task.done()]
-        if under_way and seconds > 0:
-            await asyncio.wait(under_way, timeout=seconds)
-        # Those among them that were begun meanwhile.
-        tasks = [look.task for look in self._looks.values()]
-        self._looks.clear()
+        """Wait some seconds for running queries to end; then cancel the rest."""
+        running = [query.task for query in self._queries.values() if not query.task.done()]
+        if running and seconds > 0:
+            await asyncio.wait(running, timeout=seconds)
+        # Including those that began meanwhile.
+        tasks = [query.task for query in self._queries.values()]
+        self._queries.clear()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _begin(self, document: Document, stored: Deployment) -> _Look:
+    def _start(self, document: Document, stored: Deployment) -> _Query:
         key = (document.tool, document.name)
-        task = asyncio.create_task(self._look(document))
-        look = self._looks[key] = _Look(stored.etag, task)
-        task.add_done_callback(lambda _: self._keep(key, look))
-        return look
+        task = asyncio.create_task(self._query(document))
+        query = self._queries[key] = _Query(stored.etag, task)
+        task.add_done_callback(lambda _: self._cache(key, query))
+        return query
 
-    def _keep(self, key: tuple[str, str], look: _Look) -> None:
-        """Keep what was found out for a while; what failed is tried anew by the next to ask."""
-        if look.task.cancelled() or look.task.exception():
-            self._forget_if(key, look)
+    def _cache(self, key: tuple[str, str], query: _Query) -> None:
+        """Cache a result for a while; after a failure, the next caller queries again."""
+        if query.task.cancelled() or query.task.exception():
+            self._discard(key, query)
         else:
             loop = asyncio.get_running_loop()
-            loop.call_later(FRESH_SECONDS, self._forget_if, key, look)
+            loop.call_later(CACHE_SECONDS, self._discard, key, query)
 
-    def _forget_if(self, key: tuple[str, str], look: _Look) -> None:
-        if self._looks.get(key) is look:
-            del self._looks[key]
+    def _discard(self, key: tuple[str, str], query: _Query) -> None:
+        if self._queries.get(key) is query:
+            del self._queries[key]
 
-    async def _look(self, document: Document) -> Answer[Deployment]:
+    async def _query(self, document: Document) -> Answer[Deployment]:
         try:
             return await reconcile(self._engine, document)
         except NotFound:

@@ -17,9 +17,10 @@ async def wait_for_change(
     stopping: asyncio.Event,
     is_wanted: Callable[[], bool] = lambda: True,
 ) -> Answer[Deployment]:
-    """Refresh until the tag is no longer `known`, it is final, time is up or we are stopping.
+    """Refresh a deployment until it changes; return its last state.
 
-    Nothing is asked any more once the answer is not wanted: whoever wanted it is gone.
+    It ends when the ETag differs from `known`, the status is final, `seconds` have passed, the
+    service is stopping, or the client has disconnected (`is_wanted`).
     """
     loop = asyncio.get_running_loop()
     until, pause = loop.time() + seconds, FIRST_PAUSE_SECONDS

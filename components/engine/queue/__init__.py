@@ -1,5 +1,5 @@
-"""Whose turn it is: the order in which a tool's deployments were accepted, and keys of requests.
+"""The queue of a tool: the order in which deployments were accepted, and idempotency keys.
 
-`state` is a pure function of what is stored; `reservation` takes a place with one conditional
-write; `admission` lets in who has waited. Nothing here may start a build.
+`state` derives the order from what is stored; `reservation` reserves a position with one
+conditional write; `admission` admits waiting deployments. Nothing here may start a build.
 """

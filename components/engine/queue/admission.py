@@ -1,13 +1,14 @@
-"""Moving the queue on: who waits is let in when there is room, or told why it never will be."""
+"""Admission: a waiting deployment is admitted when others have ended, or is cancelled."""
 
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import partial
 
+from backends.errors import BackendError
 from backends.stores.base import Document, NotFound, StoreError
 from components.engine.context import Answer, Engine
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.merge import Change, merged
+from components.engine.deployments.merge import Beginning, Change, merged
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import plan
 from components.engine.deployments.reading import deployments_in
@@ -15,18 +16,21 @@ from components.engine.deployments.storing import store_change
 from components.engine.errors import MadeByNewer, TooManyConflicts
 from components.engine.instant import Instant
 from components.engine.queue.reservation import read_snapshot
+from components.engine.queue.rollout import Turn, take_turn
 from components.engine.queue.state import position_message
+from components.engine.runs.beginning import begun_runs
 
 
 async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
-    """Let a deployment that waits start its builds, if it is its turn; return it as it is then.
+    """Admit a waiting deployment, if it is its turn; return it as it is then.
 
-    Nothing is started here: that is the next step. One that supersedes first ends what is ahead of
-    it. One whose configuration was deleted meanwhile ends. Raises `NotFound`, `TooManyConflicts`.
+    Its next step starts the builds. One that supersedes cancels those ahead of it first. If the
+    tool's configuration was deleted meanwhile, it is cancelled. Raises `NotFound`,
+    `TooManyConflicts`.
     """
     snapshot = await read_snapshot(engine, document.tool)
     if deployment.configured and snapshot.configuration is None:
-        return Answer(await end(engine, document, CONFIGURATION_DELETED))
+        return Answer(await cancel(engine, document, CONFIGURATION_DELETED))
     ahead = snapshot.queue_state.ahead_of(deployment.id)
     if not engine.max_running or len(ahead) < engine.max_running:
         admitted = Change(admitted=snapshot.queue_state.now)
@@ -37,41 +41,67 @@ async def admit(engine: Engine, document: Document, deployment: Deployment) -> A
     return Answer(deployment, info=(f"it {position_message(ahead, engine.max_running)}",))
 
 
+async def begin_runs(
+    engine: Engine, document: Document, deployment: Deployment
+) -> Answer[Deployment]:
+    """Begin the run phase of a deployment that is built, if it is its turn; return it.
+
+    Nothing is started here: that is the next step. One that is older than a deployment whose run
+    phase has begun is cancelled. Raises `NotFound`, `MadeByNewer`, `TooManyConflicts`.
+    """
+    turn, holder = await take_turn(engine, deployment)
+    if turn is Turn.SUPERSEDED:
+        return Answer(await cancel(engine, document, f"superseded by {holder!r}"))
+    if turn is Turn.WAITS:
+        return Answer(deployment, info=(f"its runs begin when those of {holder!r} have ended",))
+    try:
+        async with engine.runner_breaker.guard(deployment.tool, engine.builder_timeout / 2):
+            running = await engine.runner.list(deployment.tool)
+    except (BackendError, TimeoutError) as error:
+        why = str(error) or "no response in time"
+        return Answer(deployment, (f"the runner does not answer, so no run has begun: {why}",))
+    now = await engine.store.now()
+    unique_images = engine.builder.unique_images
+    runs = begun_runs(deployment, running, now, unique_images=unique_images)
+    change = Change(beginning=Beginning(now, runs))
+    return Answer(await store_change(engine, document, partial(merged, change=change)))
+
+
 CONFIGURATION_DELETED = "the configuration was deleted"
 
 
 async def supersede(engine: Engine, documents: Iterable[Document], by: str) -> None:
-    """Cancel deployments in favour of another. What runs is ended by its own next step."""
+    """Cancel deployments in favour of another. Their own next step cancels running builds."""
     for document in documents:
-        # What is gone is in nobody's way, and what is not ours to end is waited for.
+        # A removed one blocks nothing; one of a newer version is waited for.
         with suppress(NotFound, MadeByNewer):
-            await end(engine, document, f"superseded by {by!r}")
+            await cancel(engine, document, f"superseded by {by!r}")
 
 
-async def end(engine: Engine, document: Document, reason: str) -> Deployment:
-    """Cancel a deployment for a reason; one that waits has thereby ended.
+async def cancel(engine: Engine, document: Document, reason: str) -> Deployment:
+    """Cancel a deployment for a reason; a waiting one ends at once.
 
     Raises `NotFound`, `TooManyConflicts`.
     """
     at = await Instant.of(engine.store)
 
-    def ended(stored: Deployment) -> Deployment:
+    def change(stored: Deployment) -> Deployment:
         cancelled = merged(stored, Change(cancel=True, reason=reason))
         if not stored.queued:
             return cancelled
         return plan(cancelled, at, engine.instance, engine.limits).deployment
 
-    return await store_change(engine, document, ended)
+    return await store_change(engine, document, change)
 
 
 async def cancel_waiting(engine: Engine, tool: str) -> tuple[str, ...]:
-    """End what waits in a tool's queue, since the configuration was deleted; return warnings."""
+    """Cancel a tool's waiting deployments after its configuration was deleted; return warnings."""
     try:
         found, _ = await deployments_in(engine, await engine.store.list(tool, DEPLOYMENT))
         for document, deployment in found:
             if deployment.queued and not deployment.status.is_final:
-                with suppress(NotFound):  # it is gone, and the others are not
-                    await end(engine, document, CONFIGURATION_DELETED)
+                with suppress(NotFound):  # it was removed; continue with the others
+                    await cancel(engine, document, CONFIGURATION_DELETED)
     except (StoreError, TooManyConflicts, MadeByNewer) as error:
-        return (f"what waits to be deployed could not be cancelled: {error}",)
+        return (f"cancelling the waiting deployments failed: {error}",)
     return ()

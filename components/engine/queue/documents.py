@@ -44,6 +44,7 @@ class _StoredQueue(_Stored):
     form = fields.Integer(load_default=FORM)
     entries = fields.List(fields.Nested(_StoredEntry), required=True)
     keys = fields.Dict(keys=fields.String(), values=fields.Nested(_StoredKey), required=True)
+    rollout = fields.Nested(_StoredEntry, load_default=None, allow_none=True)
 
 
 _QUEUE_SCHEMA = _StoredQueue()
@@ -52,8 +53,8 @@ _QUEUE_SCHEMA = _StoredQueue()
 def queue_data(queue: Queue, replaced: Mapping[str, Any] | None = None) -> JsonObject:
     """Return a queue as a document's data.
 
-    What the data that are `replaced` have, and this version does not know, stays. Raises
-    `MadeByNewer` where they are of a form that is newer than this version's.
+    Fields of the `replaced` data that this version does not know are preserved. Raises
+    `MadeByNewer` where their form is newer than this version's.
     """
     data: JsonObject = {"form": FORM, **_QUEUE_SCHEMA.dump(queue)}
     if replaced is None:
@@ -68,10 +69,10 @@ def queue_data(queue: Queue, replaced: Mapping[str, Any] | None = None) -> JsonO
 
 
 def queue_of(document: Document) -> Queue:
-    """Return the queue in a document. Raises `Corrupt` where it holds something else."""
+    """Return the queue in a document. Raises `Corrupt` where it is not one."""
     try:
         found = _QUEUE_SCHEMA.load(document.data)
     except ValidationError as error:
         reason = f"is not a queue: {error}"
         raise Corrupt(document.tool, document.kind, document.name, reason) from None
-    return Queue(tuple(found["entries"]), found["keys"])
+    return Queue(tuple(found["entries"]), found["keys"], found["rollout"])

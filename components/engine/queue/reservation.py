@@ -1,8 +1,8 @@
-"""Taking a place in a tool's queue: one conditional write, which decides for all instances."""
+"""Reserving a position in a tool's queue: one conditional write, valid for all instances."""
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from backends.stores.base import (
@@ -36,7 +36,7 @@ _RANDOM_NUMBERS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All that a new deployment depends on, as it was at one moment; read in one call."""
+    """All that a new deployment depends on, read in one call."""
 
     tool: str
     configuration: Document | None
@@ -45,34 +45,34 @@ class Snapshot:
     queue_state: QueueState
 
     def documents_of(self, ids: Iterable[str]) -> tuple[Document, ...]:
-        """Return the documents of deployments; of those that are not stored yet there is none."""
+        """Return the documents of those deployments that are stored."""
         return tuple(self.documents[each] for each in ids if each in self.documents)
 
     @property
     def newest_first(self) -> tuple[Deployment, ...]:
-        """The tool's deployments."""
+        """The tool's deployments, newest first."""
         found = self.queue_state.deployments.values()
         return tuple(sorted(found, key=lambda each: (each.created, each.id), reverse=True))
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """What makes a request repeatable: its key, and what it asks, each as a hash."""
+    """A request's idempotency key and its content, each as a hash."""
 
     key: str
     asked: str
 
     @classmethod
     def of(cls, key: str, asked: str) -> "IdempotencyKey":
-        """Return the key of a request, with its hash, and a text of all that it asks."""
+        """Return the hashes of a key, and of a text with the whole content of the request."""
         return cls(_hash(key), _hash(asked))
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The id of a new deployment, when it was accepted, and for what it waits: nothing, or others.
+    """The id of a new deployment, when it was accepted, and the ids of those that it waits for.
 
-    It is `repeated` where an earlier request has taken the place.
+    It is `repeated` where an earlier request with the same key made the reservation.
     """
 
     deploy_id: str
@@ -82,7 +82,7 @@ class Reservation:
 
 
 async def read_snapshot(engine: Engine, tool: str) -> Snapshot:
-    """Return what there is of a tool now. Raises `Corrupt` where its own documents are."""
+    """Return a snapshot of a tool. Raises `Corrupt` where its configuration or queue is corrupt."""
     listing = await engine.store.list(tool, CONFIGURATION, QUEUE, DEPLOYMENT)
     for error in listing.corrupt:
         if error.kind != DEPLOYMENT:
@@ -110,9 +110,9 @@ async def reserve(
     when_busy: WhenBusy = WhenBusy.QUEUE,
     idempotency_key: IdempotencyKey | None = None,
 ) -> tuple[Reservation, Snapshot]:
-    """Take a place for a new deployment; return it, and what there was when it was taken.
+    """Reserve a position for a new deployment; return it, and the snapshot that it is based on.
 
-    Nothing is written where there is no limit and no key. Raises `Busy`, `QueueFull`, `KeyReused`,
+    Without a limit and a key, nothing is written. Raises `Busy`, `QueueFull`, `KeyReused`,
     `NoSuchTool`, `TooManyConflicts`.
     """
     for _ in range(MAX_ATTEMPTS):
@@ -120,7 +120,7 @@ async def reserve(
         if earlier:
             return earlier, snapshot
         ahead = find_ahead(engine, snapshot.queue_state, when_busy)
-        # What is to be built may have taken a while to find out.
+        # The snapshot may be old: making the draft takes a while.
         since = engine.unique_times.after(await engine.store.now())
         reservation = Reservation(_new_id(engine, snapshot, since), since, ahead)
         queue = _with_reservation(
@@ -145,7 +145,7 @@ async def reserve(
 def earlier_reservation(
     snapshot: Snapshot, idempotency_key: IdempotencyKey | None
 ) -> Reservation | None:
-    """Return the place that an earlier request with this key has taken. Raises `KeyReused`."""
+    """Return the reservation of an earlier request with this key. Raises `KeyReused`."""
     if idempotency_key is None:
         return None
     earlier = snapshot.queue_state.compacted().keys.get(idempotency_key.key)
@@ -158,10 +158,10 @@ def earlier_reservation(
 
 
 def find_ahead(engine: Engine, queue_state: QueueState, when_busy: WhenBusy) -> tuple[str, ...]:
-    """Return for what a new deployment would have to wait.
+    """Return the ids of those that a new deployment would wait for.
 
-    Raises `Busy`, `QueueFull`, and where there is no limit `TooManyUnfinished`: what is pushed out
-    stays until its builder has confirmed its end.
+    Raises `Busy`, `QueueFull`, and without a limit `TooManyUnfinished`: a deployment is not pruned
+    before the builder has confirmed its end.
     """
     order = queue_state.order()
     if not engine.max_running:
@@ -184,10 +184,10 @@ def find_ahead(engine: Engine, queue_state: QueueState, when_busy: WhenBusy) -> 
 async def release(
     engine: Engine, tool: str, ids: Collection[str], read: Document | None = None
 ) -> None:
-    """Take deployments that are about to be removed, and their keys, out of the queue.
+    """Remove deployments that are about to be deleted, and their keys, from the queue.
 
-    `read` is the queue's document where it has just been read. Nothing depends on it but how soon
-    the next one starts, so what goes wrong is left to time.
+    `read` is the queue's document where it has just been read. This only lets the next one start
+    sooner: entries also expire, so errors are ignored.
     """
     document = read
     for _ in range(MAX_ATTEMPTS):
@@ -215,7 +215,7 @@ def _with_reservation(
     if idempotency_key:
         own = KeyRecord(reservation.deploy_id, idempotency_key.asked, reservation.since)
         keys = {**keys, idempotency_key.key: own}
-    return Queue(entries, keys)
+    return replace(queue, entries=entries, keys=keys)
 
 
 async def _write(engine: Engine, snapshot: Snapshot, queue: Queue) -> None:

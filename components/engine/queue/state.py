@@ -1,9 +1,9 @@
-"""Whose turn it is, as a pure function of one queue document and the tool's deployments.
+"""The state of a tool's queue, as a pure function of its document and the tool's deployments.
 
-The document holds the order in which deployments were accepted, and nothing else about them: which
-of them run, wait or have ended follows from their own documents. So nobody has to write it when one
-ends or starts, and a place only ever gets better: whoever looks at an old state waits longer, and
-two who look at different ones never both take the same place.
+The document has only the order in which deployments were accepted. Which of them run, wait or have
+ended follows from their own documents. So the queue needs no write when a deployment starts or
+ends. A position only improves: an instance with stale data makes a deployment wait longer, but two
+deployments never take the same position.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from components.engine.deployments.model import Deployment
 
 
 class WhenBusy(StrEnum):
-    """What becomes of a new deployment when as many run as may."""
+    """What to do with a new deployment when the limit of running ones is reached."""
 
     QUEUE = "queue"
     SUPERSEDE = "supersede"
@@ -24,7 +24,7 @@ class WhenBusy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """That a deployment was accepted, and when by the store's clock."""
+    """An accepted deployment, and when it was accepted by the store's clock."""
 
     deploy_id: str
     since: datetime
@@ -32,7 +32,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """The deployment of a request that may be repeated, and a hash of what the request asked."""
+    """The deployment of a request with an idempotency key, and a hash of the request's content."""
 
     deploy_id: str
     asked: str
@@ -41,54 +41,58 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """A tool's queue: what was accepted, in order, and by the key of a request, hashed, its own."""
+    """A tool's queue: accepted deployments, in order; records by hashed idempotency key.
+
+    `rollout` is the deployment that began its run phase last.
+    """
 
     entries: tuple[Entry, ...] = ()
     keys: Mapping[str, KeyRecord] = field(default_factory=dict)
+    rollout: Entry | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """What a decision is made from: a tool's queue and deployments, by id, at one moment.
+    """A tool's queue and its deployments, by id, at one moment.
 
-    An accepted deployment that is not there yet will be, within `patience`; later it is not coming.
+    An accepted deployment that is not stored within `storing_timeout` will not be stored.
     """
 
     queue: Queue
     deployments: Mapping[str, Deployment]
     now: datetime
-    patience: timedelta
+    storing_timeout: timedelta
 
-    def is_coming(self, deploy_id: str, since: datetime) -> bool:
-        """Whether a deployment that was accepted is about to be stored."""
-        return deploy_id not in self.deployments and self.now < since + self.patience
+    def is_expected(self, deploy_id: str, since: datetime) -> bool:
+        """Whether an accepted deployment is not stored yet, but still may be."""
+        return deploy_id not in self.deployments and self.now < since + self.storing_timeout
 
     def order(self) -> tuple[str, ...]:
-        """Return the ids of those that run or wait, in order."""
-        going_on = [each for each in self.deployments.values() if not each.status.is_final]
+        """Return the ids of running and waiting deployments, in order."""
+        active = [each for each in self.deployments.values() if not each.status.is_final]
         accepted = [each.deploy_id for each in self.queue.entries]
-        # What began without a limit, or whose maker was slow, is in no queue and counts as well.
+        # Deployments without an entry count too: no limit at the time, or an expired reservation.
         others = sorted(
-            (each for each in going_on if each.id not in accepted),
+            (each for each in active if each.id not in accepted),
             key=lambda each: (each.queued, each.created, each.id),
         )
-        ids = {each.id for each in going_on}
+        ids = {each.id for each in active}
         return (
             *(each.id for each in others),
             *(
                 each.deploy_id
                 for each in self.queue.entries
-                if each.deploy_id in ids or self.is_coming(each.deploy_id, each.since)
+                if each.deploy_id in ids or self.is_expected(each.deploy_id, each.since)
             ),
         )
 
     def ahead_of(self, deploy_id: str) -> tuple[str, ...]:
-        """Return those that run or wait and were accepted before a deployment; all if it is not."""
+        """Return the deployments ahead of one; all of them if it is not in the queue."""
         order = self.order()
         return order[: order.index(deploy_id)] if deploy_id in order else order
 
     def waiting(self, max_running: int) -> tuple[str, ...]:
-        """Return those that wait and will go on waiting: what is being cancelled does not count."""
+        """Return the waiting deployments, without those that are being cancelled."""
         return tuple(
             each
             for each in self.order()[max_running:]
@@ -96,7 +100,7 @@ class QueueState:
         )
 
     def compacted(self) -> Queue:
-        """Return the queue without what has ended and what will never come."""
+        """Return the queue without ended deployments and expired reservations."""
         order = self.order()
         return replace(
             self.queue,
@@ -104,21 +108,23 @@ class QueueState:
             keys={
                 key: each
                 for key, each in self.queue.keys.items()
-                if each.deploy_id in self.deployments or self.is_coming(each.deploy_id, each.since)
+                if each.deploy_id in self.deployments
+                or self.is_expected(each.deploy_id, each.since)
             },
         )
 
 
 def without(queue: Queue, ids: Collection[str]) -> Queue:
-    """Return a queue that knows nothing of some deployments."""
-    return Queue(
-        tuple(each for each in queue.entries if each.deploy_id not in ids),
-        {key: each for key, each in queue.keys.items() if each.deploy_id not in ids},
+    """Return a queue without some deployments and their keys."""
+    return replace(
+        queue,
+        entries=tuple(each for each in queue.entries if each.deploy_id not in ids),
+        keys={key: each for key, each in queue.keys.items() if each.deploy_id not in ids},
     )
 
 
 def position_message(ahead: Collection[str], max_running: int) -> str:
-    """Return what people are told of a deployment that waits behind others."""
+    """Return the message of a deployment that waits behind others."""
     last = tuple(ahead)[-1]
-    reservation = len(ahead) - max_running + 1
-    return f"waits behind {last!r}, at place {reservation} of the queue"
+    position = len(ahead) - max_running + 1
+    return f"waits behind {last!r}, at position {position} in the queue"

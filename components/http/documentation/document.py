@@ -74,6 +74,12 @@ class DeploymentPath(ToolPath):
     )
 
 
+class ComponentPath(ToolPath):
+    """The path of a component that runs."""
+
+    component = fields.String(required=True, metadata={"description": "The component's name."})
+
+
 class BuildPath(DeploymentPath):
     """The path of a component's build."""
 

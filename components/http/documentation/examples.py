@@ -35,6 +35,7 @@ _DEPLOYMENT = {
     "message": "",
     "description": "the fix for the broken link",
     "builds": {"web": _BUILD, "nightly": _BUILD | {"message": "reuses the build of 'web'"}},
+    "runs": {},
 }
 
 _MESSAGES: dict[str, list[str]] = {"info": [], "warning": [], "error": []}
@@ -47,7 +48,28 @@ _PREVIEW = {
             "ref": "main",
             "commit": "2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69",
             "reused-from": None,
-            "reason": "no build of this commit is kept",
+            "reason": "no stored deployment has a build of this commit",
+        }
+    },
+    "runs": {},
+}
+
+_RUNNING: dict[str, Any] = {
+    "components": {
+        "web": {
+            "health": "healthy",
+            "message": "",
+            "image": "registry.example.org/mytool/web@sha256:" + 64 * "0",
+            "commit": "2b66fd261ee5c6cfc8de7fa466bab600bcfe4f69",
+            "deploy-id": "mytool-deploy-20240404120000-4821",
+            "schedule": None,
+            "ready": 1,
+            "replicas": 1,
+            "restarts": 0,
+            "start-time": "2024-04-04T12:00:30.000000Z",
+            "url": "https://mytool.example.org/",
+            "next-time": None,
+            "drift": [],
         }
     }
 }
@@ -60,4 +82,5 @@ EXAMPLES: dict[str, Any] = {
     "Deploy": {"description": "the fix for the broken link", "components": ["web"]},
     "RepeatedDeploy": {"description": "once more"},
     "Preview": _PREVIEW,
+    "Running": _RUNNING,
 }

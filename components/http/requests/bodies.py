@@ -6,7 +6,7 @@ from aiohttp import web
 
 from components.configuration.problems import named
 from components.configuration.reading import Format, read
-from components.engine.aside import aside
+from components.engine.threads import run_in_thread
 from components.http.errors import UnsupportedFormat
 
 FORMATS = {
@@ -44,4 +44,4 @@ async def read_configuration(request: web.Request) -> Any:
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedFormat(f"the text must be UTF-8, not {named(request.charset or '')}")
-    return await aside(read, await request.read(), written_in)
+    return await run_in_thread(read, await request.read(), written_in)

@@ -19,10 +19,11 @@ from components.configuration.problems import (
 )
 from components.configuration.reading import Format, read
 from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
-from components.engine.aside import aside
 from components.engine.context import Answer
 from components.engine.creation.drafts import DEFAULTS, DeployRequest
+from components.engine.deployments.model import OnFailure
 from components.engine.queue.state import WhenBusy
+from components.engine.threads import run_in_thread
 from components.http.errors import BadBody, BadParameter, UnsupportedFormat
 from components.http.requests.bodies import media_type
 
@@ -96,6 +97,20 @@ class RepeatedDeploySchema(Schema):
         },
     )
 
+    force_run = Flag(
+        data_key="force-run",
+        metadata={"default": False, "description": "Start again also what runs already."},
+    )
+    on_failure = Text(
+        data_key="on-failure",
+        validate=OneOf(each.value for each in OnFailure),
+        metadata={
+            "default": OnFailure.PUT_BACK.value,
+            "description": "What to do where a run fails: put back what ran before (`put-back`), "
+            "or leave things as they are (`keep`).",
+        },
+    )
+
     @post_load
     def _asked(self, data: dict[str, Any], **_: Any) -> Asked:
         given = data.pop("description", "")
@@ -103,7 +118,9 @@ class RepeatedDeploySchema(Schema):
         warnings = () if description == given.strip() else (_SHORTENED,)
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
-        return Asked(DeployRequest(description, when_busy=when_busy, **data), dry_run, warnings)
+        on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
+        options = DeployRequest(description, when_busy=when_busy, on_failure=on_failure, **data)
+        return Asked(options, dry_run, warnings)
 
 
 class DeploySchema(RepeatedDeploySchema):
@@ -156,7 +173,7 @@ async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Ask
     if media_type(request) != "application/json":
         sent = named(request.headers.get("Content-Type", "nothing in particular"))
         raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
-    return await aside(_asked, body, schema)
+    return await run_in_thread(_asked, body, schema)
 
 
 def _asked(body: bytes, schema: type[Schema]) -> Asked:

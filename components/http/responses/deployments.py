@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 from aiohttp import ETag, web
 
+from components.engine.cache import BoundedCache
 from components.engine.context import Answer
 from components.engine.deployments.model import Deployment
-from components.engine.recent import Recent
 from components.http.responses.envelope import envelope, response
 from components.http.responses.schemas import DeploymentSchema
 
@@ -17,7 +17,9 @@ FOR_EVER = "private, max-age=31536000, immutable"
 """What is final never changes, and is the tool's own."""
 
 _DEPLOYMENT = DeploymentSchema()
-_WRITTEN: Recent[tuple[str, str, str], str] = Recent(most=10_000, room=8 * 1024 * 1024)
+_WRITTEN: BoundedCache[tuple[str, str, str], str] = BoundedCache(
+    max_entries=10_000, max_bytes=8 * 1024 * 1024
+)
 
 
 def written(deployment: Deployment) -> str:
@@ -26,7 +28,7 @@ def written(deployment: Deployment) -> str:
     text = _WRITTEN.get(key)
     if text is None:
         text = json.dumps(_DEPLOYMENT.dump(deployment))
-        _WRITTEN.keep(key, text, len(text))
+        _WRITTEN.put(key, text, len(text))
     return text
 
 

@@ -1,7 +1,5 @@
 """The answers of the API as marshmallow schemas: how they are written, and how documented."""
 
-from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
 from marshmallow import Schema, fields, validate
@@ -9,26 +7,14 @@ from marshmallow import Schema, fields, validate
 from backends.builders.base import BuildStatus
 from components.configuration.schemas import ConfigurationSchema
 from components.engine.deployments.model import DeploymentStatus
-
-
-class Time(fields.AwareDateTime):
-    """A time in UTC, always with microseconds, so that text sorts as time does."""
-
-    def _serialize(self, value: datetime | None, *args: Any, **kwargs: Any) -> str | None:
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value else None
-
-
-class Status(fields.Enum):
-    """One of the words of an enumeration."""
-
-    def __init__(self, words: type[Enum]) -> None:
-        super().__init__(words, by_value=True, required=True, metadata={"type": "string"})
+from components.http.responses.fields import Status, Time
+from components.http.responses.run_schemas import PlannedRunSchema, RunningSchema, RunSchema
 
 
 class BuildSchema(Schema):
     """The build of one component."""
 
-    build_id = fields.String(
+    id = fields.String(
         data_key="build-id",
         required=True,
         allow_none=True,
@@ -89,6 +75,12 @@ class DeploymentSchema(Schema):
     all_builds = fields.Dict(
         data_key="builds", keys=fields.String(), values=fields.Nested(BuildSchema), required=True
     )
+    runs = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(RunSchema),
+        required=True,
+        metadata={"description": "By component; empty where the service runs nothing."},
+    )
 
 
 class DeploymentsSchema(Schema):
@@ -123,6 +115,7 @@ class PreviewSchema(Schema):
     builds = fields.Dict(
         keys=fields.String(), values=fields.Nested(PlannedBuildSchema), required=True
     )
+    runs = fields.Dict(keys=fields.String(), values=fields.Nested(PlannedRunSchema), required=True)
 
 
 class KeptConfigurationSchema(Schema):
@@ -201,6 +194,7 @@ ConfigurationResponseSchema = _response("Configuration", ConfigurationSchema)
 DeploymentResponseSchema = _response("Deployment", DeploymentSchema)
 DeploymentsResponseSchema = _response("Deployments", DeploymentsSchema)
 HistoryResponseSchema = _response("History", HistorySchema)
+RunningResponseSchema = _response("Running", RunningSchema)
 PreviewResponseSchema = _response("Preview", PreviewSchema)
 HealthResponseSchema = _response("Health", HealthSchema)
 ReadinessResponseSchema = _response("Readiness", ReadinessSchema)

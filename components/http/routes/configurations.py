@@ -8,16 +8,16 @@ from typing import Any
 from aiohttp import ETag, web
 
 from components.configuration.schemas import ConfigurationSchema
-from components.engine.aside import aside
 from components.engine.configurations.documents import Configuration
 from components.engine.configurations.operations import (
-    Kept,
+    HistoryEntry,
     delete_configuration,
     get_configuration,
     list_configurations,
     set_configuration,
 )
 from components.engine.context import Answer
+from components.engine.threads import run_in_thread
 from components.http.documentation.document import ToolPath, operation
 from components.http.keys import ENGINE
 from components.http.requests.bodies import read_configuration
@@ -85,10 +85,10 @@ async def get_config(request: web.Request) -> web.Response:
 async def get_history(request: web.Request) -> web.Response:
     """Answer the stored configuration and those before it."""
     answer = await list_configurations(request.app[ENGINE], request.match_info["toolname"])
-    return response(envelope(await aside(_written, answer.value), warnings=answer.warnings))
+    return response(envelope(await run_in_thread(_written, answer.value), warnings=answer.warnings))
 
 
-def _written(kept: Iterable[Kept]) -> str:
+def _written(kept: Iterable[HistoryEntry]) -> str:
     """Return configurations as JSON, as `HistorySchema` has them; nobody is served during one."""
     texts = [json.dumps(_KEPT.dump(each)) for each in kept]
     return f'{{"configurations": [{", ".join(texts)}]}}'

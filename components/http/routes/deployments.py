@@ -13,7 +13,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.creation.preview import preview_deployment
 from components.engine.deployments.finding import LATEST
 from components.engine.deployments.operations import (
-    TOLD_SECONDS,
+    MIN_VISIBLE_SECONDS,
     cancel_deployment,
     delete_deployment,
     list_deployments,
@@ -90,7 +90,7 @@ async def post_deploy(request: web.Request) -> web.Response:
         answer = await create_deployment(engine, tool, asked.options, key_of(request))
         return created_response(request, asked.with_warnings(answer))
     preview = asked.with_warnings(await preview_deployment(engine, tool, asked.options))
-    data = _PREVIEW.dump({"builds": preview.value})
+    data = _PREVIEW.dump(preview.value)
     return enveloped(data, info=preview.info, warnings=preview.warnings)
 
 
@@ -167,7 +167,7 @@ async def delete_route(request: web.Request) -> web.Response:
     """Remove a deployment and answer what it was."""
     loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
     # Beside its own time: who watches it is told of its end before.
-    request[DEADLINE].reschedule(loop.time() + TOLD_SECONDS + patience)
+    request[DEADLINE].reschedule(loop.time() + MIN_VISIBLE_SECONDS + patience)
     return deployment_response(await delete_deployment(*_which(request)))
 
 

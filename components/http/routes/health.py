@@ -33,7 +33,7 @@ async def readyz(request: web.Request) -> web.Response:
         raise Stopping
     builder = await request.app[HEALTH].builder()
     background = request.app[BACKGROUND]
-    age, lag = background.since_last_round, background.lag
+    age, lag = background.since_last_scan, background.lag
     return enveloped(
         {
             "status": "ready",

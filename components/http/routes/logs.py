@@ -1,34 +1,15 @@
-"""The log of a build: plain text, as it comes."""
+"""The logs: of builds, and of what runs."""
 
-import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp_apigami import querystring_schema
-from marshmallow import Schema
 
-from backends.builders.base import BuilderError
-from backends.stores.base import StoreError
-from components.engine.errors import EngineError
 from components.engine.loop.build_logs import build_log
-from components.http.documentation.document import BuildPath, operation
-from components.http.errors import Stopping
-from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
-from components.http.requests.queries import Switch
-from components.http.routes.presence import gone
-
-logger = logging.getLogger(__name__)
-
-
-class LogQuery(Schema):
-    """How much of a log is wanted."""
-
-    follow = Switch(
-        load_default=False,
-        metadata={"description": "Go on until the build has ended, instead of until now."},
-    )
+from components.engine.runs.operations import running_log
+from components.http.documentation.document import BuildPath, ComponentPath, operation
+from components.http.keys import ENGINE, REFRESHER
+from components.http.routes.log_streams import LogQuery, stream
 
 
 @operation(
@@ -41,7 +22,7 @@ class LogQuery(Schema):
 )
 @querystring_schema(LogQuery)
 async def get_log(request: web.Request) -> web.StreamResponse:
-    """Stream a log. An error before the first line is answered as errors are; later ones cut it."""
+    """Answer the log of a build."""
     path, follow = request.match_info, request["querystring"]["follow"]
     lines = await build_log(
         request.app[ENGINE],
@@ -51,72 +32,36 @@ async def get_log(request: web.Request) -> web.StreamResponse:
         path["component"],
         follow=follow,
     )
-    response = web.StreamResponse()
-    response.content_type, response.charset = "text/plain", "utf-8"
-    stream = asyncio.create_task(_stream(request, response, lines))
-    ends = (
-        asyncio.create_task(request.app[STOPPING].wait()),
-        # A build may say nothing for long, and nobody would notice that its reader has gone.
-        asyncio.create_task(gone(request)),
+    return await stream(request, lines)
+
+
+@operation(
+    "getRunningLog",
+    "The log of a component that runs, as it comes; plain text, not in an envelope",
+    None,
+    HTTPStatus.NOT_FOUND,
+    path=ComponentPath,
+    tags=["running"],
+)
+@querystring_schema(LogQuery)
+async def get_running_log(request: web.Request) -> web.StreamResponse:
+    """Answer the log of what runs."""
+    path, follow = request.match_info, request["querystring"]["follow"]
+    lines = await running_log(
+        request.app[ENGINE], path["toolname"], path["component"], follow=follow
     )
-    try:
-        await asyncio.wait((stream, *ends), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in ends:
-            each.cancel()
-        if not stream.done():
-            stream.cancel()
-            await asyncio.wait((stream,))
-    if not stream.cancelled():
-        return stream.result()
-    if not response.prepared:
-        raise Stopping
-    return _cut(request, response)
-
-
-async def _stream(
-    request: web.Request, response: web.StreamResponse, lines: AsyncIterator[str]
-) -> web.StreamResponse:
-    patience = request.app[SETTINGS].request_timeout
-    first = asyncio.ensure_future(anext(lines, None))
-    try:
-        # A build may say nothing for long, and nobody waits for ever for an answer to begin.
-        await asyncio.wait((first,), timeout=patience / 2)
-        if first.done():
-            first.result()
-        request[DEADLINE].reschedule(None)
-        await response.prepare(request)
-        line = await first
-        while line is not None:
-            # A reader who has stopped reading does not hold the log for ever either.
-            async with asyncio.timeout(patience):
-                await response.write(line.encode("utf-8", "replace") + b"\n")
-            line = await anext(lines, None)
-    except (BuilderError, EngineError, StoreError, TimeoutError, ConnectionError) as error:
-        if not response.prepared:
-            raise
-        logger.warning("the log %s broke off: %s", request.path, str(error) or "its reader is gone")
-        return _cut(request, response)
-    finally:
-        first.cancel()
-        await asyncio.wait((first,))
-        if isinstance(lines, AsyncGenerator):
-            await lines.aclose()
-    await response.write_eof()
-    return response
-
-
-def _cut(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """End an answer so that its reader sees that it is not whole: without its last chunk."""
-    if request.transport:
-        request.transport.close()
-    return response
+    return await stream(request, lines)
 
 
 ROUTES = (
     web.get(
         "/api/v1/tool/{toolname}/deploy/{deploy_id}/builds/{component}/log",
         get_log,
+        allow_head=False,
+    ),
+    web.get(
+        "/api/v1/tool/{toolname}/run/{component}/log",
+        get_running_log,
         allow_head=False,
     ),
 )

@@ -22,7 +22,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.serviceAccount.create -}}
 {{- default (include "components-api.name" .) .Values.serviceAccount.name -}}
 {{- else -}}
-{{- required "serviceAccount.name is needed where serviceAccount.create is false" .Values.serviceAccount.name -}}
+{{- required "serviceAccount.name is required if serviceAccount.create is false" .Values.serviceAccount.name -}}
 {{- end -}}
 {{- end -}}
 
@@ -34,14 +34,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
-{{- /* What the service may do: nothing but Secrets. */ -}}
+{{- /* The permissions of the service: only Secrets. */ -}}
 {{- define "components-api.rules" -}}
 - apiGroups: [""]
   resources: ["secrets"]
   verbs: ["get", "list", "create", "update", "delete"]
 {{- end -}}
 
-{{- /* Whether a Secret, as CEL has it, carries the service's label; it may be null. */ -}}
+{{- /* A CEL expression: whether a Secret has the service's label; the Secret may be null. */ -}}
 {{- define "components-api.isOurs" -}}
 {{ . }} != null && has({{ . }}.metadata.labels) && 'app.kubernetes.io/managed-by' in {{ . }}.metadata.labels && {{ . }}.metadata.labels['app.kubernetes.io/managed-by'] == 'components-api'
 {{- end -}}

@@ -1,4 +1,4 @@
-"""A build from its start to its end."""
+"""Runs builds to their end."""
 
 from backends.builders.base import BuildRequest, BuildState
 from backends.builders.local.builder import LocalBuilder
@@ -6,7 +6,7 @@ from tests.factories import TOOL
 
 
 async def ended(builder: LocalBuilder, build_id: str) -> BuildState:
-    """Return how a build has ended, once it has."""
+    """Return the final state of a build."""
     async for _ in builder.log(TOOL, build_id, follow=True):
         pass
     state = (await builder.get(TOOL, [build_id]))[build_id]
@@ -15,7 +15,7 @@ async def ended(builder: LocalBuilder, build_id: str) -> BuildState:
 
 
 async def built(builder: LocalBuilder, request: BuildRequest) -> BuildState:
-    """Start a build and return how it has ended."""
+    """Start a build and return its final state."""
     return await ended(builder, (await builder.start(request)).id)
 
 

@@ -1,4 +1,4 @@
-"""The local builder with a real engine, and repositories that git serves on loopback."""
+"""The local builder with a real engine, and repositories served by git on loopback."""
 
 import asyncio
 import json
@@ -19,13 +19,13 @@ from tests.conftest import unmeasured
 Make: TypeAlias = Callable[..., str]
 Open: TypeAlias = Callable[..., Awaitable[LocalBuilder]]
 
-RECIPE = "FROM scratch\nCOPY hello /hello\n"
+DOCKERFILE = "FROM scratch\nCOPY hello /hello\n"
 ENDLESS = "FROM scratch\nADD {url} /never\n"
-"""What waits for a server that never answers."""
+"""A command that waits forever for a server."""
 
 
 def git(where: Path, *arguments: str) -> str:
-    """Run git as somebody who develops would."""
+    """Run git as a developer would."""
     identity = {
         f"GIT_{who}_{what}": value
         for who in ("AUTHOR", "COMMITTER")
@@ -43,7 +43,7 @@ def git(where: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An engine with a storage of its own; without one these tests cannot be run."""
+    """An engine with its own storage; without an engine these tests are skipped."""
     if shutil.which("buildah") is None or shutil.which("git") is None:
         assert not os.environ.get("COMPONENTS_TEST_ENGINE"), "buildah and git are not installed"
         pytest.skip("buildah and git are needed to build for real")
@@ -58,7 +58,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 async def served(tmp_path: Path, engine: str) -> AsyncIterator[tuple[Path, str]]:
-    """A directory whose repositories git serves, and the URL of it."""
+    """A directory with repositories served by git, and its URL."""
     root = tmp_path / "repositories"
     root.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -70,7 +70,7 @@ async def served(tmp_path: Path, engine: str) -> AsyncIterator[tuple[Path, str]]
     )
     try:
         async with asyncio.timeout(20):
-            while not await _listens(port):  # noqa: ASYNC110 - git says nothing when it is ready
+            while not await _listens(port):  # noqa: ASYNC110 - git does not report when it is ready
                 await asyncio.sleep(0.01)
         yield root, f"git://127.0.0.1:{port}"
     finally:
@@ -90,14 +90,15 @@ async def _listens(port: int) -> bool:
 
 @pytest.fixture
 def make(served: tuple[Path, str]) -> Make:
-    """Make a repository of files, and return its URL: a `Path` is a link to it, bytes a program."""
+    """Create a repository of files; return its URL. A `Path` becomes a symbolic link, bytes a
+    program."""
     root, url = served
 
     def repository(name: str = "web", **files: str | Path | bytes) -> str:
         where = root / name
         where.mkdir()
         git(where, "init", "--quiet")
-        for path, content in ({"Containerfile": RECIPE, "hello": "hello"} | files).items():
+        for path, content in ({"Containerfile": DOCKERFILE, "hello": "hello"} | files).items():
             if isinstance(content, Path):
                 (where / path).symlink_to(content)
             elif isinstance(content, bytes):
@@ -114,7 +115,7 @@ def make(served: tuple[Path, str]) -> Make:
 
 @pytest.fixture
 def runs(make: Make) -> Make:
-    """Make a repository whose build runs a script of busybox's shell; return its URL."""
+    """Create a repository whose build runs a busybox shell script; return its URL."""
     path = shutil.which("busybox")
     program = Path(path).read_bytes() if path else b""
     if not path or b"ld-linux" in program[:4096]:
@@ -122,15 +123,15 @@ def runs(make: Make) -> Make:
         pytest.skip("a static busybox is needed, which runs in an empty image")
 
     def repository(script: str, name: str = "web") -> str:
-        recipe = f"FROM scratch\nCOPY . /\nRUN {json.dumps(['/busybox', 'sh', '-c', script])}\n"
-        return make(name, Containerfile=recipe, busybox=program)
+        dockerfile = f"FROM scratch\nCOPY . /\nRUN {json.dumps(['/busybox', 'sh', '-c', script])}\n"
+        return make(name, Containerfile=dockerfile, busybox=program)
 
     return repository
 
 
 @pytest.fixture(params=["PID namespace", "subreaper"])
 def held(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine has to hold a build by."""
+    """The confinement that this machine supports."""
     if request.param == "subreaper":
         programs = tmp_path / "programs"
         programs.mkdir()
@@ -163,7 +164,7 @@ async def builder(open_builder: Open) -> LocalBuilder:
 
 @pytest.fixture
 async def silence() -> AsyncIterator[str]:
-    """The URL of a server that takes a request and never answers."""
+    """The URL of a server that accepts a request and never responds."""
 
     async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()

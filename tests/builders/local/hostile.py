@@ -1,4 +1,4 @@
-"""Servers and repositories that mean harm."""
+"""Malicious servers and repositories."""
 
 import asyncio
 import subprocess
@@ -13,26 +13,27 @@ _REFS = b"".join(
     for number in range(60)
 )
 _VERSION_2 = b"000eversion 2\n000cls-refs\n0012fetch=shallow\n0000"
-_FIRST_REF = b"%04x%040x HEAD\0shallow\n" % (4 + 40 + 5 + 9, 1)  # how version 0 begins
+_FIRST_REF = b"%04x%040x HEAD\0shallow\n" % (4 + 40 + 5 + 9, 1)  # the first line of protocol
+# version 0
 
 
 @asynccontextmanager
 async def endless_refs(version: int) -> AsyncIterator[str]:
-    """Yield the URL of a server that advertises refs without end, as a version of the protocol."""
+    """Yield the URL of a server that advertises endless refs in one version of the protocol."""
 
     async def advertise(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await reader.read(4096)  # git-upload-pack and the path
             if version == 2:
                 writer.write(_VERSION_2)
-                await reader.readuntil(b"0000")  # the command, and its end
+                await reader.readuntil(b"0000")  # the command and its flush packet
             else:
                 writer.write(_FIRST_REF)
             while True:
                 writer.write(_REFS)
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # git has had enough
+            pass  # git has closed the connection
         finally:
             writer.close()
 
@@ -45,7 +46,8 @@ async def endless_refs(version: int) -> AsyncIterator[str]:
 
 
 def nest(where: Path, levels: int, width: int) -> None:
-    """Have `main` be a tree of `width` times the same tree, and so on: `width ** levels` files."""
+    """Make `main` a tree that contains one tree `width` times, for some levels: `width ** levels`
+    files."""
     (where / "file").write_text("x")
     made = git(where, "hash-object", "-w", "file")
     kind, mode = "blob", "100644"
@@ -56,7 +58,7 @@ def nest(where: Path, levels: int, width: int) -> None:
 
 
 def mktree(where: Path, lines: str) -> str:
-    """Make a tree of what `git ls-tree` would print, and return its name."""
+    """Create a tree from `git ls-tree` output, and return its id."""
     making = ("git", "-C", str(where), "mktree")
     done = subprocess.run(making, input=lines, check=True, capture_output=True, text=True)
     return done.stdout.strip()

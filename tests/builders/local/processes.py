@@ -1,4 +1,4 @@
-"""The processes of this machine, by what is on their command line."""
+"""Finds processes of this machine by their command line."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def that_name(text: str) -> dict[int, str]:
-    """The command lines, by process id, of all processes that have a text in them."""
+    """Return the command lines, by process id, of all processes that contain a text."""
     found = {}
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -19,7 +19,7 @@ def that_name(text: str) -> dict[int, str]:
 
 
 async def gone(process: int) -> None:
-    """Wait until a process has ended, which may be nobody's child here."""
+    """Wait until a process has ended; it need not be a child of this one."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     try:
         watched = os.pidfd_open(process)

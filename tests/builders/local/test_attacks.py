@@ -1,4 +1,4 @@
-"""What a configuration or a repository may try, and does not get."""
+"""Attacks by a configuration or a repository, which must fail."""
 
 import asyncio
 from dataclasses import replace

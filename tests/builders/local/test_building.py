@@ -1,4 +1,4 @@
-"""What the local builder makes of a repository."""
+"""Builds of the local builder, from a repository to an image."""
 
 import asyncio
 import hashlib
@@ -12,13 +12,13 @@ from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatu
 from backends.builders.local.builder import LocalBuilder
 from backends.builders.local.process import environment, output_of
 from tests.builders.local.building import built, log_of
-from tests.builders.local.conftest import ENDLESS, RECIPE, Make, Open, git
+from tests.builders.local.conftest import DOCKERFILE, ENDLESS, Make, Open, git
 from tests.builders.local.processes import that_name
 from tests.factories import TOOL, build_request
 
 
 async def content(image: str, path: str, tmp_path: Path) -> str:
-    """What a file in an image has."""
+    """Return the content of a file in an image."""
     where = tmp_path / hashlib.sha256(image.encode()).hexdigest()[:8]
     script = f"buildah mount $(buildah from {image})"
     code, mounted = await output_of(("sh", "-c", script), environment())
@@ -63,7 +63,7 @@ async def test_a_ref_may_be_a_branch_a_tag_or_a_commit(
 async def test_both_names_of_a_dockerfile_are_supported(
     builder: LocalBuilder, make: Make, name: str
 ) -> None:
-    files = {"Containerfile": "", name: RECIPE}
+    files = {"Containerfile": "", name: DOCKERFILE}
     state = await built(builder, build_request(repository=make(**files)))
     assert state.status is BuildStatus.FINISHED
 
@@ -79,7 +79,7 @@ async def test_a_repository_without_a_dockerfile_reports_what_is_missing(
 async def test_without_a_dockerfile_pack_builds_if_installed(
     builder: LocalBuilder, make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # pack needs a registry and a docker daemon: this one says what it was told, and fails.
+    # pack needs a registry and a docker daemon: this fake prints its arguments and fails.
     programs = tmp_path / "programs"
     programs.mkdir()
     (programs / "pack").write_text('#!/bin/sh\necho "error: pack $@"\nexit 1\n')

@@ -53,7 +53,7 @@ async def test_missing_confinement_is_logged_at_the_start(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    # Without a shell, no program can be put into a cgroup.
+    # Without a shell, no process can join a cgroup.
     (tmp_path / "sh").write_text("#!/bin/false\n")
     (tmp_path / "sh").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")

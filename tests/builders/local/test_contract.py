@@ -1,4 +1,4 @@
-"""The local builder keeps the contract of builders that have a backend."""
+"""The local builder fulfils the contract of builders with a backend."""
 
 import shutil
 from pathlib import Path
@@ -47,7 +47,7 @@ class TestLocalBuilder(BackedBuilderContract):
         return build_id
 
     async def lose(self, builder: Builder, build_id: str) -> None:
-        """As where the service was started anew."""
+        """Like a restart of the service."""
         await builder.close()
         assert isinstance(builder, LocalBuilder)
         builder._builds.clear()

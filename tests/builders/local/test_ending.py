@@ -1,4 +1,4 @@
-"""What is cancelled has ended, with all that it has started, however that has tried to get away."""
+"""A cancelled build ends with all its processes, however they try to escape."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ from tests.builders.local.processes import gone, that_name
 from tests.factories import TOOL, build_request
 
 SLEEP = f"86{os.getpid()}"
-"""How long that sleeps which gets away: nobody else sleeps so long."""
+"""The sleep of escaped processes: no other process sleeps this long."""
 
 AWAY = f"setsid sh -c 'setsid sh -c \"echo it is away; exec {{0}}sleep {SLEEP}\" &' &"
 """Leaves its group, its session and its parent."""

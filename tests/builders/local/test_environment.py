@@ -1,4 +1,4 @@
-"""What programs see of the service's environment: a build sees no password."""
+"""The environment of programs: a build sees no password."""
 
 import pytest
 from aiohttp import web

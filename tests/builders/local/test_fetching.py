@@ -1,4 +1,4 @@
-"""Fetching is harmless: what a server or a repository may cost is bounded."""
+"""The resources that a fetch uses are limited, whatever the server or repository sends."""
 
 import asyncio
 from pathlib import Path

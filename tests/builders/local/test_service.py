@@ -1,4 +1,4 @@
-"""The service with local builds: what is built has no way to it."""
+"""The service with local builds: builds cannot access the service."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from tests.builders.local.conftest import Make
 COMPONENTS = Path(sys.executable).with_name("components")
 CONFIGURATION = """\
 components:
-  web: {{build: {{repository: {url}}}, run: {{command: what only this tool may know}}}}
+  web: {{build: {{repository: {url}}}, run: {{command: a secret of this tool}}}}
 """
 
 
@@ -25,7 +25,7 @@ components:
 async def service(
     tmp_path: Path, engine: str, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The service as a process that builds here, and its URL."""
+    """A process of the service with local builds, and its URL."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "runtime"))
     own = {
         "COMPONENTS_PORT": "0",
@@ -48,7 +48,7 @@ async def service(
 
 
 async def components(environ: Mapping[str, str], *arguments: str) -> str:
-    """Run a command and return what it printed."""
+    """Run a command and return its output."""
     command = await asyncio.create_subprocess_exec(
         COMPONENTS, *arguments, env={**os.environ, **environ}, stdout=PIPE, stderr=STDOUT
     )
@@ -67,12 +67,12 @@ async def test_a_build_cannot_read_the_data_of_another_tool(
     for tool in ("other", "mytool"):
         environ = {"COMPONENTS_URL": url, "COMPONENTS_TOOL": tool}
         await components(environ, "config", "set", str(configuration))
-        assert "what only this tool may know" in await components(environ, "config", "show")
+        assert "a secret of this tool" in await components(environ, "config", "show")
     await components(environ, "deploy", "--wait")
     log = await components(environ, "logs", "web")
     assert "401 Unauthorized" in log
     assert "\nit has asked\n" in log
-    assert "what only this tool may know" not in log
+    assert "a secret of this tool" not in log
 
 
 async def test_the_secret_exists_while_the_service_runs(

@@ -1,4 +1,4 @@
-"""Nothing in a source becomes more than text where Tekton or a shell reads it."""
+"""A source cannot inject anything into Tekton or a shell."""
 
 import string
 

@@ -1,4 +1,4 @@
-"""How runs are called and marked, and what Tekton's words about them mean."""
+"""Names and labels of PipelineRuns, and the state read from their status."""
 
 import re
 from dataclasses import replace
@@ -17,7 +17,7 @@ names = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
 
 
 def run(condition: dict[str, Any] | None = None, **status: Any) -> dict[str, Any]:
-    """A run as Tekton has it."""
+    """A PipelineRun with a status of Tekton."""
     made = run_of(build_request(), {"spec": {"pipelineRef": {"name": "p"}}}, "registry/image")
     conditions = [{"type": "Succeeded", **condition}] if condition else []
     return {**made, "status": {**status, "conditions": conditions}}

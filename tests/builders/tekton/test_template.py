@@ -1,4 +1,4 @@
-"""The operator's template: what is put in, what is refused, and what is shipped."""
+"""The operator's template: substitution, validation, and the shipped templates."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ import pytest
 from environs import Env, EnvError
 
 from backends.builders.tekton.builder import TektonBuilder
-from backends.builders.tekton.template import SHIPPED, BadTemplate, parse_template, read_template
+from backends.builders.tekton.template import SHIPPED, parse_template, read_template
+from backends.templates import BadTemplate
 from tests.factories import TOOL, build_request
 
 MINIMAL = """\
@@ -18,7 +19,7 @@ pipelineRun:
 
 
 def params(template: str, **source: Any) -> dict[str, Any]:
-    """The parameters that a shipped template makes of a request."""
+    """The parameters that a shipped template renders for a request."""
     run = read_template(template).run_for(build_request(**source))
     return {each["name"]: each["value"] for each in run["spec"]["params"]}
 

@@ -1,4 +1,4 @@
-"""The stand-in for the builds service, by itself.
+"""Runs the fake builds service.
 
 python -m tests.builders.toolforge --port 9000 --seconds 2 --cut 0.05 --seed 1
 """
@@ -14,7 +14,7 @@ from tests.builders.toolforge.misbehaving import Fault, Html
 
 
 def main() -> None:
-    """Serve on loopback until told to stop."""
+    """Serve on loopback until stopped."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--slots", type=int, default=4)
@@ -23,15 +23,19 @@ def main() -> None:
         "--successes-kept", type=int, default=1, help="of these, at the start of another"
     )
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a build takes")
-    parser.add_argument("--endless", type=float, default=0.0, help="how often one never ends")
-    parser.add_argument("--latency", type=float, default=0.0, help="at most, before an answer")
-    parser.add_argument("--hesitate", type=float, default=0.0, help="how often it is many seconds")
-    parser.add_argument("--fail", type=float, default=0.0, help="how often 503 is answered")
+    parser.add_argument("--endless", type=float, default=0.0, help="how often a build never ends")
+    parser.add_argument("--latency", type=float, default=0.0, help="maximum delay of a response")
+    parser.add_argument(
+        "--hesitate", type=float, default=0.0, help="how often the delay is many seconds"
+    )
+    parser.add_argument("--fail", type=float, default=0.0, help="how often the response is 503")
     parser.add_argument("--cut", type=float, default=0.0, help="how often a connection is cut")
-    parser.add_argument("--html", type=float, default=0.0, help="how often a gateway answers")
-    parser.add_argument("--slow", type=float, default=0.0, help="how often a ref takes its time")
-    parser.add_argument("--late", type=float, default=0.0, help="how often a cut call comes late")
-    parser.add_argument("--late-seconds", type=float, default=20.0, help="at most, for these")
+    parser.add_argument("--html", type=float, default=0.0, help="how often a gateway responds")
+    parser.add_argument("--slow", type=float, default=0.0, help="how often resolving a ref is slow")
+    parser.add_argument(
+        "--late", type=float, default=0.0, help="how often a cut call is executed late"
+    )
+    parser.add_argument("--late-seconds", type=float, default=20.0, help="maximum delay of those")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     random = Random(options.seed)

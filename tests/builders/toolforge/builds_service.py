@@ -1,10 +1,9 @@
-"""A stand-in for the builds service: it keeps to what is relied on; `__main__` runs one by itself.
+"""A fake builds service that follows `builds-api.yaml`; `__main__` runs it as a process.
 
-Slots, retention, how long builds take, latency and faults can be set. It remembers what it carried
-out: `GET /started` answers, for each image of each tool, how many builds were started, and
-`GET /state` every build there ever was, how it goes, and whether it has been removed;
-`PUT /away/30` lets it do nothing for 30 s; `POST /mend` ends all faults. A start that has begun is
-carried out, whether or not anybody still waits for its answer.
+Slots, retention, duration of builds, latency and faults can be set. It records what it executed:
+`GET /started` returns the number of started builds per image and tool, and `GET /state` every build
+ever started, its status, and whether it was deleted. `PUT /away/30` makes it unavailable for 30 s;
+`POST /mend` ends all faults. A start that has begun is executed even if its client has gone.
 """
 
 import asyncio
@@ -19,15 +18,15 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.builders.toolforge.misbehaving import Misbehaving, at_once, refusal
+from tests.builders.toolforge.misbehaving import Misbehaving, no_delay, refusal
 
 REFUSED_REF = "no-such-ref"
-"""The ref that this service cannot resolve."""
+"""A ref that cannot be resolved."""
 
 
 @dataclass
 class Build:
-    """A build as the service has it. `ends` is the loop's time at which it ends by itself."""
+    """A build in the service. `ends` is the loop time at which it ends by itself."""
 
     id: str
     tool: str
@@ -65,10 +64,10 @@ class Build:
 
 
 class BuildsService(Misbehaving):
-    """The service. A start goes on once its ref has been resolved, when `resolving` is over.
+    """The service. A start continues once `resolving` its ref has finished.
 
-    It keeps `kept` builds of a tool that have ended, and at every start of another, even one that
-    it refuses, removes all that succeeded but the newest `successes_kept`.
+    It retains `kept` ended builds of a tool. Every start of another build, even a rejected one,
+    deletes all successful builds but the newest `successes_kept`.
     """
 
     def __init__(
@@ -88,7 +87,7 @@ class BuildsService(Misbehaving):
         self.ever: dict[str, Build] = {}
         self.started: Counter[str] = Counter()
         self.most_running: Counter[str] = Counter()
-        self.resolving: Callable[[str], Awaitable[object]] = at_once
+        self.resolving: Callable[[str], Awaitable[object]] = no_delay
         self.healthy = True
         self.broken_log: str | None = None
         self.readers = 0
@@ -96,7 +95,7 @@ class BuildsService(Misbehaving):
         self._number = 0
 
     def app(self) -> web.Application:
-        """The routes of the interface that are used, as the gateway serves them: under /builds."""
+        """The routes used, as the gateway serves them: under /builds."""
         app = web.Application(middlewares=[self.misbehave])
         tool = "/builds/v1/tool/{toolname}/builds"
         app.add_routes(
@@ -115,8 +114,8 @@ class BuildsService(Misbehaving):
         )
         return app
 
-    async def until_readers(self, number: int) -> None:
-        """Return once that many logs are being read."""
+    async def wait_for_readers(self, number: int) -> None:
+        """Return once exactly that many logs are being read."""
         async with self._readers_changed:
             await self._readers_changed.wait_for(lambda: self.readers == number)
 
@@ -127,7 +126,7 @@ class BuildsService(Misbehaving):
                 build.end("BUILD_SUCCESS")
 
     def of(self, tool: str) -> list[Build]:
-        """The builds of a tool that are kept, having ended those whose time has come."""
+        """The retained builds of a tool, after ending those that are due."""
         self._end_what_is_due()
         ended = [each for each in self.builds if each.tool == tool and each.is_final]
         for old in ended[: max(0, len(ended) - self.kept)]:
@@ -141,7 +140,7 @@ class BuildsService(Misbehaving):
 
     async def _start(self, request: web.Request) -> web.StreamResponse:
         tool, parameters = request.match_info["toolname"], await request.json()
-        return await asyncio.shield(self.carry_out(self._start_build(tool, parameters)))
+        return await asyncio.shield(self.execute(self._start_build(tool, parameters)))
 
     async def _start_build(self, tool: str, parameters: dict[str, Any]) -> web.Response:
         self._clean_up(tool)
@@ -212,10 +211,10 @@ class BuildsService(Misbehaving):
         return response
 
     async def _write(self, response: web.StreamResponse, build: Build, *, follow: bool) -> None:
-        told = 0
+        sent = 0
         while True:
-            for line in build.lines[told:]:
-                told += 1
+            for line in build.lines[sent:]:
+                sent += 1
                 await response.write(json.dumps({"line": line}).encode() + b"\n")
             if not follow or build.is_final:
                 break
@@ -257,12 +256,12 @@ class BuildsService(Misbehaving):
 
     async def _mend(self, request: web.Request) -> web.Response:
         self.latency, self.fault = lambda: 0, lambda: None
-        self.lateness = self.resolving = at_once
+        self.lateness = self.resolving = no_delay
         return web.json_response({})
 
 
 def commit_of(ref: str | None) -> str:
-    """Return the commit that a ref means here; a commit means itself."""
+    """Return the commit of a ref; a commit resolves to itself."""
     if ref and re.fullmatch(r"[0-9a-f]{40}", ref):
         return ref
     return hashlib.sha1((ref or "HEAD").encode(), usedforsecurity=False).hexdigest()

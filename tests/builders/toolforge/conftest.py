@@ -1,4 +1,4 @@
-"""The toolforge builder and a builds service that keeps to its interface."""
+"""The toolforge builder and a fake builds service that follows the interface."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeAlias
@@ -49,7 +49,7 @@ async def serve(
     servers: list[TestServer],
     connect: Connect,
 ) -> AsyncIterator[Serve]:
-    """Start a service and return a builder that uses it; all that is said is checked."""
+    """Start a service and return a builder that uses it; all traffic is validated."""
 
     async def start(service: BuildsService) -> ToolforgeBuilder:
         app = service.app()
@@ -75,5 +75,5 @@ async def builder(serve: Serve, service: BuildsService) -> ToolforgeBuilder:
 async def another(
     builder: ToolforgeBuilder, connect: Connect, servers: list[TestServer]
 ) -> ToolforgeBuilder:
-    """The same as in another process."""
+    """A second builder, like in another process."""
     return await connect(servers[0].make_url("/"))

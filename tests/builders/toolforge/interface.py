@@ -1,6 +1,6 @@
-"""Checks every request and answer of the stand-in against what is relied on of the builds service.
+"""Validates every request and response of the fake service against the interface we use.
 
-That is `builds-api.yaml`; and, where it is at hand, the OpenAPI file that the service publishes.
+The interface is `builds-api.yaml` and, if available, the OpenAPI file that the service publishes.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,36 +22,36 @@ PUBLISHED = SHARED / "toolforge/builds-api.openapi.yaml"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 LEFT_OUT = {"POST": {403, 409, 503}}
-"""What the service answers to a start although its own file does not say so."""
+"""Statuses in response to a start that the published file does not have."""
 
 NOT_THE_SERVICE = {429, 502, 503, 504}
-"""What the gateway before it answers, to anything."""
+"""Statuses that the gateway may respond with, to any request."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """An OpenAPI file, and the statuses that are answered although it does not say so."""
+    """An OpenAPI file, and the additional statuses allowed."""
 
     openapi: OpenAPI
     left_out: dict[str, set[int]]
 
     @classmethod
     def load(cls, file: Path, left_out: dict[str, set[int]]) -> "Document":
-        """Read a file, for where the stand-in serves it, whatever the port."""
+        """Read a file, adapted to the address of the fake service."""
         document = yaml.safe_load(file.read_text())
         document["servers"] = [{"url": "http://127.0.0.1/builds"}]
         return cls(OpenAPI.from_dict(document), left_out)
 
 
 def documents() -> Iterator[Document]:
-    """Yield ours, and the published one where it is there."""
+    """Yield ours, and the published one if it exists."""
     yield Document.load(OURS, {})
     if PUBLISHED.exists():
         yield Document.load(PUBLISHED, LEFT_OUT)
 
 
 class Interface:
-    """A middleware that collects what is against the interface: one line for each exchange."""
+    """A middleware that collects violations of the interface, one line per exchange."""
 
     def __init__(self) -> None:
         self._documents = tuple(documents())
@@ -59,7 +59,7 @@ class Interface:
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Check a request, and the answer to it."""
+        """Validate a request and its response."""
         asked = AIOHTTPOpenAPIWebRequest(request, body=await request.read())
         response = await handler(request)
         try:
@@ -71,15 +71,15 @@ class Interface:
 
 
 def _check(document: Document, asked: Any, response: web.StreamResponse) -> None:
-    """Raise `OpenAPIError` for what is against a document."""
+    """Raise `OpenAPIError` for a violation of a document."""
     try:
         document.openapi.validate_request(asked)
     except OpenAPIError:
-        # What is malformed must be refused, and then it is no violation.
+        # A malformed request must be rejected; then it is no violation.
         if response.status != web.HTTPBadRequest.status_code:
             raise
         return
     allowed = document.left_out.get(asked.method.upper(), set()) | NOT_THE_SERVICE
-    # What is streamed is JSON by lines, which no schema can say.
+    # The stream is JSON lines, which a schema cannot describe.
     if isinstance(response, web.Response) and response.status not in allowed:
         document.openapi.validate_response(asked, AIOHTTPOpenAPIWebResponse(response))

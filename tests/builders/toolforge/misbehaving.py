@@ -1,4 +1,4 @@
-"""What goes wrong with a service and on the way to it, as a test or a die says."""
+"""Faults of a service and its network, scripted or random."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -8,14 +8,14 @@ from typing import Any
 from aiohttp import web
 
 OWN_PATHS = ("/started", "/state", "/away", "/mend")
-"""Of the stand-in itself, where nothing goes wrong."""
+"""The server header of the fake service without faults."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True)
 class Html:
-    """What a gateway answers by itself."""
+    """A response of the gateway itself."""
 
     status: int
 
@@ -24,11 +24,11 @@ Fault = int | str | Html
 
 
 class Misbehaving:
-    """Faults, done in turn, one for each request that can have one; then those of `fault`.
+    """Faults, applied in turn, one per request that can have one; then those of `fault`.
 
-    A fault is a status to answer instead; `Html` for the same from a gateway; `before` or `after`
-    for cutting the connection before or after the request was carried out, `late` for cutting it
-    and carrying it out once `lateness` is over; or `never` for not answering.
+    A fault is a status to respond with; `Html` for such a response from a gateway; `before` or
+    `after` to cut the connection before or after the request was executed; `late` to cut it and
+    execute the request after `lateness`; or `never` to not respond.
     """
 
     def __init__(self) -> None:
@@ -38,12 +38,12 @@ class Misbehaving:
         self.retry_after: str | None = None
         self.latency: Callable[[], float] = lambda: 0
         self.away_until = 0.0
-        self.lateness: Callable[[], Awaitable[object]] = at_once
+        self.lateness: Callable[[], Awaitable[object]] = no_delay
         self._carrying_out: set[asyncio.Task[web.StreamResponse]] = set()
 
     @web.middleware
     async def misbehave(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Do the next fault, where the request can have one."""
+        """Apply the next fault, if the request can have one."""
         self.requests.append((request.method, request.path))
         if request.path.startswith(OWN_PATHS):
             return await handler(request)
@@ -51,7 +51,7 @@ class Misbehaving:
         if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:
             return refusal(401, "this is not your tool")
         if (left := self.away_until - asyncio.get_running_loop().time()) > 0:
-            # Nothing is carried out, however long anybody waits.
+            # The request is never executed.
             await asyncio.sleep(left)
             _cut(request)
             return refusal(500, "cut")
@@ -70,7 +70,7 @@ class Misbehaving:
             await asyncio.Event().wait()
         if fault == "late":
             await request.read()
-            self.carry_out(self._late(request, handler))
+            self.execute(self._late(request, handler))
         if fault in ("before", "late"):
             _cut(request)
         response: web.StreamResponse = refusal(500, "cut")
@@ -84,22 +84,22 @@ class Misbehaving:
         await self.lateness()
         return await handler(request)
 
-    def carry_out(
+    def execute(
         self, work: Coroutine[Any, Any, web.StreamResponse]
     ) -> asyncio.Task[web.StreamResponse]:
-        """Do what goes on after its client has gone."""
+        """Execute a request whose client has gone."""
         task = asyncio.create_task(work)
         self._carrying_out.add(task)
         task.add_done_callback(self._carrying_out.discard)
         return task
 
-    async def carried_out(self) -> None:
-        """Return once nothing is under way any more for clients that have gone."""
+    async def all_executed(self) -> None:
+        """Return once all requests of gone clients have been executed."""
         await asyncio.gather(*self._carrying_out)
 
 
-async def at_once(*_: object) -> None:
-    """Wait for nothing."""
+async def no_delay(*_: object) -> None:
+    """Do not wait."""
 
 
 def _cut(request: web.Request) -> None:
@@ -108,5 +108,5 @@ def _cut(request: web.Request) -> None:
 
 
 def refusal(status: int, words: str) -> web.Response:
-    """Return what the service itself answers where it does not do what was asked."""
+    """Return an error response of the service itself."""
     return web.json_response({"error": [words]}, status=status)

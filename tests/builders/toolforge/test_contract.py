@@ -1,4 +1,4 @@
-"""The toolforge builder keeps the contract of builders whose backend knows no keys."""
+"""The toolforge builder fulfils the contract of builders without idempotency keys."""
 
 import pytest
 from aiohttp.test_utils import TestServer
@@ -19,19 +19,19 @@ class TestToolforgeBuilder(KeylessBuilderContract):
     async def builder(
         self, serve: Serve, service: BuildsService, servers: list[TestServer]
     ) -> Builder:
-        self.stand_in, self.servers = service, servers
+        self.fake, self.servers = service, servers
         return await serve(service)
 
     @pytest.fixture
     async def narrow(self, serve: Serve) -> Builder:
-        self.stand_in = BuildsService(slots=1)
-        return await serve(self.stand_in)
+        self.fake = BuildsService(slots=1)
+        return await serve(self.fake)
 
     def bad_request(self) -> BuildRequest:
         return build_request("bad", "bad", ref=REFUSED_REF)
 
     async def until_final(self, builder: Builder, build_id: str) -> BuildState:
-        for build in self.stand_in.builds:
+        for build in self.fake.builds:
             if build.id == build_id and not build.is_final:
                 build.end("BUILD_SUCCESS")
         state = (await builder.get(TOOL, [build_id]))[build_id]
@@ -42,13 +42,13 @@ class TestToolforgeBuilder(KeylessBuilderContract):
         return (await builder.start(self.request_for())).id
 
     async def lose(self, builder: Builder, build_id: str) -> None:
-        self.stand_in.builds.clear()
+        self.fake.builds.clear()
 
     async def cut_off(self, builder: Builder) -> None:
         await self.servers[0].close()
 
-    async def lose_answers(self, builder: Builder) -> None:
-        self.stand_in.fault = lambda: "after"
+    async def lose_responses(self, builder: Builder) -> None:
+        self.fake.fault = lambda: "after"
 
-    async def answer_again(self, builder: Builder) -> None:
-        self.stand_in.fault = lambda: None
+    async def respond_again(self, builder: Builder) -> None:
+        self.fake.fault = lambda: None

@@ -1,4 +1,4 @@
-"""A start that was not answered: never a second one, and nothing said that is not known."""
+"""A start without a response: never repeated while its outcome is unknown."""
 
 import asyncio
 from dataclasses import replace
@@ -17,11 +17,11 @@ BUILDS = f"/builds/v1/tool/{TOOL}/builds"
 START, LIST = ("POST", BUILDS), ("GET", BUILDS)
 
 DOUBTS: list[Fault] = [500, 502, 504, Html(200), Html(502), Html(503), "before", "late", 302]
-"""Whatever comes after which a start may yet be carried out."""
+"""Any fault after which a start may still be executed."""
 
 
 def first() -> BuildRequest:
-    """A request of which no earlier attempt was made, as of now."""
+    """A request without an earlier attempt, from now."""
     return replace(build_request(), repeated=False, first_attempt=datetime.now(UTC))
 
 
@@ -47,7 +47,7 @@ async def test_a_start_that_times_out_is_searched_once_and_not_repeated(
     assert caught.value.maybe_started
     assert service.requests == [START, LIST]
     resolved.set()
-    await service.carried_out()
+    await service.all_executed()
     assert len(service.builds) == 1
 
 
@@ -62,7 +62,7 @@ async def test_a_start_without_a_response_has_an_unknown_outcome(
     assert caught.value.maybe_started
     assert service.requests == [START, LIST]
     held.set()
-    await service.carried_out()
+    await service.all_executed()
 
 
 async def test_a_start_with_a_lost_response_is_found_and_not_repeated(
@@ -107,7 +107,7 @@ async def test_a_start_cancelled_by_its_caller_is_executed_once_and_found(
     broken_off = replace(request, repeated=True, last_attempt=datetime.now(UTC))
     assert await builder.find(broken_off) is None
     resolved.set()
-    await service.carried_out()
+    await service.all_executed()
     found = await builder.find(broken_off)
     assert found is not None
     assert [each.id for each in service.builds] == [found.id]
@@ -122,7 +122,7 @@ async def test_a_start_executed_late_is_found_by_a_later_search(
     with pytest.raises(BuilderUnavailable):
         await builder.start(request)
     held.set()
-    await service.carried_out()
+    await service.all_executed()
     again = await builder.start(replace(request, repeated=True, last_attempt=datetime.now(UTC)))
     assert [each.id for each in service.builds] == [again.id]
 

@@ -1,4 +1,4 @@
-"""What something between us and the builds service answers is never the end of anything."""
+"""Responses of a proxy or gateway are never final."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The stand-in is checked against the interface that is relied on, and the check can fail."""
+"""The fake service is validated against the interface, and the validation can fail."""
 
 import re
 from pathlib import Path
@@ -86,7 +86,7 @@ async def test_each_start_deletes_all_successes_but_the_newest(
 
 
 def operations(file: Path) -> dict[str, set[str]]:
-    """The statuses that a file has for each method of each path."""
+    """The statuses in a file, by method and path."""
     return {
         f"{method} {re.sub('{.*?}', '{}', path)}": set(operation["responses"])
         for path, item in yaml.safe_load(file.read_text())["paths"].items()

@@ -71,9 +71,9 @@ async def test_a_reader_that_stops_closes_its_connection(
 ) -> None:
     async with AsyncExitStack() as stack:
         await followed(builder, stack, TOOL)
-        await service.until_readers(1)
+        await service.wait_for_readers(1)
     async with asyncio.timeout(5):
-        await service.until_readers(0)
+        await service.wait_for_readers(0)
 
 
 async def test_a_cancelled_reader_closes_its_connection(
@@ -84,10 +84,10 @@ async def test_a_cancelled_reader_closes_its_connection(
             pass
 
     reading = asyncio.create_task(read())
-    await service.until_readers(1)
+    await service.wait_for_readers(1)
     reading.cancel()
     async with asyncio.timeout(5):
-        await service.until_readers(0)
+        await service.wait_for_readers(0)
 
 
 async def test_closed_readers_release_their_slots(

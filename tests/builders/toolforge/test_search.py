@@ -1,4 +1,4 @@
-"""Which of the service's builds is a request's, as a matter of what both say."""
+"""The search for the build of a request."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -23,14 +23,14 @@ def build(
     status: str = "BUILD_RUNNING",
     **parameters: Any,
 ) -> dict[str, Any]:
-    """A build as the service lists it, of the ordinary request but for the parameters given."""
+    """A build in the service's list, with the default request's parameters or other ones."""
     given = parameters_of(build_request()) | parameters
     started = {"start_time": f"{began:%Y-%m-%dT%H:%M:%SZ}"} if began else {}
     return {"build_id": build_id, "status": status, "parameters": given, **started}
 
 
 def chosen(request: BuildRequest, *builds: dict[str, Any]) -> str | None:
-    """Return the id of the build that a process finds that has started none of them."""
+    """Return the id of the build chosen by a process that has started none of them."""
     found = Search(SETTLING).choose(request, builds)
     return found.id if found else None
 
@@ -60,9 +60,9 @@ def test_an_empty_parameter_equals_a_missing_one(parameters: dict[str, Any]) -> 
 
 
 def test_an_option_that_the_service_does_not_report_is_ignored() -> None:
-    told = build()
-    assert "use_latest_versions" not in told["parameters"]
-    assert chosen(build_request(use_latest_versions=True), told) == "b"
+    reported = build()
+    assert "use_latest_versions" not in reported["parameters"]
+    assert chosen(build_request(use_latest_versions=True), reported) == "b"
 
 
 @pytest.mark.parametrize(

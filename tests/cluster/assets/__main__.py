@@ -1,7 +1,7 @@
-"""Builds etcd and Kubernetes' control plane, once for each version, and prints where they are.
+"""Builds etcd and Kubernetes' control plane, once per version, and prints their directory.
 
-`make cluster-assets` runs it. The last line on stdout is the directory, which `KUBEBUILDER_ASSETS`
-takes; all else goes to stderr. What has been built is kept in the user's cache.
+`make cluster-assets` runs it. The last line on stdout is the directory for `KUBEBUILDER_ASSETS`;
+everything else goes to stderr. The result is cached in the user's cache directory.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kwok")
 INPUTS = ("go.mod", "go.sum", "go.lock", "*/main.go", "__main__.py")
 BUILD = {
-    "CGO_ENABLED": "0",  # neither a C compiler nor any library is needed
+    "CGO_ENABLED": "0",  # needs neither a C compiler nor libraries
     "GOFLAGS": "-mod=readonly -trimpath -buildvcs=false",
     "GOTOOLCHAIN": "local",
     "GOWORK": "off",
@@ -29,13 +29,13 @@ BUILD = {
 
 
 def cache() -> Path:
-    """Return the directory in which all that is built is kept."""
+    """Return the cache directory."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "components-api" / "cluster-assets"
 
 
 def key() -> str:
-    """Return what changes whenever anything does that the programs are built from."""
+    """Return a cache key of everything that the programs are built from."""
     found = hashlib.sha256()
     for each in sorted(path for pattern in INPUTS for path in HERE.glob(pattern)):
         content = each.read_bytes()
@@ -44,7 +44,7 @@ def key() -> str:
 
 
 def version(module: str) -> str:
-    """Return the version of a module that `go.mod` names."""
+    """Return the version of a module in `go.mod`."""
     pattern = rf"^\s*{re.escape(module)} (v\S+)"
     found = re.search(pattern, (HERE / "go.mod").read_text(), re.MULTILINE)
     assert found, f"go.mod does not name {module}"
@@ -52,12 +52,12 @@ def version(module: str) -> str:
 
 
 def go_program() -> str:
-    """Return a `go` that is new enough: the machine's, or the pinned one from PyPI."""
+    """Return a recent enough `go`: the machine's, or the pinned one from PyPI."""
     needed = re.search(r"^go (\S+)", (HERE / "go.mod").read_text(), re.MULTILINE)
     found = shutil.which("go")
     if found and needed:
-        said = _output(found, "env", "GOVERSION").removeprefix("go")
-        if _numbers(said) >= _numbers(needed[1]):
+        installed = _output(found, "env", "GOVERSION").removeprefix("go")
+        if _numbers(installed) >= _numbers(needed[1]):
             return found
     lock = HERE / "go.lock"
     own = cache() / f"go-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
@@ -74,9 +74,9 @@ def build(directory: Path) -> None:
     """Build all programs into a directory."""
     kubernetes = version("k8s.io/kubernetes")
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
-    told = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor}
-    stamps = " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in told.items())
-    command = [go_program(), "build", "-ldflags", f"-s -w {stamps}", "-o", f"{directory}/"]
+    versions = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor}
+    ldflags = " ".join(f"-X k8s.io/component-base/version.{k}={v}" for k, v in versions.items())
+    command = [go_program(), "build", "-ldflags", f"-s -w {ldflags}", "-o", f"{directory}/"]
     packages = [f"./{each}" for each in PROGRAMS]
     subprocess.run(
         [*command, *packages], check=True, cwd=HERE, env=os.environ | BUILD, stdout=sys.stderr
@@ -84,19 +84,22 @@ def build(directory: Path) -> None:
 
 
 def main() -> int:
-    """Build what is not there, and print the directory; return the exit code."""
+    """Build what is missing, and print the directory; return the exit code."""
     directory = cache() / key()
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # a second one waits, and finds what the first has built
+        fcntl.flock(lock, fcntl.LOCK_EX)  # a concurrent run waits, and then uses the result
         if not directory.exists():
             began = time.monotonic()
-            print("building the control plane for the tests: minutes, once", file=sys.stderr)
+            print(
+                "building the control plane for the tests: this takes minutes, once",
+                file=sys.stderr,
+            )
             try:
                 with _whole(directory) as unfinished:
                     build(unfinished)
             except subprocess.CalledProcessError as error:
-                print(f"this failed: {error}", file=sys.stderr)
+                print(f"the build failed: {error}", file=sys.stderr)
                 return 1
             print(f"built in {time.monotonic() - began:.0f} s", file=sys.stderr)
     print(directory)
@@ -105,7 +108,7 @@ def main() -> int:
 
 @contextmanager
 def _whole(directory: Path) -> Iterator[Path]:
-    """Give a directory to be filled, which is there under its name only once it is whole."""
+    """Yield a temporary directory that gets its name only once it is complete."""
     with tempfile.TemporaryDirectory(dir=cache(), prefix="unfinished-") as unfinished:
         filled = Path(unfinished) / "filled"
         filled.mkdir()
@@ -120,7 +123,7 @@ def _output(*command: str) -> str:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
-    """Return the numbers of a version, for comparing: 1.26 is less than 1.26.1."""
+    """Return the numbers of a version, for comparison: 1.26 is less than 1.26.1."""
     found = re.match(r"\d+(\.\d+)*", text)
     return tuple(int(each) for each in found[0].split(".")) if found else ()
 

@@ -1,4 +1,4 @@
-"""Builds are claimed in the store before they are started, and nothing is lost or done twice."""
+"""Builds are claimed in the store before they are started; none is lost or started twice."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ async def test_a_build_is_claimed_before_it_is_started(
     assert (await creating).value.builds["a"].claim is None
 
 
-async def test_two_instances_start_what_waits_once(
+async def test_two_instances_start_a_waiting_build_once(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["a"] = NoFreeSlot("full")
@@ -47,7 +47,7 @@ async def test_two_instances_start_what_waits_once(
     assert len(builder.requests) == 1
 
 
-async def test_what_an_instance_that_died_had_claimed_is_found_by_the_next(
+async def test_the_claims_of_a_crashed_instance_are_taken_over(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     await set_configuration(engine, TOOL, configuration("a"))
@@ -59,10 +59,10 @@ async def test_what_an_instance_that_died_had_claimed_is_found_by_the_next(
     builder.gate.set()
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     other = replace(engine, instance="other")
-    assert (await reconcile(other, document)).value.builds["a"].build_id is None
+    assert (await reconcile(other, document)).value.builds["a"].id is None
     clock.turn(60)
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
-    assert (await reconcile(other, document)).value.builds["a"].build_id == "build-1"
+    assert (await reconcile(other, document)).value.builds["a"].id == "build-1"
     first, second = builder.requests
     assert (first.key, first.first_attempt) == (second.key, second.first_attempt)
     assert (first.repeated, second.repeated) == (False, True)
@@ -71,7 +71,7 @@ async def test_what_an_instance_that_died_had_claimed_is_found_by_the_next(
 @pytest.mark.parametrize(
     ("refusal", "repeated"), [(NoFreeSlot("full"), False), (BuilderUnavailable("away"), True)]
 )
-async def test_another_attempt_is_told_whether_an_earlier_one_may_have_been_carried_out(
+async def test_a_repeated_attempt_is_marked_as_repeated(
     engine: Engine, builder: ScriptedBuilder, refusal: Exception, repeated: bool
 ) -> None:
     builder.refusals["a"] = refusal
@@ -80,30 +80,30 @@ async def test_another_attempt_is_told_whether_an_earlier_one_may_have_been_carr
     assert [request.repeated for request in builder.requests] == [False, repeated]
 
 
-async def test_nothing_is_started_on_a_claim_that_is_about_to_end(
+async def test_nothing_is_started_on_a_claim_that_is_about_to_expire(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     async def suspend() -> None:
-        # As a machine that is suspended between storing the claim and starting the build.
+        # Like a machine that is suspended between storing the claim and starting the build.
         clock.turn(30)
 
     async def suspend_at_the_next() -> None:
         store.before["create"] = suspend
 
-    store.before["create"] = suspend_at_the_next  # the configuration, and then the deployment
+    store.before["create"] = suspend_at_the_next  # first the configuration, then the deployment
     answer = await deployed(engine, "a")
     assert builder.requests == []
     assert answer.value.builds["a"].message == "waits to be started"
 
 
-async def test_a_build_that_nobody_wants_any_more_once_it_is_started_is_cancelled(
+async def test_a_build_that_is_no_longer_needed_when_it_starts_is_cancelled(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     await set_configuration(engine, TOOL, configuration("a"))
     builder.gate.clear()
     creating = asyncio.create_task(create_deployment(engine, TOOL))
     await builder.until_waiting(1)
-    # Somebody else finds out meanwhile that it took too long, and that there is no build yet.
+    # Meanwhile another instance stores that it timed out and that there is no build yet.
     clock.turn(4000)
     (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
     other = replace(engine, instance="other", builder=ScriptedBuilder())

@@ -1,4 +1,4 @@
-"""A start whose outcome nobody knows: there is never a second build, nor somebody else's."""
+"""A start with an unknown outcome: no second build, and no build of another deployment."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,9 +14,10 @@ from backends.builders.base import (
     NoFreeSlot,
 )
 from backends.stores.base import Unavailable
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
-from components.engine.deployments.model import Build, Deployment
+from components.engine.deployments.model import Deployment
 from components.engine.deployments.operations import cancel_deployment
 from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
@@ -30,7 +31,7 @@ AWAY = BuilderUnavailable("the answer was lost")
 
 
 class Keyless(ScriptedBuilder):
-    """A builder whose backend knows no keys: a build is found by what it is for, if at all."""
+    """A builder whose backend knows no keys: a build can only be found by its source."""
 
     knows_keys = False
     settling = timedelta(seconds=SETTLING)
@@ -41,7 +42,7 @@ class Keyless(ScriptedBuilder):
         return found[0] if found else None
 
     async def execute(self, request: BuildRequest) -> str:
-        """Do what a request asked whose answer was lost; return the id."""
+        """Execute a request whose response was lost; return the id."""
         build_id = f"build-{len(self.builds) + 1}"
         self.builds[build_id] = BuildState(build_id, BuildStatus.RUNNING)
         return build_id
@@ -59,7 +60,7 @@ def engine(engine: Engine, builder: Keyless) -> Engine:
 
 
 async def lost(engine: Engine, builder: Keyless) -> Deployment:
-    """A deployment of one component, the answer to whose start was lost."""
+    """A deployment of one component; the response to its start was lost."""
     builder.refusals["a"] = AWAY
     deployment = (await deployed(engine, "a")).value
     builder.refusals.clear()
@@ -70,20 +71,20 @@ async def shown(engine: Engine, deployment: Deployment) -> Build:
     return (await show_deployment(engine, TOOL, deployment.id)).value.builds["a"]
 
 
-async def test_it_is_only_looked_for_until_nothing_can_arrive_any_more(
+async def test_a_build_with_an_unknown_outcome_is_only_searched_for_until_the_doubt_settles(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     deployment = await lost(engine, builder)
     for _ in range(3):
-        assert (await shown(engine, deployment)).awaits_launch
+        assert (await shown(engine, deployment)).awaits_start
         clock.turn(SETTLING / 3)
     assert len(builder.requests) == 1
     await shown(engine, deployment)  # the search that proves it
-    assert (await shown(engine, deployment)).build_id
+    assert (await shown(engine, deployment)).id
     assert [request.repeated for request in builder.requests] == [False, False]
 
 
-async def test_what_arrives_late_is_found_and_nothing_is_started_again(
+async def test_a_build_that_starts_late_is_found_and_not_started_again(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     deployment = await lost(engine, builder)
@@ -91,11 +92,11 @@ async def test_what_arrives_late_is_found_and_nothing_is_started_again(
     clock.turn(60)
     build_id = await builder.execute(builder.requests[0])
     clock.turn(SETTLING)
-    assert (await shown(engine, deployment)).build_id == build_id
+    assert (await shown(engine, deployment)).id == build_id
     assert len(builder.requests) == 1
 
 
-async def test_a_search_that_finds_nothing_too_early_does_not_prove_that_nothing_was_started(
+async def test_an_empty_search_before_the_doubt_settles_proves_nothing(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     deployment = await lost(engine, builder)
@@ -105,11 +106,11 @@ async def test_a_search_that_finds_nothing_too_early_does_not_prove_that_nothing
     assert not cancelled.status.is_final
     clock.turn(60)
     build_id = await builder.execute(builder.requests[0])
-    assert (await shown(engine, deployment)).build_id == build_id
+    assert (await shown(engine, deployment)).id == build_id
     assert builder.cancelled[build_id]
 
 
-async def test_what_a_search_proves_was_never_started_is_cancelled_and_settled(
+async def test_a_build_that_was_provably_never_started_is_cancelled_and_settled(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     deployment = await lost(engine, builder)
@@ -123,7 +124,7 @@ async def test_what_a_search_proves_was_never_started_is_cancelled_and_settled(
 
 
 @pytest.mark.parametrize("refusal", [NoFreeSlot, BuildRejected])
-async def test_a_refusal_after_a_lost_answer_does_not_forget_the_doubt(
+async def test_a_rejection_after_a_lost_response_keeps_the_doubt(
     engine: Engine, builder: Keyless, refusal: type[BuilderUnavailable]
 ) -> None:
     builder.refusals["a"] = refusal("full", maybe_started=True)
@@ -134,26 +135,26 @@ async def test_a_refusal_after_a_lost_answer_does_not_forget_the_doubt(
     assert len(builder.requests) == 1
 
 
-async def test_what_certainly_was_not_started_is_started_again_at_once(
+async def test_a_build_that_was_certainly_not_started_is_started_again_at_once(
     engine: Engine, builder: Keyless
 ) -> None:
     builder.refusals["a"] = BuilderUnavailable("connection refused", maybe_started=False)
     deployment = (await deployed(engine, "a")).value
     builder.refusals.clear()
-    assert (await shown(engine, deployment)).build_id
+    assert (await shown(engine, deployment)).id
 
 
-async def test_the_build_of_another_deployment_is_not_taken_for_this_ones(
+async def test_the_build_of_another_deployment_is_not_adopted(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     first = await lost(engine, builder)
     second = (await create_deployment(engine, TOOL)).value
-    assert second.builds["a"].build_id == "build-1"
-    assert (await shown(engine, first)).build_id is None
+    assert second.builds["a"].id == "build-1"
+    assert (await shown(engine, first)).id is None
     assert builder.sought[-1].taken == {"build-1"}
 
 
-async def test_of_two_whose_answers_were_lost_the_older_one_looks_first(
+async def test_of_two_deployments_with_lost_responses_the_older_one_searches_first(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     first = await lost(engine, builder)
@@ -162,12 +163,12 @@ async def test_of_two_whose_answers_were_lost_the_older_one_looks_first(
     second = (await create_deployment(engine, TOOL)).value
     builder.refusals.clear()
     build_id = await builder.execute(builder.requests[0])
-    assert (await shown(engine, second)).build_id is None
-    assert (await shown(engine, first)).build_id == build_id
-    assert (await shown(engine, second)).build_id is None
+    assert (await shown(engine, second)).id is None
+    assert (await shown(engine, first)).id == build_id
+    assert (await shown(engine, second)).id is None
 
 
-async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
+async def test_no_build_is_adopted_while_another_deployment_starts_one(
     engine: Engine, builder: Keyless, clock: HandClock
 ) -> None:
     first = await lost(engine, builder)
@@ -178,13 +179,13 @@ async def test_while_another_is_being_started_nothing_that_is_found_is_adopted(
     assert second.builds["a"].claim
     await builder.execute(builder.requests[-1])
     builder.gate.set()
-    # Its start has been carried out, and is not stored yet.
+    # Its start was executed, but is not stored yet.
     found = await shown(engine, first)
-    assert found.build_id is None
-    await engine.work.close(1)
+    assert found.id is None
+    await engine.tasks.close(1)
 
 
-async def test_a_search_that_fails_loses_nothing_of_what_is_started_beside_it(
+async def test_a_failing_search_does_not_lose_the_outcome_of_concurrent_starts(
     engine: Engine, store: CountingStore, builder: Keyless
 ) -> None:
     builder.refusals = {"a": AWAY, "b": NoFreeSlot("full")}
@@ -194,7 +195,7 @@ async def test_a_search_that_fails_loses_nothing_of_what_is_started_beside_it(
     async def fail() -> None:
         raise Unavailable("connection reset")
 
-    store.before["list"] = fail  # what the search takes the others' builds from
+    store.before["list"] = fail  # the search lists the builds of other deployments
     shown_ = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown_.builds["b"].build_id is not None
+    assert shown_.builds["b"].id is not None
     assert shown_.builds["a"].doubt is not None

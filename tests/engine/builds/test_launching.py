@@ -1,4 +1,4 @@
-"""Deploying: stored first, then all builds at once, and none holds back or hides another."""
+"""Deploying: the deployment is stored first, then all builds start in parallel, independently."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT, deployment_of
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import list_deployments
-from components.engine.deployments.reconcile import GOES_ON
+from components.engine.deployments.reconcile import TIMED_OUT
 from components.engine.errors import NoConfiguration, NoDeployment, NoSuchTool
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON
@@ -31,7 +31,7 @@ from tests.factories import TOOL, component, configuration, reusing
 from tests.stores.counting import CountingStore
 
 
-async def test_without_a_configuration_there_is_nothing_to_deploy(engine: Engine) -> None:
+async def test_deploying_without_a_configuration_is_an_error(engine: Engine) -> None:
     with pytest.raises(NoConfiguration):
         await create_deployment(engine, TOOL)
 
@@ -44,7 +44,7 @@ async def test_the_id_is_tool_deploy_datestamp_and_number(engine: Engine) -> Non
     assert deployment.created == NOON
 
 
-async def test_no_two_are_created_at_the_same_time_even_if_the_clock_stands_still(
+async def test_creation_times_are_unique_even_if_the_clock_stands_still(
     engine: Engine,
 ) -> None:
     first = (await deployed(engine)).value
@@ -69,11 +69,11 @@ async def test_all_builds_are_launched_at_once(engine: Engine, builder: Scripted
     deployment = (await deploying).value
     assert builder.most_waiting == 50
     assert [each.component for each in builder.requests] == names
-    assert all(build.build_id for build in deployment.builds.values())
+    assert all(build.id for build in deployment.builds.values())
     assert deployment.status is DeploymentStatus.RUNNING
 
 
-async def test_it_is_stored_as_open_before_the_first_build_starts(
+async def test_a_deployment_is_stored_as_open_before_the_first_build_starts(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
@@ -92,7 +92,7 @@ async def test_the_outcome_is_stored_once(engine: Engine, store: CountingStore) 
     assert deployment_of(await store.get(TOOL, DEPLOYMENT, deployment.id)) == deployment
 
 
-async def test_it_costs_at_most_four_calls_to_the_store(
+async def test_a_deployment_makes_at_most_four_calls_to_the_store(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
@@ -101,7 +101,7 @@ async def test_it_costs_at_most_four_calls_to_the_store(
     assert store.calls == {"create": 1, "replace": 1, "list": 2}
 
 
-async def test_it_keeps_the_configuration_that_it_was_made_from(
+async def test_a_deployment_keeps_the_configuration_that_it_was_created_from(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine, "z", "a")
@@ -123,7 +123,7 @@ async def test_it_keeps_the_configuration_that_it_was_made_from(
         ),
     ],
 )
-async def test_the_builder_gets_what_the_configuration_says_and_no_more(
+async def test_the_build_request_has_the_fields_of_the_configuration_and_no_others(
     engine: Engine, builder: ScriptedBuilder, build: dict[str, Any], source: Source
 ) -> None:
     await deployed(engine, web={**component(), "build": build})
@@ -132,13 +132,13 @@ async def test_the_builder_gets_what_the_configuration_says_and_no_more(
     assert (request.tool, request.component, request.first_attempt) == (TOOL, "web", NOON)
 
 
-async def test_a_component_that_reuses_a_build_launches_none(
+async def test_a_component_that_reuses_a_build_starts_no_build(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "web", nightly=reusing("web"))).value
     assert [each.component for each in builder.requests] == ["web"]
     builds = deployment.all_builds
-    assert builds["nightly"].build_id == builds["web"].build_id
+    assert builds["nightly"].id == builds["web"].id
 
 
 async def test_keys_differ_by_component_and_by_deployment(
@@ -149,7 +149,7 @@ async def test_keys_differ_by_component_and_by_deployment(
     assert len({request.key for request in builder.requests}) == 4
 
 
-async def test_a_build_that_is_rejected_is_an_error_in_the_builders_words(
+async def test_a_rejected_build_is_an_error_with_the_builders_message(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["bad"] = BuildRejected("ref 'mian' does not exist")
@@ -157,7 +157,7 @@ async def test_a_build_that_is_rejected_is_an_error_in_the_builders_words(
     assert answer.errors == ("bad: ref 'mian' does not exist",)
     bad = answer.value.builds["bad"]
     assert (bad.status, bad.message) == (BuildStatus.ERROR, "ref 'mian' does not exist")
-    assert answer.value.builds["good"].build_id
+    assert answer.value.builds["good"].id
 
 
 @pytest.mark.parametrize(
@@ -168,18 +168,18 @@ async def test_a_build_that_is_rejected_is_an_error_in_the_builders_words(
         (RuntimeError("secret"), "waits for the builder: it failed to start this build"),
     ],
 )
-async def test_a_build_that_cannot_start_now_waits_and_says_why(
+async def test_a_build_that_cannot_start_now_waits_and_reports_the_reason(
     engine: Engine, builder: ScriptedBuilder, refusal: Exception, message: str
 ) -> None:
     builder.refusals["late"] = refusal
     answer = await deployed(engine, "good", "late")
     late = answer.value.builds["late"]
-    assert (late.status, late.build_id, late.message) == (BuildStatus.PENDING, None, message)
+    assert (late.status, late.id, late.message) == (BuildStatus.PENDING, None, message)
     assert f"late: {message}" in answer.warnings
-    assert answer.value.builds["good"].build_id
+    assert answer.value.builds["good"].id
 
 
-async def test_a_defect_of_the_builder_is_in_the_log(
+async def test_a_bug_in_the_builder_is_logged(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.refusals["late"] = RuntimeError("secret")
@@ -188,20 +188,20 @@ async def test_a_defect_of_the_builder_is_in_the_log(
 
 
 @pytest.mark.looptime
-async def test_a_builder_that_never_answers_is_waited_for_no_longer_than_patience_allows(
+async def test_a_request_waits_for_a_hanging_builder_only_for_its_timeout(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
     answer = await deployed(engine, "a", "b")
     assert asyncio.get_running_loop().time() == engine.builder_timeout
     assert answer.value.status is DeploymentStatus.PENDING
-    assert answer.warnings == (GOES_ON,)
-    await engine.work.close(engine.limits.start.total_seconds())
+    assert answer.warnings == (TIMED_OUT.format("the builder"),)
+    await engine.tasks.close(engine.limits.start.total_seconds())
     stored = (await list_deployments(engine, TOOL)).value[0]
-    assert stored.builds["a"].message == "waits for the builder: it did not answer in time"
+    assert stored.builds["a"].message == "waits for the builder: it did not respond in time"
 
 
-async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
+async def test_a_launch_continues_after_the_client_has_disconnected(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
@@ -210,30 +210,30 @@ async def test_a_launch_goes_on_when_whoever_asked_for_it_has_gone(
     asking.cancel()
     await asyncio.wait((asking,))
     builder.gate.set()
-    await engine.work.close(1)
+    await engine.tasks.close(1)
     stored = (await list_deployments(engine, TOOL)).value[0]
-    assert stored.builds["a"].build_id == "build-1"
+    assert stored.builds["a"].id == "build-1"
 
 
-async def test_a_launch_that_is_broken_off_gives_its_claims_back(
+async def test_a_cancelled_launch_gives_its_claims_back(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
     asking = asyncio.create_task(deployed(engine, "a"))
     await builder.until_waiting(1)
-    await engine.work.close()
-    assert (await asking).warnings == (GOES_ON,)
+    await engine.tasks.close()
+    assert (await asking).warnings == (TIMED_OUT.format("the builder"),)
     stored = (await list_deployments(engine, TOOL)).value[0]
     assert stored.builds["a"].claim is None
     assert stored.builds["a"].doubt is not None
     builder.gate.set()
     other = replace(engine, instance="other")
     shown = (await show_deployment(other, TOOL, stored.id)).value
-    assert shown.builds["a"].build_id == "build-1"
+    assert shown.builds["a"].id == "build-1"
     assert [request.repeated for request in builder.requests] == [False, True]
 
 
-async def test_if_all_builds_are_rejected_it_is_final_and_sealed_at_once(
+async def test_a_deployment_whose_builds_are_all_rejected_is_final_and_sealed_at_once(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["bad"] = BuildRejected("no")
@@ -243,7 +243,7 @@ async def test_if_all_builds_are_rejected_it_is_final_and_sealed_at_once(
     assert document.state is DocumentState.SEALED
 
 
-async def test_an_id_that_is_taken_is_drawn_again(engine: Engine, store: CountingStore) -> None:
+async def test_an_id_that_is_in_use_is_not_used_again(engine: Engine, store: CountingStore) -> None:
     first = (await deployed(engine)).value
     engine.random.seed(1)
     second = (await create_deployment(engine, TOOL)).value
@@ -251,9 +251,7 @@ async def test_an_id_that_is_taken_is_drawn_again(engine: Engine, store: Countin
     assert store.calls["create"] == 3
 
 
-async def test_a_tool_that_the_store_does_not_know_is_told(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_an_unknown_tool_is_an_error(engine: Engine, store: CountingStore) -> None:
     await deployed(engine)
 
     async def vanish() -> None:
@@ -264,7 +262,7 @@ async def test_a_tool_that_the_store_does_not_know_is_told(
         await create_deployment(engine, TOOL)
 
 
-async def test_one_that_is_removed_while_it_is_launched_is_told_and_its_builds_cancelled(
+async def test_the_builds_of_a_deployment_that_is_removed_during_its_launch_are_cancelled(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine)
@@ -279,7 +277,7 @@ async def test_one_that_is_removed_while_it_is_launched_is_told_and_its_builds_c
     assert builder.cancelled == {"build-2": 1}
 
 
-async def test_it_stands_even_if_older_ones_cannot_be_looked_for(
+async def test_a_deployment_succeeds_even_if_pruning_fails(
     engine: Engine, store: CountingStore
 ) -> None:
     async def fail() -> None:
@@ -293,11 +291,11 @@ async def test_it_stands_even_if_older_ones_cannot_be_looked_for(
     store.before["create"] = fail_at_the_next
     answer = await create_deployment(engine, TOOL)
     assert answer.warnings == (
-        "older deployments could not be removed, the next deployment tries again: connection reset",
+        "pruning older deployments failed, the next deployment tries again: connection reset",
     )
 
 
-async def test_what_was_stored_is_answered_though_the_outcome_of_its_launch_is_not_stored(
+async def test_the_stored_deployment_is_returned_if_the_launchs_outcome_cannot_be_stored(
     engine: Engine, store: CountingStore
 ) -> None:
     async def fail() -> None:
@@ -305,11 +303,13 @@ async def test_what_was_stored_is_answered_though_the_outcome_of_its_launch_is_n
 
     store.before["replace"] = fail
     answer = await deployed(engine)
-    assert "how its builds have begun is not known yet: connection reset" in answer.warnings
+    assert (
+        "the outcome of starting its builds is not known yet: connection reset" in answer.warnings
+    )
     assert [each.id for each in (await list_deployments(engine, TOOL)).value] == [answer.value.id]
 
 
-async def test_the_messages_of_many_builds_are_shortened_so_that_a_store_keeps_them(
+async def test_the_messages_of_many_builds_are_shortened_to_fit_the_store(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     names = [f"c{n}" for n in range(200)]

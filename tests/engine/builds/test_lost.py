@@ -1,4 +1,4 @@
-"""A build that its builder does not know any more."""
+"""Builds that the builder has lost."""
 
 from backends.builders.base import BuilderUnavailable, BuildState, BuildStatus, NoFreeSlot
 from components.engine.context import Engine
@@ -9,27 +9,25 @@ from tests.factories import TOOL
 
 
 def lose(builder: ScriptedBuilder, build_id: str) -> None:
-    """Let a builder forget a build, as one does that keeps only a few."""
+    """Make a builder lose a build, as one does that retains only a few."""
     builder.builds[build_id] = BuildState(build_id, BuildStatus.ERROR, "lost", lost=True)
     builder.ids = {key: each for key, each in builder.ids.items() if each != build_id}
 
 
-async def test_it_is_built_anew_since_nobody_knows_how_it_ended(
-    engine: Engine, builder: ScriptedBuilder
-) -> None:
+async def test_a_lost_build_is_built_again(engine: Engine, builder: ScriptedBuilder) -> None:
     deployment = (await deployed(engine, "a")).value
     builder.becomes(BuildStatus.RUNNING)
     await show_deployment(engine, TOOL, deployment.id)
     lose(builder, "build-1")
-    builder.ids["another"] = "build-1"  # that id is given out
+    builder.ids["another"] = "build-1"  # that id is in use
     again = (await show_deployment(engine, TOOL, deployment.id)).value.builds["a"]
-    assert again.build_id == "build-2"
+    assert again.id == "build-2"
     builder.becomes(BuildStatus.FINISHED, "build-2", image="i")
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status == "FINISHED"
 
 
-async def test_one_that_is_lost_again_and_again_is_an_error(
+async def test_a_build_that_is_lost_repeatedly_is_an_error(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -42,7 +40,7 @@ async def test_one_that_is_lost_again_and_again_is_an_error(
     assert len(builder.requests) == 3
 
 
-async def test_one_that_was_to_end_has_ended(
+async def test_a_lost_build_that_was_to_be_stopped_has_ended(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -57,10 +55,10 @@ async def test_one_that_was_to_end_has_ended(
     assert len(builder.requests) == 1
 
 
-async def test_how_the_others_go_is_asked_before_anything_is_started(
+async def test_the_status_of_the_other_builds_is_queried_before_anything_is_started(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
-    # A builder may remove what has ended, as soon as something else is started.
+    # A builder may remove ended builds as soon as another build is started.
     builder.refusals["b"] = NoFreeSlot("full")
     deployment = (await deployed(engine, "a", "b")).value
     builder.refusals.clear()
@@ -71,7 +69,7 @@ async def test_how_the_others_go_is_asked_before_anything_is_started(
     assert shown.builds["a"].status is BuildStatus.FINISHED
 
 
-async def test_where_asking_fails_nothing_is_started(
+async def test_nothing_is_started_if_the_query_fails(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")

@@ -1,4 +1,4 @@
-"""Cancelling, running out of time, and deleting."""
+"""Cancellations, timeouts and deletions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,8 +14,8 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import cancel_deployment, delete_deployment
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
-from components.engine.loop.pacing import MAX_PAUSE_SECONDS
 from components.engine.loop.refreshing import Refresher
+from components.engine.loop.scheduling import MAX_PAUSE_SECONDS
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -30,7 +30,7 @@ async def refresher(engine: Engine) -> AsyncIterator[Refresher]:
     await refresher.close()
 
 
-async def test_what_was_not_started_never_is_and_what_runs_is_told_to_end(
+async def test_cancelling_stops_running_builds_and_prevents_waiting_ones(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")
@@ -48,7 +48,7 @@ async def test_what_was_not_started_never_is_and_what_runs_is_told_to_end(
     assert shown.status is DeploymentStatus.CANCELLED
 
 
-async def test_a_build_that_ends_before_it_can_be_cancelled_keeps_its_end(
+async def test_a_build_that_ends_before_it_can_be_cancelled_keeps_its_status(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -58,23 +58,23 @@ async def test_a_build_that_ends_before_it_can_be_cancelled_keeps_its_end(
     assert cancelled.status is DeploymentStatus.CANCELLED
 
 
-async def test_cancelling_again_changes_nothing_more(engine: Engine, refresher: Refresher) -> None:
+async def test_cancelling_again_has_no_effect(engine: Engine, refresher: Refresher) -> None:
     deployment = (await deployed(engine, "a")).value
     first = await cancel_deployment(engine, refresher, TOOL, deployment.id)
     assert await cancel_deployment(engine, refresher, TOOL, "latest") == first
 
 
-async def test_what_has_ended_cannot_be_cancelled(
+async def test_a_deployment_that_has_ended_cannot_be_cancelled(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
     builder.becomes(BuildStatus.FINISHED)
     await show_deployment(engine, TOOL, deployment.id)
-    with pytest.raises(AlreadyFinal, match="it is FINISHED and stays so"):
+    with pytest.raises(AlreadyFinal, match="its status is FINISHED"):
         await cancel_deployment(engine, refresher, TOOL, deployment.id)
 
 
-async def test_a_builder_that_is_away_is_told_to_end_it_later(
+async def test_a_build_is_cancelled_later_if_the_builder_is_unavailable(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -87,7 +87,7 @@ async def test_a_builder_that_is_away_is_told_to_end_it_later(
     assert shown.status is DeploymentStatus.CANCELLED
 
 
-async def test_what_the_builder_does_not_confirm_is_final_and_is_ended_until_it_does(
+async def test_an_unconfirmed_build_is_final_and_is_cancelled_until_the_builder_confirms(
     engine: Engine,
     store: CountingStore,
     refresher: Refresher,
@@ -117,7 +117,7 @@ async def test_what_the_builder_does_not_confirm_is_final_and_is_ended_until_it_
     assert document.state is DocumentState.SEALED
 
 
-async def test_a_build_that_ends_during_an_outage_ends_as_the_builder_says_however_long_it_was(
+async def test_a_build_that_ends_during_an_outage_has_the_status_that_the_builder_reports(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     deployment = (await deployed(engine, "a", "b")).value
@@ -131,7 +131,7 @@ async def test_a_build_that_ends_during_an_outage_ends_as_the_builder_says_howev
     builder.becomes(BuildStatus.FINISHED, "build-1", image="i")
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.builds["a"].status is BuildStatus.FINISHED
-    # What still runs has the time that it would have had.
+    # The running build keeps the rest of its time.
     assert shown.builds["b"].status is BuildStatus.RUNNING
     assert not builder.cancelled
     for _ in range(11):
@@ -140,20 +140,20 @@ async def test_a_build_that_ends_during_an_outage_ends_as_the_builder_says_howev
     assert builder.cancelled["build-2"]
 
 
-async def test_what_may_have_been_started_is_sought_and_ended(
+async def test_a_build_that_may_have_been_started_is_found_and_cancelled(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     builder.outage = BuilderUnavailable("the answer was lost")
     deployment = (await deployed(engine, "a")).value
     builder.outage = None
-    assert deployment.builds["a"].build_id is None
+    assert deployment.builds["a"].id is None
     cancelled = (await cancel_deployment(engine, refresher, TOOL, deployment.id)).value
     assert len(builder.sought) == 1
     assert cancelled.builds["a"].message == "cancelled before it was started"
     assert cancelled.status is DeploymentStatus.CANCELLED
 
 
-async def test_what_is_found_is_ended(
+async def test_a_found_build_is_cancelled(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["a"] = BuilderUnavailable("the answer was lost")
@@ -164,11 +164,11 @@ async def test_what_is_found_is_ended(
     assert builder.cancelled == {"build-1": 1}
     builder.becomes(BuildStatus.CANCELLED)
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["a"].build_id == "build-1"
+    assert shown.builds["a"].id == "build-1"
     assert shown.status is DeploymentStatus.CANCELLED
 
 
-async def test_a_build_that_took_too_long_is_cancelled_and_an_error_with_the_reason(
+async def test_a_build_that_times_out_is_cancelled_and_an_error_with_the_reason(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -189,11 +189,11 @@ async def test_a_build_that_took_too_long_is_cancelled_and_an_error_with_the_rea
 
 
 @pytest.mark.looptime
-async def test_only_what_has_ended_can_be_deleted(
+async def test_only_a_deployment_that_has_ended_can_be_deleted(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
-    with pytest.raises(NotFinal, match="it is RUNNING"):
+    with pytest.raises(NotFinal, match="its status is RUNNING"):
         await delete_deployment(engine, refresher, TOOL, deployment.id)
     builder.becomes(BuildStatus.FINISHED)
     await show_deployment(engine, TOOL, deployment.id)
@@ -203,7 +203,7 @@ async def test_only_what_has_ended_can_be_deleted(
         await show_deployment(engine, TOOL, deployment.id)
 
 
-async def test_a_cancellation_wins_over_what_is_under_way(
+async def test_a_cancellation_takes_precedence_over_a_concurrent_step(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -218,7 +218,7 @@ async def test_a_cancellation_wins_over_what_is_under_way(
     assert (await show_deployment(engine, TOOL, deployment.id)).value.cancel_requested
 
 
-async def test_a_limit_that_is_short_holds_for_one_that_is_left_alone_between_questions(
+async def test_a_short_timeout_applies_between_two_queries(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     brief = replace(engine, limits=replace(engine.limits, build=timedelta(seconds=20)))

@@ -1,4 +1,4 @@
-"""A tool has one configuration, kept exactly as it was given."""
+"""A tool has one configuration, stored exactly as the client sent it."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import pytest
 
 from backends.stores.base import Corrupt, DocumentState
 from components.configuration.problems import InvalidConfiguration
-from components.engine.configurations.documents import CONFIGURATION, EARLIER
+from components.engine.configurations.documents import CONFIGURATION, HISTORY
 from components.engine.configurations.operations import (
     ANY,
     Condition,
@@ -25,42 +25,44 @@ from tests.factories import TOOL, component, configuration
 from tests.stores.counting import CountingStore
 
 
-async def test_what_was_set_is_got_with_its_order_and_unknown_fields(engine: Engine) -> None:
+async def test_a_configuration_is_returned_with_its_order_and_unknown_fields(
+    engine: Engine,
+) -> None:
     given = {"x-later": [1, {"b": 1, "a": 2}], "components": {"z": component(), "a": component()}}
     await set_configuration(engine, TOOL, given)
     assert json.dumps((await get_configuration(engine, TOOL)).value) == json.dumps(given)
 
 
-async def test_a_tool_without_one_is_told_so(engine: Engine) -> None:
+async def test_a_tool_without_a_configuration_is_an_error(engine: Engine) -> None:
     with pytest.raises(NoConfiguration, match="'mytool' has no configuration"):
         await get_configuration(engine, TOOL)
 
 
-async def test_a_later_one_takes_the_place_of_the_one_before(engine: Engine) -> None:
+async def test_a_later_configuration_replaces_the_earlier_one(engine: Engine) -> None:
     await set_configuration(engine, TOOL, configuration("first"))
     await set_configuration(engine, TOOL, configuration("second"))
     assert (await get_configuration(engine, TOOL)).value == configuration("second")
 
 
-async def test_one_that_is_not_valid_is_not_stored(engine: Engine, store: CountingStore) -> None:
+async def test_an_invalid_configuration_is_not_stored(engine: Engine, store: CountingStore) -> None:
     with pytest.raises(InvalidConfiguration):
         await set_configuration(engine, TOOL, {})
     assert not store.calls
 
 
-async def test_what_has_no_effect_is_told(engine: Engine) -> None:
+async def test_fields_without_effect_are_warnings(engine: Engine) -> None:
     answer = await set_configuration(engine, TOOL, {**configuration(), "xyz": 1})
     assert answer.warnings == ("xyz: has no effect: unknown field",)
 
 
-async def test_deleting_returns_what_it_was(engine: Engine) -> None:
+async def test_deleting_returns_the_deleted_configuration(engine: Engine) -> None:
     await set_configuration(engine, TOOL, configuration())
     assert (await delete_configuration(engine, TOOL)).value.value == configuration()
     with pytest.raises(NoConfiguration):
         await delete_configuration(engine, TOOL)
 
 
-async def test_setting_and_getting_ask_the_store_no_more_than_needed(
+async def test_setting_and_getting_make_the_minimum_of_calls_to_the_store(
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
@@ -76,7 +78,7 @@ async def test_setting_and_getting_ask_the_store_no_more_than_needed(
     assert store.calls == {"get": 1}
 
 
-async def test_of_simultaneous_writers_each_succeeds_and_the_last_one_stays(
+async def test_concurrent_writers_all_succeed_and_the_last_one_wins(
     engine: Engine,
 ) -> None:
     given = [configuration(f"c{n}") for n in range(10)]
@@ -85,7 +87,7 @@ async def test_of_simultaneous_writers_each_succeeds_and_the_last_one_stays(
 
 
 @pytest.mark.parametrize("met_at", ["create", "replace"])
-async def test_a_write_that_meets_another_is_tried_again(
+async def test_a_conflicting_write_is_tried_again(
     engine: Engine, store: CountingStore, met_at: str
 ) -> None:
     if met_at == "replace":
@@ -95,7 +97,7 @@ async def test_a_write_that_meets_another_is_tried_again(
     assert (await get_configuration(engine, TOOL)).value == configuration("mine")
 
 
-async def test_deleting_while_another_writes_deletes_what_that_one_wrote(
+async def test_deleting_during_a_write_deletes_the_new_configuration(
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration("first"))
@@ -103,9 +105,7 @@ async def test_deleting_while_another_writes_deletes_what_that_one_wrote(
     assert (await delete_configuration(engine, TOOL)).value.value == configuration("second")
 
 
-async def test_giving_up_on_a_document_that_others_keep_changing_is_told(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_too_many_conflicts_are_an_error(engine: Engine, store: CountingStore) -> None:
     await set_configuration(engine, TOOL, configuration())
 
     async def change() -> None:
@@ -121,7 +121,7 @@ async def test_giving_up_on_a_document_that_others_keep_changing_is_told(
         await delete_configuration(engine, TOOL)
 
 
-async def test_a_document_of_something_else_is_corrupt(
+async def test_a_document_with_other_content_is_corrupt(
     engine: Engine, store: CountingStore
 ) -> None:
     await store.create(TOOL, CONFIGURATION, CONFIGURATION, {"other": 1})
@@ -130,11 +130,13 @@ async def test_a_document_of_something_else_is_corrupt(
 
 
 async def history(engine: Engine) -> list[tuple[Any, bool]]:
-    """The configurations that are kept, and whether each is the stored one."""
+    """The retained configurations, and whether each is the current one."""
     return [(each.value, each.current) for each in (await list_configurations(engine, TOOL)).value]
 
 
-async def test_the_ones_before_are_kept_newest_first(engine: Engine, clock: HandClock) -> None:
+async def test_earlier_configurations_are_retained_newest_first(
+    engine: Engine, clock: HandClock
+) -> None:
     assert await history(engine) == []
     for name in ("first", "second", "first"):
         clock.turn(1)
@@ -146,7 +148,7 @@ async def test_the_ones_before_are_kept_newest_first(engine: Engine, clock: Hand
     ]
 
 
-async def test_no_more_are_kept_than_may_be(engine: Engine) -> None:
+async def test_no_more_configurations_are_retained_than_configured(engine: Engine) -> None:
     few = replace(engine, configs_kept=3)
     given = [configuration(f"c{n}") for n in range(6)]
     for each in given:
@@ -159,14 +161,16 @@ async def test_no_more_are_kept_than_may_be(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("kept", [1, 2])
-async def test_where_few_are_kept_that_is_how_many_there_are(engine: Engine, kept: int) -> None:
+async def test_a_low_limit_of_retained_configurations_is_respected(
+    engine: Engine, kept: int
+) -> None:
     few = replace(engine, configs_kept=kept)
     for n in range(4):
         await set_configuration(few, TOOL, configuration(f"c{n}"))
     assert len(await history(few)) == kept
 
 
-async def test_to_set_what_is_stored_writes_nothing(
+async def test_setting_the_stored_configuration_writes_nothing(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
@@ -178,14 +182,14 @@ async def test_to_set_what_is_stored_writes_nothing(
     assert await get_configuration(engine, TOOL) == before
 
 
-async def test_another_order_is_another_configuration(engine: Engine) -> None:
+async def test_a_different_order_is_a_different_configuration(engine: Engine) -> None:
     await set_configuration(engine, TOOL, configuration("a", "b"))
     await set_configuration(engine, TOOL, configuration("b", "a"))
     assert list((await get_configuration(engine, TOOL)).value["components"]) == ["b", "a"]
     assert len(await history(engine)) == 2
 
 
-async def test_one_that_was_broken_off_before_it_replaced_is_there_once(
+async def test_an_archived_configuration_that_was_not_replaced_is_listed_once(
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration("first"))
@@ -204,17 +208,17 @@ async def test_one_that_was_broken_off_before_it_replaced_is_there_once(
     ]
 
 
-async def test_an_earlier_one_that_somebody_has_broken_is_told_and_hides_no_other(
+async def test_a_corrupt_earlier_configuration_is_a_warning_and_hides_no_other(
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
-    await store.create(TOOL, EARLIER, "broken", {"other": 1})
+    await store.create(TOOL, HISTORY, "broken", {"other": 1})
     answer = await list_configurations(engine, TOOL)
     assert len(answer.value) == 1
     assert "'broken'" in answer.warnings[0]
 
 
-async def test_a_write_that_is_meant_for_another_one_is_refused(engine: Engine) -> None:
+async def test_a_write_with_another_etag_is_refused(engine: Engine) -> None:
     first = (await set_configuration(engine, TOOL, configuration("first"))).value
     second = (await set_configuration(engine, TOOL, configuration("second"))).value
     for_first, for_second = (Condition(frozenset({each.etag})) for each in (first, second))
@@ -228,13 +232,13 @@ async def test_a_write_that_is_meant_for_another_one_is_refused(engine: Engine) 
         await set_configuration(engine, TOOL, configuration(), Condition(frozenset({ANY})))
 
 
-async def test_a_write_that_is_meant_for_none_is_refused_where_there_is_one(engine: Engine) -> None:
+async def test_a_write_that_requires_none_is_refused_if_there_is_one(engine: Engine) -> None:
     await set_configuration(engine, TOOL, configuration(), Condition(absent=True))
     with pytest.raises(ConfigurationChanged):
         await set_configuration(engine, TOOL, configuration("other"), Condition(absent=True))
 
 
-async def test_of_two_who_edit_the_same_one_the_second_is_told(
+async def test_of_two_concurrent_edits_the_second_is_refused(
     engine: Engine, store: CountingStore
 ) -> None:
     read = (await set_configuration(engine, TOOL, configuration())).value
@@ -245,7 +249,7 @@ async def test_of_two_who_edit_the_same_one_the_second_is_told(
     assert (await get_configuration(engine, TOOL)).value == configuration("mine")
 
 
-async def test_a_write_that_is_repeated_since_its_answer_was_lost_is_a_success(
+async def test_a_write_repeated_after_a_lost_response_succeeds(
     engine: Engine,
 ) -> None:
     read = (await set_configuration(engine, TOOL, configuration("one"))).value.etag

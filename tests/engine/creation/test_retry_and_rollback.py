@@ -1,4 +1,4 @@
-"""New deployments of earlier ones: retry, rollback, and the repetition of a request."""
+"""Deployments made from earlier ones: retry, rollback, and repeated requests."""
 
 import asyncio
 from dataclasses import replace
@@ -32,17 +32,17 @@ from tests.stores.counting import CountingStore
 
 
 async def ended(engine: Engine, builder: ScriptedBuilder, **builds: BuildStatus) -> Deployment:
-    """A deployment whose builds have ended so, the finished ones with an image."""
+    """A deployment whose builds have ended with these statuses; the finished ones have an image."""
     deployment = (await deployed(engine, *builds)).value
     for name, status in builds.items():
-        build_id = str(deployment.builds[name].build_id)
+        build_id = str(deployment.builds[name].id)
         builder.builds[build_id] = BuildState(
             build_id, status, commit="a" * 40, image=f"registry.example.org/{name}:1"
         )
     return (await show_deployment(engine, TOOL, deployment.id)).value
 
 
-async def test_a_retry_builds_only_what_did_not_finish_of_the_same_commit(
+async def test_a_retry_builds_only_unfinished_components_from_the_same_commit(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED, api=BuildStatus.ERROR)
@@ -55,7 +55,9 @@ async def test_a_retry_builds_only_what_did_not_finish_of_the_same_commit(
     assert [(each.component, each.source.ref) for each in builder.requests] == [("api", "a" * 40)]
 
 
-async def test_a_retry_builds_again_what_is_gone(engine: Engine, builder: ScriptedBuilder) -> None:
+async def test_a_retry_builds_missing_images_again(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED, api=BuildStatus.ERROR)
     builder.images = set()
     builder.requests.clear()
@@ -63,20 +65,22 @@ async def test_a_retry_builds_again_what_is_gone(engine: Engine, builder: Script
     assert {each.component for each in builder.requests} == {"web", "api"}
 
 
-async def test_what_has_finished_needs_no_retry(engine: Engine, builder: ScriptedBuilder) -> None:
+async def test_a_finished_deployment_cannot_be_retried(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED)
     with pytest.raises(NothingToRetry, match="nothing to retry"):
         await retry_deployment(engine, TOOL, earlier.id)
 
 
-async def test_what_has_not_ended_cannot_be_retried_or_rolled_back_to(engine: Engine) -> None:
+async def test_a_running_deployment_cannot_be_retried_or_rolled_back_to(engine: Engine) -> None:
     running = (await deployed(engine)).value
     for again in (retry_deployment, roll_back):
         with pytest.raises(NotFinal):
             await again(engine, TOOL, running.id)
 
 
-async def test_a_rollback_has_all_builds_of_the_earlier_one_and_builds_nothing(
+async def test_a_rollback_reuses_all_builds_and_builds_nothing(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED)
@@ -91,31 +95,31 @@ async def test_a_rollback_has_all_builds_of_the_earlier_one_and_builds_nothing(
     assert builder.requests == []
 
 
-async def test_only_what_has_finished_can_be_rolled_back_to(
+async def test_only_a_finished_deployment_can_be_rolled_back_to(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.ERROR)
-    with pytest.raises(NotDeployable, match="is ERROR: only to one that is FINISHED"):
+    with pytest.raises(NotDeployable, match="is ERROR: you can roll back only to a FINISHED one"):
         await roll_back(engine, TOOL, earlier.id)
 
 
-async def test_a_rollback_to_an_image_that_is_known_to_be_gone_is_refused(
+async def test_a_rollback_to_a_missing_image_is_refused(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.FINISHED)
     builder.images = set()
-    with pytest.raises(ImagesGone, match="are gone: web"):
+    with pytest.raises(ImagesGone, match="no longer exist: web"):
         await roll_back(engine, TOOL, earlier.id)
 
 
 @pytest.mark.parametrize("which", ["latest", "mytool-deploy-20240404120000-1"])
-async def test_there_must_be_an_earlier_one(engine: Engine, which: str) -> None:
+async def test_a_retry_or_rollback_needs_an_earlier_deployment(engine: Engine, which: str) -> None:
     for again in (retry_deployment, roll_back):
         with pytest.raises(NoDeployment):
             await again(engine, TOOL, which)
 
 
-async def test_a_repeated_request_is_answered_the_deployment_of_the_first(
+async def test_a_repeated_request_returns_the_deployment_of_the_first(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
@@ -123,7 +127,7 @@ async def test_a_repeated_request_is_answered_the_deployment_of_the_first(
     other = replace(engine, instance="other")
     again = await create_deployment(other, TOOL, key="one")
     assert again.value == first.value
-    assert again.info == ("this request was made before: this is the deployment that it made then",)
+    assert again.info == ("this request was made before: this is the deployment that it created",)
     assert len(builder.requests) == 1
 
 
@@ -133,7 +137,7 @@ async def test_another_key_is_another_deployment(engine: Engine) -> None:
     assert (await create_deployment(engine, TOOL, key="two")).value.id != first.value.id
 
 
-async def test_the_same_key_for_something_else_is_refused(
+async def test_the_same_key_for_another_request_is_refused(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     earlier = await ended(engine, builder, web=BuildStatus.ERROR)
@@ -144,7 +148,7 @@ async def test_the_same_key_for_something_else_is_refused(
         await retry_deployment(engine, TOOL, earlier.id, key="one")
 
 
-async def test_simultaneous_repetitions_are_one_deployment(
+async def test_concurrent_repeated_requests_create_one_deployment(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
@@ -153,7 +157,7 @@ async def test_simultaneous_repetitions_are_one_deployment(
     assert len(builder.requests) == 1
 
 
-async def test_a_request_that_died_before_it_stored_anything_more_is_taken_up(
+async def test_a_repeated_request_takes_over_the_reservation_of_a_crashed_one(
     engine: Engine, store: CountingStore
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
@@ -164,14 +168,16 @@ async def test_a_request_that_died_before_it_stored_anything_more_is_taken_up(
     async def die_at_the_next() -> None:
         store.before["create"] = die
 
-    store.before["create"] = die_at_the_next  # the queue, and then the deployment
+    store.before["create"] = die_at_the_next  # first the queue, then the deployment
     with pytest.raises(asyncio.CancelledError):
         await create_deployment(engine, TOOL, key="one")
     await create_deployment(engine, TOOL, key="one")
     assert len((await list_deployments(engine, TOOL)).value) == 1
 
 
-async def test_a_key_ends_with_its_deployment(engine: Engine, builder: ScriptedBuilder) -> None:
+async def test_a_key_is_removed_with_its_deployment(
+    engine: Engine, builder: ScriptedBuilder
+) -> None:
     await set_configuration(engine, TOOL, configuration())
     first = await create_deployment(engine, TOOL, key="one")
     builder.becomes(BuildStatus.FINISHED)
@@ -184,7 +190,7 @@ async def test_a_key_ends_with_its_deployment(engine: Engine, builder: ScriptedB
 
 
 @pytest.mark.parametrize("again", [retry_deployment, roll_back])
-async def test_an_image_without_a_digest_that_a_later_build_may_have_taken_is_not_gone_back_to(
+async def test_an_image_without_a_digest_is_not_deployed_again(
     engine: Engine, builder: ScriptedBuilder, again: Any
 ) -> None:
     ends = BuildStatus.ERROR if again is retry_deployment else BuildStatus.FINISHED
@@ -192,14 +198,14 @@ async def test_an_image_without_a_digest_that_a_later_build_may_have_taken_is_no
     builder.unique_images = False
     builder.requests.clear()
     if again is roll_back:
-        with pytest.raises(NoDigest, match="no digest of the images of web, api"):
+        with pytest.raises(NoDigest, match="no digest for the images of web, api"):
             await roll_back(engine, TOOL, earlier.id)
     else:
         await retry_deployment(engine, TOOL, earlier.id)
         assert {each.component for each in builder.requests} == {"web", "api"}
 
 
-async def test_an_image_with_a_digest_is_gone_back_to_whatever_its_name_means_by_now(
+async def test_an_image_with_a_digest_can_be_deployed_again(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -212,7 +218,7 @@ async def test_an_image_with_a_digest_is_gone_back_to_whatever_its_name_means_by
     assert again.builds["web"].digest == "sha256:1"
 
 
-async def test_a_maker_that_stalls_before_it_has_stored_its_deployment_stores_none(
+async def test_a_request_that_stalls_before_it_stores_its_deployment_stores_none(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     async def stall() -> None:
@@ -225,14 +231,14 @@ async def test_a_maker_that_stalls_before_it_has_stored_its_deployment_stores_no
     assert (await list_deployments(engine, TOOL)).value == ()
 
 
-async def test_a_maker_that_stalls_while_it_stores_its_deployment_makes_no_second_one_of_its_key(
+async def test_a_request_that_stalls_while_it_stores_creates_no_second_deployment_for_its_key(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     await set_configuration(engine, TOOL, configuration())
     made: list[Deployment] = []
 
     async def stall() -> None:
-        # Meanwhile the same request comes again, and its key is free.
+        # Meanwhile the same request comes again, and its key has expired.
         clock.turn(engine.limits.launch.total_seconds() + 1)
         other = replace(engine, instance="other")
         made.append((await create_deployment(other, TOOL, key="k")).value)
@@ -240,9 +246,9 @@ async def test_a_maker_that_stalls_while_it_stores_its_deployment_makes_no_secon
     async def stall_at_the_next() -> None:
         store.before["create"] = stall
 
-    store.before["create"] = stall_at_the_next  # the queue, and then the deployment
+    store.before["create"] = stall_at_the_next  # first the queue, then the deployment
     answer = await create_deployment(engine, TOOL, key="k")
     assert answer.value.id == made[0].id
     (late,) = [e for e in (await list_deployments(engine, TOOL)).value if e.id != made[0].id]
     assert late.cancel_requested
-    assert late.message == f"the same request has made {made[0].id!r}"
+    assert late.message == f"the same request created {made[0].id!r}"

@@ -1,4 +1,4 @@
-"""A source that is built already is not built again."""
+"""A source that was built before is not built again."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ ONE, OTHER = "1" * 40, "2" * 40
 
 @pytest.fixture
 async def finished(engine: Engine, builder: ScriptedBuilder) -> Deployment:
-    """A deployment that has built the commit that `main` is."""
+    """A deployment that has built the current commit of `main`."""
     builder.commits["main"] = ONE
     deployment = (await deployed(engine, "web")).value
     builder.becomes(BuildStatus.FINISHED, image="registry.example.org/web:1")
@@ -32,7 +32,7 @@ async def again(engine: Engine, **options: Any) -> Answer[Deployment]:
     return await create_deployment(engine, TOOL, DeployRequest(**options))
 
 
-async def test_the_same_commit_is_not_built_again_and_that_is_told(
+async def test_the_same_commit_is_not_built_again_and_the_reuse_is_reported(
     engine: Engine, builder: ScriptedBuilder, finished: Deployment
 ) -> None:
     answer = await again(engine)
@@ -44,7 +44,7 @@ async def test_the_same_commit_is_not_built_again_and_that_is_told(
     assert len(builder.requests) == 1
 
 
-async def test_who_reuses_a_reused_build_names_the_one_who_built_it(
+async def test_a_build_reused_twice_names_the_deployment_that_built_it(
     engine: Engine, finished: Deployment
 ) -> None:
     await again(engine)
@@ -91,11 +91,11 @@ async def test_a_build_that_did_not_finish_is_not_reused(
     assert (await again(engine)).value.builds["web"].reused is None
 
 
-async def test_whoever_asks_for_it_gets_a_new_build(engine: Engine, finished: Deployment) -> None:
+async def test_force_build_makes_a_new_build(engine: Engine, finished: Deployment) -> None:
     assert (await again(engine, force_build=True)).value.builds["web"].reused is None
 
 
-async def test_an_image_that_is_known_to_be_gone_is_built_again(
+async def test_a_missing_image_is_built_again(
     engine: Engine, builder: ScriptedBuilder, finished: Deployment
 ) -> None:
     builder.images = set()
@@ -111,7 +111,7 @@ async def test_an_image_that_is_known_to_be_gone_is_built_again(
         RuntimeError("a defect"),
     ],
 )
-async def test_a_commit_that_cannot_be_found_out_is_left_to_the_build(
+async def test_a_source_whose_commit_cannot_be_resolved_is_built(
     engine: Engine, builder: ScriptedBuilder, finished: Deployment, answer: Exception
 ) -> None:
     builder.commits["main"] = answer
@@ -120,7 +120,7 @@ async def test_a_commit_that_cannot_be_found_out_is_left_to_the_build(
     assert builder.requests[-1].source.ref == "main"
 
 
-async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
+async def test_a_dry_run_reports_the_plan_and_the_reasons_and_stores_nothing(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, finished: Deployment
 ) -> None:
     builder.commits["next"] = OTHER
@@ -132,18 +132,18 @@ async def test_a_preview_says_what_would_be_done_and_why_and_stores_nothing(
     answer = await preview_deployment(engine, TOOL, DeployRequest())
     planned = {
         name: (each.action, each.commit, each.reused, each.reason)
-        for name, each in answer.value.items()
+        for name, each in answer.value.builds.items()
     }
     assert planned == {
-        "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} has built this commit"),
-        "api": ("build", OTHER, None, "no build of this commit is kept"),
+        "web": ("reuse", ONE, finished.id, f"deployment {finished.id!r} built this commit"),
+        "api": ("build", OTHER, None, "no stored deployment has a build of this commit"),
         "nightly": ("reuse", ONE, finished.id, "it reuses the build of 'web'"),
     }
     assert store.calls == {"list": 1}
     assert builder.requests == []
 
 
-async def test_only_the_components_that_are_named_are_deployed_and_what_they_reuse(
+async def test_only_the_named_components_and_what_they_reuse_are_deployed(
     engine: Engine,
 ) -> None:
     await deployed(engine, "web", "api", nightly=reusing("web"))
@@ -152,7 +152,7 @@ async def test_only_the_components_that_are_named_are_deployed_and_what_they_reu
     assert set(answer.value.builds) == {"web"}
 
 
-async def test_components_that_there_are_not_are_told_with_the_nearest(engine: Engine) -> None:
+async def test_unknown_components_are_an_error_with_a_suggestion(engine: Engine) -> None:
     await deployed(engine, "web", "api")
     with pytest.raises(UnknownComponents, match="no component 'wbe': did you mean 'web'"):
         await again(engine, components=["wbe", "api"])

@@ -1,4 +1,4 @@
-"""A cancellation that races with every step of a deployment, in whatever order they come."""
+"""A cancellation that races with every step of a deployment, in any order."""
 
 import asyncio
 from collections.abc import Collection, Coroutine, Mapping
@@ -26,21 +26,21 @@ from tests.conftest import NOON
 from tests.factories import TOOL, configuration
 
 
-class Turns:
-    """Lets one of all that wait go on at a time, as a list of numbers says."""
+class Scheduler:
+    """A deterministic scheduler: a list of numbers selects the next waiting coroutine."""
 
     def __init__(self, choices: list[int]) -> None:
         self._choices = iter(choices)
         self._waiting: list[asyncio.Future[None]] = []
 
     async def turn(self) -> None:
-        """Wait until it is one's turn."""
+        """Wait until the scheduler selects the caller."""
         mine = asyncio.get_running_loop().create_future()
         self._waiting.append(mine)
         await mine
 
     async def until_done(self, *work: Coroutine[Any, Any, Any]) -> list[Any]:
-        """Run all of it, one step at a time; return what became of each."""
+        """Run all coroutines, one step at a time; return their results or exceptions."""
         tasks = [asyncio.create_task(each) for each in work]
         while not all(task.done() for task in tasks):
             await asyncio.sleep(0)
@@ -52,9 +52,9 @@ class Turns:
 
 
 class Store(MemoryStore):
-    """A memory store in which each step waits for its turn."""
+    """A memory store in which each call waits for its turn."""
 
-    turns: Turns
+    turns: Scheduler
 
     async def get(self, tool: str, kind: str, name: str) -> Document:
         await self.turns.turn()
@@ -77,9 +77,9 @@ class Store(MemoryStore):
 
 
 class Worker(ScriptedBuilder):
-    """A builder that builds: each question brings what was not cancelled nearer to its end."""
+    """A builder in which each query advances the builds that were not cancelled."""
 
-    turns: Turns
+    turns: Scheduler
 
     async def start(self, request: BuildRequest) -> BuildState:
         await self.turns.turn()
@@ -103,16 +103,16 @@ class Worker(ScriptedBuilder):
 
 
 async def race(choices: list[int]) -> None:
-    """Deploy, move on by another instance, and cancel by a third; then bring it to its end."""
-    turns, store, builder = Turns([]), Store(lambda: NOON), Worker()
+    """Deploy, reconcile by another instance, and cancel by a third; then reconcile to the end."""
+    turns, store, builder = Scheduler([]), Store(lambda: NOON), Worker()
     store.turns = builder.turns = turns
     one = Engine(store, builder, random=Random(1), instance="one")
     other, third = replace(one, instance="other"), replace(one, instance="third")
     await turns.until_done(set_configuration(one, TOOL, configuration("a", "b")))
-    store.turns = builder.turns = turns = Turns(choices)
+    store.turns = builder.turns = turns = Scheduler(choices)
     stored_final: list[Deployment] = []
 
-    async def moving() -> None:
+    async def reconciling() -> None:
         for _ in range(4):
             for document in (await store.list(TOOL, DEPLOYMENT)).documents:
                 await reconcile(other, document)
@@ -134,7 +134,9 @@ async def race(choices: list[int]) -> None:
         finally:
             await refresher.close()
 
-    _, _, cancelled = await turns.until_done(create_deployment(one, TOOL), moving(), cancelling())
+    _, _, cancelled = await turns.until_done(
+        create_deployment(one, TOOL), reconciling(), cancelling()
+    )
     for _ in range(5):
         (document,) = (await store.list(TOOL, DEPLOYMENT)).documents
         await turns.until_done(reconcile(one, document))
@@ -147,12 +149,14 @@ async def race(choices: list[int]) -> None:
         assert end.status is DeploymentStatus.CANCELLED
     assert all(state.status.is_final for state in builder.builds.values())
     assert len(builder.ids) == len(builder.builds)
-    known = {build.build_id for build in end.builds.values()}
+    known = {build.id for build in end.builds.values()}
     assert builder.builds.keys() <= known
     assert all(build.claim is None and build.stop is None for build in end.builds.values())
 
 
 @settings(max_examples=300)
 @given(st.lists(st.integers(0, 7), max_size=40))
-def test_it_ends_cancelled_or_as_it_had_ended_before(choices: list[int]) -> None:
+def test_a_cancelled_deployment_ends_as_cancelled_or_with_its_earlier_status(
+    choices: list[int],
+) -> None:
     asyncio.run(race(choices))

@@ -1,4 +1,4 @@
-"""A deployment that has ended leaves one line in the log, which says what did not finish."""
+"""The end of a deployment is one log line, which names the builds that did not finish."""
 
 import asyncio
 import logging
@@ -9,7 +9,7 @@ from backends.builders.base import BuildRejected, BuildState, BuildStatus
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.ends import NAMED, REASON_LENGTH
+from components.engine.deployments.ends import MAX_NAMED, MAX_REASON_LENGTH
 from components.engine.deployments.operations import cancel_deployment
 from components.engine.deployments.reconcile import reconcile
 from components.engine.loop.refreshing import Refresher
@@ -25,7 +25,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def ends(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
-    """The lines about ends, by level."""
+    """The log lines about ended deployments, by level."""
     return [
         (record.levelname, record.getMessage())
         for record in caplog.records
@@ -33,7 +33,7 @@ def ends(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
     ]
 
 
-async def test_one_that_fails_is_a_warning_with_what_failed(
+async def test_a_failed_deployment_is_a_warning_with_the_failed_builds(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = (await deployed(engine, "web", "api")).value
@@ -52,7 +52,7 @@ async def test_one_that_fails_is_a_warning_with_what_failed(
     assert len(ends(caplog)) == 1
 
 
-async def test_one_that_finishes_is_a_line_without_more(
+async def test_a_finished_deployment_is_a_plain_line(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = (await deployed(engine)).value
@@ -61,7 +61,7 @@ async def test_one_that_finishes_is_a_line_without_more(
     assert ends(caplog) == [("INFO", f"deployment {created.id} of tool mytool has ended: FINISHED")]
 
 
-async def test_of_several_who_see_the_end_one_tells(
+async def test_the_end_is_logged_by_one_instance(
     engine: Engine,
     store: CountingStore,
     builder: ScriptedBuilder,
@@ -74,7 +74,7 @@ async def test_of_several_who_see_the_end_one_tells(
     assert len(ends(caplog)) == 1
 
 
-async def test_one_whose_builds_are_all_rejected_has_ended_too(
+async def test_a_deployment_whose_builds_are_all_rejected_is_logged(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.refusals["web"] = BuildRejected("no such repository")
@@ -84,7 +84,7 @@ async def test_one_whose_builds_are_all_rejected_has_ended_too(
     assert line.endswith("web ERROR (no such repository)")
 
 
-async def test_one_that_is_cancelled_is_no_warning(
+async def test_a_cancelled_deployment_is_no_warning(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     created = (await deployed(engine)).value
@@ -97,7 +97,7 @@ async def test_one_that_is_cancelled_is_no_warning(
     assert "has ended: CANCELLED" in line
 
 
-async def test_one_that_reuses_all_ends_when_it_is_made(
+async def test_a_deployment_that_reuses_all_builds_ends_at_its_creation(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.commits["main"] = "0" * 40
@@ -110,7 +110,7 @@ async def test_one_that_reuses_all_ends_when_it_is_made(
     assert ends(caplog) == [("INFO", f"deployment {second.id} of tool mytool has ended: FINISHED")]
 
 
-async def test_however_many_fail_the_line_has_a_bound(
+async def test_the_length_of_the_line_is_bounded(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = tuple(f"c{number}" for number in range(200))
@@ -118,4 +118,4 @@ async def test_however_many_fail_the_line_has_a_bound(
     await deployed(engine, *names)
     ((_, line),) = ends(caplog)
     assert line.endswith("; and 190 more")
-    assert len(line) < NAMED * (REASON_LENGTH + 100)
+    assert len(line) < MAX_NAMED * (MAX_REASON_LENGTH + 100)

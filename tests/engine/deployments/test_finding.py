@@ -1,4 +1,4 @@
-"""Finding deployments: by id, the latest, all of them; and those that cannot be understood."""
+"""Finding deployments: by id, the latest, all of them, and corrupt ones."""
 
 import pytest
 
@@ -16,7 +16,7 @@ from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 
 
-async def test_latest_is_the_newest_one(engine: Engine, clock: HandClock) -> None:
+async def test_latest_is_the_newest_deployment(engine: Engine, clock: HandClock) -> None:
     await deployed(engine)
     clock.turn(1)
     newest = (await create_deployment(engine, TOOL)).value
@@ -27,12 +27,14 @@ async def test_latest_is_the_newest_one(engine: Engine, clock: HandClock) -> Non
     "deploy_id",
     ["latest", "mytool-deploy-20240404120000-1", "config", "other-deploy-20240404120000-1", ""],
 )
-async def test_a_deployment_that_is_not_there_is_told(engine: Engine, deploy_id: str) -> None:
+async def test_a_missing_deployment_is_an_error(engine: Engine, deploy_id: str) -> None:
     with pytest.raises(NoDeployment):
         await show_deployment(engine, TOOL, deploy_id)
 
 
-async def test_of_a_tool_without_deployments_it_is_said_how_to_make_one(engine: Engine) -> None:
+async def test_the_error_for_a_tool_without_deployments_says_how_to_create_one(
+    engine: Engine,
+) -> None:
     with pytest.raises(NoDeployment, match=r"has no deployments yet.* deploy it") as caught:
         await show_deployment(engine, TOOL, "latest")
     assert "removed" not in str(caught.value)
@@ -40,7 +42,7 @@ async def test_of_a_tool_without_deployments_it_is_said_how_to_make_one(engine: 
         await retry_deployment(engine, TOOL, "latest")
 
 
-async def test_latest_is_the_newest_one_that_can_be_read(
+async def test_latest_is_the_newest_readable_deployment(
     engine: Engine, store: CountingStore
 ) -> None:
     good = (await deployed(engine)).value
@@ -50,7 +52,7 @@ async def test_latest_is_the_newest_one_that_can_be_read(
     assert (await show_deployment(engine, TOOL, "latest")).value == good
 
 
-async def test_where_none_can_be_read_the_latest_is_corrupt_and_not_missing(
+async def test_latest_is_corrupt_if_no_deployment_is_readable(
     engine: Engine, store: CountingStore
 ) -> None:
     await store.create(TOOL, DEPLOYMENT, "mytool-deploy-20240404120000-1", {})
@@ -58,15 +60,13 @@ async def test_where_none_can_be_read_the_latest_is_corrupt_and_not_missing(
         await show_deployment(engine, TOOL, "latest")
 
 
-async def test_what_cannot_be_an_id_does_not_reach_the_store(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_an_invalid_id_does_not_reach_the_store(engine: Engine, store: CountingStore) -> None:
     with pytest.raises(NoDeployment):
         await show_deployment(engine, TOOL, "config")
     assert not store.calls
 
 
-async def test_the_list_is_newest_first_and_as_stored(
+async def test_the_list_has_the_stored_deployments_newest_first(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value
@@ -99,7 +99,7 @@ async def test_the_list_is_newest_first_and_as_stored(
         },
     ],
 )
-async def test_a_corrupt_deployment_is_named_and_does_not_hide_the_others(
+async def test_a_corrupt_deployment_is_a_warning_and_hides_no_other(
     engine: Engine, store: CountingStore, data: dict[str, object]
 ) -> None:
     good = (await deployed(engine)).value
@@ -112,9 +112,7 @@ async def test_a_corrupt_deployment_is_named_and_does_not_hide_the_others(
         await show_deployment(engine, TOOL, bad)
 
 
-async def test_what_a_later_version_has_added_to_a_document_is_no_obstacle(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_fields_of_a_later_version_are_ignored(engine: Engine, store: CountingStore) -> None:
     deployment = (await deployed(engine)).value
     read = await store.get(TOOL, DEPLOYMENT, deployment.id)
     await store.replace(read, {**read.data, "later": 1}, DocumentState.OPEN)

@@ -1,4 +1,4 @@
-"""The newest deployments of a tool are kept; which others go, and what happens to their builds."""
+"""Pruning: which deployments are removed or cancelled, and what happens to their builds."""
 
 import asyncio
 from dataclasses import replace
@@ -10,20 +10,16 @@ from hypothesis import strategies as st
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
 from backends.stores.base import Conflict
+from components.engine.builds.model import Build
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment, roll_back
 from components.engine.deployments.documents import DEPLOYMENT
-from components.engine.deployments.model import (
-    Build,
-    Deployment,
-    DeploymentStatus,
-    Stop,
-    StopReason,
-)
+from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.deployments.operations import list_deployments
 from components.engine.deployments.pruning import Pruning, pruning
-from components.engine.deployments.reconcile import GOES_ON
+from components.engine.deployments.reconcile import TIMED_OUT
 from components.engine.errors import TooManyUnfinished
+from components.engine.steps.model import Stop, StopReason
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON, HandClock
 from tests.engine.conftest import deployed, show_deployment
@@ -37,7 +33,7 @@ MAY_RUN = Build(BuildStatus.CANCELLED, "b", stop=Stop(StopReason.CANCELLED, NOON
 
 
 def deployment(n: int, build: Build) -> Deployment:
-    """The deployment that was made in the n-th second."""
+    """The deployment that was created in the n-th second."""
     created = NOON + timedelta(seconds=n)
     return Deployment(TOOL, str(n), created, configuration(), {"web": build})
 
@@ -49,46 +45,52 @@ some = st.integers(1, 5)
 
 
 @given(deployments, some, st.booleans())
-def test_only_what_is_settled_is_removed(all_: list[Deployment], kept: int, ends: bool) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=ends)
-    assert all(each.is_settled for each in what.remove)
-    assert not any(each.status.is_final for each in what.end)
+def test_only_settled_deployments_are_removed(
+    all_: list[Deployment], kept: int, ends: bool
+) -> None:
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
+    assert all(each.is_settled for each in outcome.remove)
+    assert not any(each.status.is_final for each in outcome.cancel)
 
 
 @given(deployments, some, st.booleans())
-def test_the_newest_that_finished_and_the_new_one_stay(
+def test_the_newest_finished_and_the_new_deployment_are_retained(
     all_: list[Deployment], kept: int, ends: bool
 ) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=ends)
-    gone = {each.id for each in (*what.remove, *what.end)}
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=ends)
+    gone = {each.id for each in (*outcome.remove, *outcome.cancel)}
     finished = [each.id for each in all_ if each.status is DeploymentStatus.FINISHED]
     assert not gone & {all_[-1].id, *finished[-1:]}
 
 
 @given(deployments, some)
-def test_what_runs_is_never_ended_where_there_is_a_limit(all_: list[Deployment], kept: int) -> None:
-    assert pruning(all_, kept, all_[-1].id, ends=False).end == ()
+def test_running_deployments_are_never_cancelled_if_there_is_a_limit(
+    all_: list[Deployment], kept: int
+) -> None:
+    assert pruning(all_, kept, all_[-1].id, cancel_running=False).cancel == ()
 
 
 @given(deployments, some)
-def test_no_more_go_than_need_be_and_the_oldest_first(all_: list[Deployment], kept: int) -> None:
-    what = pruning(all_, kept, all_[-1].id, ends=True)
-    assert len(what.remove) + len(what.end) <= max(len(all_) - kept, 0)
-    for going in (what.remove, what.end):
+def test_no_more_than_needed_are_pruned_and_the_oldest_first(
+    all_: list[Deployment], kept: int
+) -> None:
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
+    assert len(outcome.remove) + len(outcome.cancel) <= max(len(all_) - kept, 0)
+    for going in (outcome.remove, outcome.cancel):
         assert list(going) == sorted(going, key=lambda each: each.created)
 
 
 @given(st.integers(1, 8), some)
-def test_where_all_run_as_many_go_on_as_are_kept(number: int, kept: int) -> None:
+def test_if_all_run_as_many_continue_as_are_retained(number: int, kept: int) -> None:
     all_ = [deployment(n, RUNNING) for n in range(number)]
-    what = pruning(all_, kept, all_[-1].id, ends=True)
-    assert number - len(what.end) == min(number, kept)
+    outcome = pruning(all_, kept, all_[-1].id, cancel_running=True)
+    assert number - len(outcome.cancel) == min(number, kept)
 
 
-def test_what_is_being_ended_already_counts_as_going() -> None:
+def test_deployments_that_are_being_cancelled_count_as_pruned() -> None:
     ending = replace(deployment(0, RUNNING), cancel_requested=True)
     all_ = [ending, *(deployment(n, RUNNING) for n in range(1, 4))]
-    assert pruning(all_, 3, "3", ends=True) == Pruning()
+    assert pruning(all_, 3, "3", cancel_running=True) == Pruning()
 
 
 async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
@@ -101,19 +103,19 @@ async def create(engine: Engine, clock: HandClock, times: int) -> list[str]:
 
 
 async def kept(engine: Engine) -> dict[str, Deployment]:
-    """The deployments that there are, oldest first."""
+    """The stored deployments, oldest first."""
     found = (await list_deployments(engine, TOOL)).value
     return {each.id: each for each in reversed(found)}
 
 
 async def finish(engine: Engine, builder: ScriptedBuilder, *ids: str) -> None:
-    """Let all builds finish, and the engine notice it of these deployments."""
+    """Finish all builds, and refresh these deployments."""
     builder.becomes(BuildStatus.FINISHED, image="i")
     for each in ids:
         await show_deployment(engine, TOOL, each)
 
 
-async def test_creating_one_more_removes_the_oldest_that_is_settled(
+async def test_creating_a_deployment_removes_the_oldest_settled_one(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -125,14 +127,14 @@ async def test_creating_one_more_removes_the_oldest_that_is_settled(
     assert not builder.cancelled
 
 
-async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
+async def test_if_none_is_settled_the_oldest_is_cancelled_with_a_reason_and_removed_later(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine, "a", "b")).value.id
     *_, fourth = ids = await create(engine, clock, 3)
     found = await kept(engine)
     assert list(found) == [first, *ids]
-    assert found[first].message == f"pushed out by {fourth!r}"
+    assert found[first].message == f"pruned in favour of {fourth!r}"
     await show_deployment(engine, TOOL, first)
     assert builder.cancelled == {"build-1": 1, "build-2": 1}
     builder.becomes(BuildStatus.CANCELLED, "build-1", "build-2")
@@ -142,7 +144,7 @@ async def test_if_none_is_settled_the_oldest_ends_says_by_what_and_goes_later(
     assert first not in await kept(engine)
 
 
-async def test_three_that_fail_leave_the_one_to_go_back_to(
+async def test_failed_deployments_do_not_remove_the_newest_finished_one(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     good = (await deployed(engine)).value.id
@@ -153,7 +155,7 @@ async def test_three_that_fail_leave_the_one_to_go_back_to(
     assert (await roll_back(engine, TOOL, good)).value.status is DeploymentStatus.FINISHED
 
 
-async def test_a_deployment_whose_builds_may_run_is_not_removed(
+async def test_a_deployment_whose_builds_may_still_run_is_not_removed(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -171,7 +173,7 @@ async def test_a_deployment_whose_builds_may_run_is_not_removed(
     assert first not in await kept(engine)
 
 
-async def test_what_cannot_go_does_not_grow_without_bound(
+async def test_the_number_of_unsettled_deployments_is_bounded(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     await deployed(engine)
@@ -181,7 +183,7 @@ async def test_what_cannot_go_does_not_grow_without_bound(
         await create_deployment(engine, TOOL)
 
 
-async def test_each_removal_costs_one_call_to_the_store(
+async def test_each_removal_makes_one_call_to_the_store(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -192,18 +194,18 @@ async def test_each_removal_costs_one_call_to_the_store(
     assert store.calls == {"create": 1, "replace": 1, "list": 2, "delete": 1}
 
 
-async def test_where_fewer_are_kept_than_before_all_that_is_too_much_goes(
+async def test_a_lower_limit_removes_all_excess_deployments(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     ids = [(await deployed(engine)).value.id, *await create(engine, clock, 2)]
     await finish(engine, builder, *ids)
     (newest,) = await create(replace(engine, deployments_kept=1), clock, 1)
-    # And the newest that finished, besides.
+    # Plus the newest finished one.
     assert list(await kept(engine)) == [ids[-1], newest]
 
 
 @pytest.mark.parametrize("how", ["is removed", "changes"])
-async def test_what_somebody_else_removes_or_touches_meanwhile_is_no_error(
+async def test_a_concurrent_removal_or_change_is_no_error(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, how: str
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -221,7 +223,7 @@ async def test_what_somebody_else_removes_or_touches_meanwhile_is_no_error(
     assert answer.warnings == ()
 
 
-async def test_of_twenty_at_once_none_is_refused_or_lost(engine: Engine) -> None:
+async def test_of_twenty_concurrent_deployments_none_is_refused_or_lost(engine: Engine) -> None:
     await deployed(engine)
     answers = await asyncio.gather(*(create_deployment(engine, TOOL) for _ in range(20)))
     found = await kept(engine)
@@ -230,7 +232,7 @@ async def test_of_twenty_at_once_none_is_refused_or_lost(engine: Engine) -> None
     assert len(going_on) == engine.deployments_kept
 
 
-async def test_the_key_of_what_is_removed_is_free_before_it_is_gone(
+async def test_the_key_of_a_deployment_is_removed_before_the_deployment(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -246,7 +248,7 @@ async def test_the_key_of_what_is_removed_is_free_before_it_is_gone(
 
 
 @pytest.mark.looptime
-async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_what_is_stored_goes(
+async def test_pruning_ends_within_the_request_timeout_if_the_builder_hangs(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value.id
@@ -256,8 +258,8 @@ async def test_a_builder_that_never_answers_costs_less_than_a_requests_time_and_
     began = asyncio.get_running_loop().time()
     answer = await create_deployment(engine, TOOL)
     assert asyncio.get_running_loop().time() - began == engine.builder_timeout
-    assert answer.warnings == (GOES_ON,)
+    assert answer.warnings == (TIMED_OUT.format("the builder"),)
     assert first not in await kept(engine)
     builder.gate.set()
-    await engine.work.close(1)
-    assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].build_id
+    await engine.tasks.close(1)
+    assert (await show_deployment(engine, TOOL, answer.value.id)).value.builds["web"].id

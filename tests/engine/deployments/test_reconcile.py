@@ -1,4 +1,4 @@
-"""Asking for a deployment: brought up to date at the price of one question to the builder."""
+"""Reconciling a deployment, with one query of the builder."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from tests.factories import TOOL
 from tests.stores.counting import CountingStore
 
 
-async def test_all_builds_that_are_not_final_are_asked_for_at_once(
+async def test_all_builds_that_are_not_final_are_queried_in_one_call(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a", "b", "c")).value
@@ -29,7 +29,7 @@ async def test_all_builds_that_are_not_final_are_asked_for_at_once(
     ]
 
 
-async def test_what_changed_is_stored_and_returned(
+async def test_changes_are_stored_and_returned(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a", "b")).value
@@ -40,9 +40,7 @@ async def test_what_changed_is_stored_and_returned(
     assert deployment_of(await store.get(TOOL, DEPLOYMENT, deployment.id)) == shown
 
 
-async def test_where_nothing_changed_nothing_is_written(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_nothing_is_written_without_a_change(engine: Engine, store: CountingStore) -> None:
     deployment = (await deployed(engine)).value
     store.calls.clear()
     await show_deployment(engine, TOOL, deployment.id)
@@ -60,7 +58,7 @@ async def test_a_deployment_whose_last_build_has_ended_is_sealed(
     assert document.state is DocumentState.SEALED
 
 
-async def test_a_final_deployment_asks_nothing_and_writes_nothing(
+async def test_a_final_deployment_causes_no_query_and_no_write(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -73,7 +71,7 @@ async def test_a_final_deployment_asks_nothing_and_writes_nothing(
     assert builder.asked == []
 
 
-async def test_a_running_deployment_costs_at_most_two_calls_to_the_store(
+async def test_a_running_deployment_makes_at_most_two_calls_to_the_store(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -83,7 +81,7 @@ async def test_a_running_deployment_costs_at_most_two_calls_to_the_store(
     assert store.calls == {"get": 1, "replace": 1}
 
 
-async def test_a_build_without_news_stays_as_it_was(
+async def test_a_build_without_an_update_is_unchanged(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -91,7 +89,7 @@ async def test_a_build_without_news_stays_as_it_was(
     assert (await show_deployment(engine, TOOL, deployment.id)).value == deployment
 
 
-async def test_a_build_that_found_no_slot_is_tried_again_with_the_same_key(
+async def test_a_build_without_a_free_slot_is_tried_again_with_the_same_key(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")
@@ -100,7 +98,7 @@ async def test_a_build_that_found_no_slot_is_tried_again_with_the_same_key(
     assert "b: waits for a free slot: full" in again.warnings
     del builder.refusals["b"]
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["b"].build_id
+    assert shown.builds["b"].id
     assert shown.builds["b"].message == ""
     keys = [request.key for request in builder.requests if request.component == "b"]
     assert len(keys) == 3
@@ -108,7 +106,7 @@ async def test_a_build_that_found_no_slot_is_tried_again_with_the_same_key(
 
 
 @pytest.mark.parametrize("waits", [0, 1])
-async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning(
+async def test_the_stored_state_and_a_warning_are_returned_if_the_builder_does_not_respond(
     engine: Engine, builder: ScriptedBuilder, waits: int
 ) -> None:
     if waits:
@@ -118,12 +116,12 @@ async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning
     answer = await show_deployment(engine, TOOL, deployment.id)
     assert answer.value.builds["a"] == deployment.builds["a"]
     assert answer.warnings[0] == (
-        "the builder does not answer, so this is what was last known: connection refused"
+        "the builder does not respond, so this is the last known state: connection refused"
     )
 
 
 @pytest.mark.looptime
-async def test_a_question_that_is_never_answered_is_waited_for_half_as_long_as_patience_allows(
+async def test_a_hanging_query_may_take_half_of_the_builder_timeout(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -131,10 +129,10 @@ async def test_a_question_that_is_never_answered_is_waited_for_half_as_long_as_p
     answer = await show_deployment(engine, TOOL, deployment.id)
     assert asyncio.get_running_loop().time() == engine.builder_timeout / 2
     assert answer.value == deployment
-    assert "no answer in time" in answer.warnings[0]
+    assert "no response in time" in answer.warnings[0]
 
 
-async def test_a_write_that_meets_another_is_merged_onto_it(
+async def test_a_conflicting_write_is_merged(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a", "b")).value
@@ -162,7 +160,7 @@ async def test_simultaneous_requests_all_see_one_deployment(
     assert {answer.value.status for answer in answers} == {DeploymentStatus.FINISHED}
 
 
-async def test_giving_up_on_a_deployment_that_others_keep_changing_is_told(
+async def test_too_many_conflicts_are_an_error(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -179,7 +177,7 @@ async def test_giving_up_on_a_deployment_that_others_keep_changing_is_told(
         await show_deployment(engine, TOOL, deployment.id)
 
 
-async def test_one_that_is_removed_before_anything_is_started_is_told(
+async def test_a_deployment_that_is_removed_before_its_launch_is_an_error(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")
@@ -191,7 +189,7 @@ async def test_one_that_is_removed_before_anything_is_started_is_told(
     assert builder.requests == []
 
 
-async def test_one_that_is_removed_meanwhile_is_told_and_what_was_started_is_cancelled(
+async def test_the_builds_of_a_deployment_that_is_removed_meanwhile_are_cancelled(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["a"] = NoFreeSlot("full")
@@ -207,7 +205,7 @@ async def test_one_that_is_removed_meanwhile_is_told_and_what_was_started_is_can
     assert builder.cancelled == {"build-1": 1}
 
 
-async def test_news_that_come_after_a_deployment_was_sealed_are_dropped(
+async def test_updates_after_a_deployment_was_sealed_are_dropped(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -222,7 +220,7 @@ async def test_news_that_come_after_a_deployment_was_sealed_are_dropped(
     assert shown.status is DeploymentStatus.FINISHED
 
 
-async def test_nothing_is_launched_while_the_builder_fails_to_say_how_the_others_go(
+async def test_nothing_is_launched_while_the_builder_fails_to_report_the_other_builds(
     engine: Engine, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.refusals["b"] = NoFreeSlot("full")
@@ -234,8 +232,8 @@ async def test_nothing_is_launched_while_the_builder_fails_to_say_how_the_others
 
     builder.before_answers = [fail]
     answer = await show_deployment(engine, TOOL, deployment.id)
-    assert answer.warnings == ("the builder failed to answer, so this is what was last known",)
+    assert answer.warnings == ("the builder failed to respond, so this is the last known state",)
     assert answer.value == deployment
     assert "secret" in caplog.text
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
-    assert shown.builds["b"].build_id == "build-2"
+    assert shown.builds["b"].id == "build-2"

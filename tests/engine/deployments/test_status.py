@@ -1,9 +1,10 @@
-"""What the status of a deployment is, given its builds."""
+"""The status of a deployment, given its builds."""
 
 import pytest
 
 from backends.builders.base import BuildStatus
-from components.engine.deployments.model import Build, Deployment, DeploymentStatus
+from components.engine.builds.model import Build
+from components.engine.deployments.model import Deployment, DeploymentStatus
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration, reusing
 
@@ -18,10 +19,10 @@ def deployment(*builds: Build, cancel_requested: bool = False) -> Deployment:
 
 def launched(status: BuildStatus) -> Build:
     """A build that a builder has accepted."""
-    return Build(status, build_id="b")
+    return Build(status, id="b")
 
 
-def test_before_any_build_was_launched_it_is_pending() -> None:
+def test_a_deployment_without_a_launched_build_is_pending() -> None:
     assert deployment(Build(), Build()).status is DeploymentStatus.PENDING
 
 
@@ -30,11 +31,11 @@ def test_a_rejected_build_was_not_launched() -> None:
 
 
 @pytest.mark.parametrize("status", [PENDING, RUNNING])
-def test_while_any_launched_build_is_not_final_it_is_running(status: BuildStatus) -> None:
+def test_a_deployment_with_a_running_build_is_running(status: BuildStatus) -> None:
     assert deployment(launched(FINISHED), launched(status)).status is DeploymentStatus.RUNNING
 
 
-def test_while_any_build_waits_beside_launched_ones_it_is_running() -> None:
+def test_a_deployment_with_waiting_and_launched_builds_is_running() -> None:
     assert deployment(launched(FINISHED), Build()).status is DeploymentStatus.RUNNING
 
 
@@ -46,14 +47,14 @@ def test_while_any_build_waits_beside_launched_ones_it_is_running() -> None:
         ([FINISHED, CANCELLED], DeploymentStatus.CANCELLED),
     ],
 )
-def test_once_all_are_final_the_worst_counts(
+def test_the_worst_final_status_counts(
     statuses: list[BuildStatus], expected: DeploymentStatus
 ) -> None:
     assert deployment(*map(launched, statuses)).status is expected
     assert expected.is_final
 
 
-def test_once_its_cancellation_was_asked_for_it_ends_cancelled() -> None:
+def test_a_cancelled_deployment_ends_as_cancelled() -> None:
     builds = (launched(FINISHED), launched(ERROR))
     assert deployment(*builds, cancel_requested=True).status is DeploymentStatus.CANCELLED
 

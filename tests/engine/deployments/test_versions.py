@@ -1,4 +1,4 @@
-"""Two versions of the service on one store: the older one does no harm to what it does not know."""
+"""Two versions of the service with one store: the older one preserves what it does not know."""
 
 from dataclasses import replace
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Document, DocumentState
-from components.engine.configurations.documents import CONFIGURATION, EARLIER
+from components.engine.configurations.documents import CONFIGURATION, HISTORY
 from components.engine.configurations.operations import (
     delete_configuration,
     get_configuration,
@@ -16,7 +16,7 @@ from components.engine.configurations.operations import (
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.creation.drafts import DeployRequest
-from components.engine.deployments.documents import DEPLOYMENT, FORM
+from components.engine.deployments.documents import DEPLOYMENT, FORM, FORM_WITHOUT_RUNS
 from components.engine.deployments.model import DeploymentStatus
 from components.engine.deployments.operations import (
     cancel_deployment,
@@ -25,6 +25,7 @@ from components.engine.deployments.operations import (
 )
 from components.engine.errors import MadeByNewer, NotFinal
 from components.engine.loop.refreshing import Refresher
+from components.engine.queue.documents import FORM as QUEUE_FORM
 from components.engine.queue.documents import QUEUE
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
@@ -38,26 +39,24 @@ async def document_of(store: CountingStore, name: str) -> Document:
 
 
 async def rewrite(store: CountingStore, name: str, **changes: Any) -> None:
-    """Change a deployment's document as another version would."""
+    """Change a deployment's document like another version would."""
     document = await document_of(store, name)
     await store.replace(document, {**document.data, **changes}, document.state)
 
 
 def with_word(document: Document, **changes: Any) -> dict[str, Any]:
-    """The builds of a document, with something else in that of the component `a`."""
+    """The builds of a document, with other fields in the build of the component `a`."""
     return {**document.data["builds"], "a": {**document.data["builds"]["a"], **changes}}
 
 
-async def test_a_document_says_the_version_of_its_form(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_a_document_has_the_version_of_its_form(engine: Engine, store: CountingStore) -> None:
     limited = replace(engine, max_running=1)
     deployment = (await deployed(limited)).value
-    assert (await document_of(store, deployment.id)).data["form"] == FORM
-    assert (await store.get(TOOL, QUEUE, QUEUE)).data["form"] == FORM
+    assert (await document_of(store, deployment.id)).data["form"] == FORM_WITHOUT_RUNS
+    assert (await store.get(TOOL, QUEUE, QUEUE)).data["form"] == QUEUE_FORM
 
 
-async def test_a_document_without_a_form_is_of_the_first_one(
+async def test_a_document_without_a_form_has_the_first_form(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine)).value
@@ -69,7 +68,7 @@ async def test_a_document_without_a_form_is_of_the_first_one(
     assert shown.status is DeploymentStatus.FINISHED
 
 
-async def test_what_is_not_known_of_a_document_is_kept_when_it_is_written(
+async def test_unknown_fields_of_a_document_are_preserved_by_a_write(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a", "b")).value
@@ -87,7 +86,7 @@ NEWER = {"form": FORM + 1}
 
 
 @pytest.mark.parametrize("how", ["form", "status", "reason"])
-async def test_what_a_newer_version_looks_after_is_shown_and_left_alone(
+async def test_a_deployment_of_a_newer_version_is_shown_and_not_changed(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, how: str
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -106,12 +105,12 @@ async def test_what_a_newer_version_looks_after_is_shown_and_left_alone(
     assert not answer.value.status.is_final
     assert "a newer version of the service" in answer.warnings[0]
     if how == "status":
-        assert answer.value.builds["a"].message == "a newer version of the service says PUSHING"
+        assert answer.value.builds["a"].message == "a newer version of the service reports PUSHING"
     assert await document_of(store, deployment.id) == before
     assert builder.asked == []
 
 
-async def test_what_a_newer_version_has_ended_for_itself_counts_as_running_while_it_is_open(
+async def test_an_open_document_of_a_newer_version_counts_as_running(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     limited = replace(engine, max_running=1)
@@ -122,7 +121,7 @@ async def test_what_a_newer_version_has_ended_for_itself_counts_as_running_while
     assert (await create_deployment(limited, TOOL)).value.queued
 
 
-async def test_what_a_newer_version_looks_after_is_not_cancelled_ended_or_removed_by_an_older_one(
+async def test_a_deployment_of_a_newer_version_is_not_cancelled_or_removed(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -140,7 +139,7 @@ async def test_what_a_newer_version_looks_after_is_not_cancelled_ended_or_remove
     assert await document_of(store, deployment.id) == before
 
 
-async def test_what_a_newer_version_has_sealed_is_final(
+async def test_a_sealed_deployment_of_a_newer_version_is_final(
     engine: Engine, store: CountingStore
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -151,7 +150,7 @@ async def test_what_a_newer_version_has_sealed_is_final(
     assert shown.status is DeploymentStatus.FINISHED
 
 
-async def test_the_queue_of_a_newer_version_is_kept_and_its_form_respected(
+async def test_the_queue_of_a_newer_version_is_preserved(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     limited = replace(engine, max_running=1, deployments_kept=10)
@@ -169,7 +168,7 @@ async def test_the_queue_of_a_newer_version_is_kept_and_its_form_respected(
     assert len((await list_deployments(engine, TOOL)).value) == 2
 
 
-async def test_the_configuration_of_a_newer_version_is_shown_deployed_and_not_replaced(
+async def test_the_configuration_of_a_newer_version_is_shown_and_deployed_but_not_replaced(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
@@ -185,18 +184,18 @@ async def test_the_configuration_of_a_newer_version_is_shown_deployed_and_not_re
     assert await store.get(TOOL, CONFIGURATION, CONFIGURATION) == before
 
 
-async def test_an_earlier_configuration_is_kept_with_what_is_not_known_of_it(
+async def test_an_archived_configuration_keeps_its_unknown_fields(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
     document = await store.get(TOOL, CONFIGURATION, CONFIGURATION)
     await store.replace(document, {**document.data, "source": "a url"}, document.state)
     await set_configuration(engine, TOOL, configuration("other"))
-    (earlier,) = (await store.list(TOOL, EARLIER)).documents
+    (earlier,) = (await store.list(TOOL, HISTORY)).documents
     assert earlier.data["source"] == "a url"
 
 
-async def test_only_what_was_asked_is_what_a_key_stands_for(
+async def test_a_key_depends_only_on_options_that_differ_from_their_defaults(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
@@ -208,7 +207,7 @@ async def test_only_what_was_asked_is_what_a_key_stands_for(
     assert {each["asked"] for each in keys.values()} == {asked}
 
 
-async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back_without_a_fault(
+async def test_a_build_in_progress_is_released_when_a_newer_version_takes_the_deployment(
     engine: Engine,
     store: CountingStore,
     builder: ScriptedBuilder,
@@ -217,6 +216,6 @@ async def test_what_is_being_started_when_a_newer_version_takes_it_is_given_back
     builder.gate.clear()
     deployment = (await deployed(replace(engine, builder_timeout=0.01), "a")).value
     await rewrite(store, deployment.id, **NEWER)
-    await engine.work.close()
-    (told,) = caplog.messages
-    assert "could not be stored" in told
+    await engine.tasks.close()
+    (message,) = caplog.messages
+    assert "could not be stored" in message

@@ -1,4 +1,4 @@
-"""The background loop: deployments move by themselves, at a pace of their own."""
+"""The background loop: deployments are reconciled without requests, each on its own schedule."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +19,7 @@ from components.engine.deployments.model import Deployment, DeploymentStatus
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.engine.loop.waiting import wait_for_change
-from components.engine.queue.admission import end
+from components.engine.queue.admission import cancel
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed
 from tests.factories import TOOL
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.looptime
 
 
 class Some(Members):
-    """Instances by name, as a test says."""
+    """Members that a test sets by name."""
 
     def __init__(self, own: str, names: set[str]) -> None:
         super().__init__(own)
@@ -44,7 +44,7 @@ class Some(Members):
 
 @asynccontextmanager
 async def running(engine: Engine, members: Members | None = None) -> AsyncIterator[Background]:
-    """Run a loop of its own for an instance."""
+    """Run a background loop for an instance."""
     refresher = Refresher(engine)
     background = Background(engine, refresher, members or SingleMember("me"))
     task = asyncio.create_task(background.run())
@@ -60,7 +60,7 @@ async def state_of(store: CountingStore, deployment: Deployment) -> Deployment:
     return deployment_of(await store.get(TOOL, DEPLOYMENT, deployment.id))
 
 
-async def test_a_deployment_comes_to_its_end_though_nobody_asks(
+async def test_a_deployment_ends_without_any_request(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a", "b")).value
@@ -70,7 +70,7 @@ async def test_a_deployment_comes_to_its_end_though_nobody_asks(
     assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
 
 
-async def test_it_is_asked_for_less_often_while_nothing_happens_but_every_ten_seconds(
+async def test_an_unchanged_deployment_is_reconciled_less_often_but_every_ten_seconds(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine, "a")
@@ -84,7 +84,7 @@ async def test_it_is_asked_for_less_often_while_nothing_happens_but_every_ten_se
     assert second_minute < first_minute < 20
 
 
-async def test_it_is_asked_for_soon_after_a_change(
+async def test_a_deployment_is_reconciled_soon_after_a_change(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine, "a")
@@ -97,7 +97,7 @@ async def test_it_is_asked_for_soon_after_a_change(
         assert len(builder.asked) >= 1
 
 
-async def test_three_instances_ask_no_more_often_than_one(
+async def test_three_instances_query_no_more_often_than_one(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine, "a")
@@ -116,7 +116,7 @@ async def test_three_instances_ask_no_more_often_than_one(
     assert len(builder.asked) <= alone * 1.5
 
 
-async def test_what_an_instance_had_is_anothers_once_it_is_gone(
+async def test_another_instance_takes_over_after_an_instance_has_gone(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -131,7 +131,7 @@ async def test_what_an_instance_had_is_anothers_once_it_is_gone(
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("a defect")])
-async def test_it_does_not_end_with_an_error(
+async def test_the_loop_survives_an_error(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder, error: Exception
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -143,22 +143,18 @@ async def test_it_does_not_end_with_an_error(
     store.before["replace"] = fail
     async with running(engine) as background:
         await asyncio.sleep(15)
-        assert background.since_last_round < 2
+        assert background.since_last_scan < 2
     assert (await state_of(store, deployment)).status is DeploymentStatus.FINISHED
 
 
-async def test_it_tells_how_long_ago_a_round_was_completed(
-    engine: Engine, store: CountingStore
-) -> None:
+async def test_the_age_of_the_last_scan_is_reported(engine: Engine, store: CountingStore) -> None:
     store.outage = Unavailable("away")
     async with running(engine) as background:
         await asyncio.sleep(70)
-        assert background.since_last_round >= 70
+        assert background.since_last_scan >= 70
 
 
-async def test_all_who_ask_at_once_cost_one_question(
-    engine: Engine, builder: ScriptedBuilder
-) -> None:
+async def test_concurrent_callers_share_one_query(engine: Engine, builder: ScriptedBuilder) -> None:
     deployment = (await deployed(engine, "a")).value
     builder.asked.clear()
     refresher = Refresher(engine)
@@ -173,7 +169,7 @@ async def test_all_who_ask_at_once_cost_one_question(
     await refresher.close()
 
 
-async def test_one_who_stops_asking_does_not_stop_the_others(
+async def test_a_cancelled_caller_does_not_cancel_the_query_of_others(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -189,7 +185,7 @@ async def test_one_who_stops_asking_does_not_stop_the_others(
     await refresher.close()
 
 
-async def test_nobody_is_told_what_was_so_before_something_that_was_acknowledged(
+async def test_no_caller_gets_an_older_state_than_an_acknowledged_change(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -197,8 +193,8 @@ async def test_nobody_is_told_what_was_so_before_something_that_was_acknowledged
     refresher = Refresher(engine)
     slow = asyncio.create_task(refresher.refresh(await find(engine, TOOL, deployment.id)))
     await builder.until_waiting(1)
-    # Another instance cancels it, of which the look that is under way knows nothing.
-    await end(engine, await find(engine, TOOL, deployment.id), "superseded")
+    # Another instance cancels it, which the running query does not know.
+    await cancel(engine, await find(engine, TOOL, deployment.id), "superseded")
     answer = await refresher.refresh(await find(engine, TOOL, deployment.id))
     assert answer.value.message == "superseded"
     builder.gate.set()
@@ -211,7 +207,7 @@ def refreshing(engine: Engine, deployment: Deployment) -> tuple[Refresher, Calla
     return refresher, lambda: deployments.show_deployment(engine, refresher, TOOL, deployment.id)
 
 
-async def test_waiting_ends_with_a_change_or_when_time_is_up(
+async def test_waiting_ends_with_a_change_or_a_timeout(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     deployment = (await deployed(engine, "a")).value
@@ -239,7 +235,7 @@ async def test_waiting_ends_at_once_when_the_service_stops(engine: Engine) -> No
     await refresher.close()
 
 
-async def test_waiting_for_another_than_this_one_ends_at_once(engine: Engine) -> None:
+async def test_waiting_with_an_outdated_etag_ends_at_once(engine: Engine) -> None:
     deployment = (await deployed(engine, "a")).value
     refresher, refresh = refreshing(engine, deployment)
     began = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""One tool's trouble is its own: the loop moves the others on, whatever hangs."""
+"""A tool whose builds hang does not delay the other tools in the loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -10,7 +10,7 @@ import pytest
 
 from backends.builders.base import BuildStatus
 from backends.stores.base import Listing
-from components.engine.breaker import PROBES
+from components.engine.breaker import MAX_PROBES
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
@@ -20,8 +20,8 @@ from components.engine.deployments.documents import (
 )
 from components.engine.deployments.finding import find
 from components.engine.deployments.model import Deployment
-from components.engine.loop.pacing import MAX_PAUSE_SECONDS, WAITING_PAUSE_SECONDS
-from components.engine.queue.admission import end
+from components.engine.loop.scheduling import MAX_PAUSE_SECONDS, WAITING_PAUSE_SECONDS
+from components.engine.queue.admission import cancel
 from tests.builders.hanging import EVERYTHING, HangingBuilder
 from tests.conftest import NOON
 from tests.engine.loop.test_background import running
@@ -34,7 +34,7 @@ BAD = [f"bad-{number}" for number in range(10)]
 
 
 class Passing:
-    """A clock that goes with the loop's."""
+    """A clock that follows the event loop's."""
 
     def __call__(self) -> datetime:
         return NOON + timedelta(seconds=asyncio.get_running_loop().time())
@@ -52,14 +52,14 @@ async def hanging() -> HangingBuilder:
 
 @pytest.fixture
 async def stored(engine: Engine, hanging: HangingBuilder) -> AsyncIterator[Engine]:
-    """An engine that keeps many deployments, with a builder that hangs where a test says so."""
+    """An engine that retains many deployments, with a builder that hangs where a test says so."""
     stored = replace(engine, builder=hanging, deployments_kept=100)
     yield stored
-    await stored.work.close()
+    await stored.tasks.close()
 
 
 async def deploy(engine: Engine, tools: Collection[str], number: int = 1) -> list[Deployment]:
-    """Deploy some tools so many times each."""
+    """Deploy some tools, each several times."""
     made = []
     for tool in tools:
         await set_configuration(engine, tool, configuration())
@@ -73,17 +73,17 @@ async def is_final(store: CountingStore, deployment: Deployment) -> bool:
 
 
 async def until_final(store: CountingStore, deployments: Collection[Deployment]) -> float:
-    """Return after how many seconds all are final, to a tenth of one."""
+    """Return after how many seconds all are final, to a tenth of a second."""
     loop = asyncio.get_running_loop()
     began, left = loop.time(), list(deployments)
     while left := [each for each in left if not await is_final(store, each)]:
         assert loop.time() < began + 300
-        await asyncio.sleep(0.1)  # which looptime lets pass at once
+        await asyncio.sleep(0.1)  # virtual time
     return loop.time() - began
 
 
 @pytest.mark.parametrize("after", [0, 2, 20, 100])
-async def test_ten_tools_whose_builds_hang_cost_another_no_more_than_a_second(
+async def test_ten_tools_with_hanging_builds_delay_another_by_at_most_a_second(
     stored: Engine, store: CountingStore, hanging: HangingBuilder, after: float
 ) -> None:
     await deploy(stored, BAD, 10)
@@ -95,20 +95,20 @@ async def test_ten_tools_whose_builds_hang_cost_another_no_more_than_a_second(
         assert await until_final(store, healthy) <= 2
 
 
-async def test_ten_tools_whose_starts_hang_cost_another_no_more_than_a_second(
+async def test_ten_tools_with_hanging_starts_delay_another_by_at_most_a_second(
     stored: Engine, store: CountingStore, hanging: HangingBuilder
 ) -> None:
     hanging.hanging.add("start")
-    # Each waits for the builder, and is stored all the same.
+    # Each request waits for the builder, and its deployment is stored anyway.
     await asyncio.gather(*(deploy(stored, [tool], 10) for tool in BAD))
-    await asyncio.sleep(120)  # what was claimed is anybody's
+    await asyncio.sleep(120)  # the claims have expired
     async with running(stored):
         healthy = await deploy(stored, ["healthy"])
         hanging.becomes(BuildStatus.FINISHED)
         assert await until_final(store, healthy) <= 2
 
 
-async def test_a_builder_that_answers_nobody_is_asked_by_a_few_at_a_time(
+async def test_a_builder_that_never_responds_gets_only_a_few_calls_at_a_time(
     stored: Engine, hanging: HangingBuilder
 ) -> None:
     await deploy(stored, [f"tool-{number}" for number in range(100)], 2)
@@ -121,10 +121,10 @@ async def test_a_builder_that_answers_nobody_is_asked_by_a_few_at_a_time(
             await asyncio.sleep(1)
             most = max(most, hanging.hangs.total())
             assert max(hanging.hangs.values()) <= 1
-    assert most <= PROBES
+    assert most <= MAX_PROBES
 
 
-async def test_once_it_answers_again_everything_goes_on(
+async def test_everything_continues_once_the_builder_responds_again(
     stored: Engine, store: CountingStore, hanging: HangingBuilder
 ) -> None:
     deployments = await deploy(stored, [f"tool-{number}" for number in range(100)], 2)
@@ -137,7 +137,7 @@ async def test_once_it_answers_again_everything_goes_on(
         assert await until_final(store, deployments) <= 30
 
 
-async def test_while_it_answers_nobody_what_was_cancelled_ends_and_what_waits_is_let_in(
+async def test_cancellations_and_admissions_work_while_the_builder_does_not_respond(
     stored: Engine, store: CountingStore, hanging: HangingBuilder
 ) -> None:
     engine = replace(stored, max_running=1)
@@ -149,8 +149,8 @@ async def test_while_it_answers_nobody_what_was_cancelled_ends_and_what_waits_is
     async with running(engine):
         await asyncio.sleep(120)
         for each in first:
-            await end(engine, await find(engine, each.tool, each.id), "cancelled")
-        # It is noticed once what hangs now is given up, and so is the end of the limit.
+            await cancel(engine, await find(engine, each.tool, each.id), "cancelled")
+        # The recovery is noticed once the hanging calls have timed out.
         noticing = 2 * (MAX_PAUSE_SECONDS + engine.builder_timeout)
         assert await until_final(store, first) <= engine.limits.launch.total_seconds() + noticing
         await asyncio.sleep(WAITING_PAUSE_SECONDS + 2)
@@ -159,7 +159,7 @@ async def test_while_it_answers_nobody_what_was_cancelled_ends_and_what_waits_is
 
 
 class SlowList(CountingStore):
-    """A store that takes its time to say which documents are open, once it is told to."""
+    """A store whose list of open documents is slow, when a test says so."""
 
     seconds = 0.0
 
@@ -169,7 +169,7 @@ class SlowList(CountingStore):
         return listing
 
 
-async def test_moves_that_are_broken_off_before_their_first_line_are_begun_again(
+async def test_reconciliations_that_are_cancelled_before_they_start_are_started_again(
     stored: Engine, store: CountingStore, hanging: HangingBuilder
 ) -> None:
     loop, broken_off = asyncio.get_running_loop(), 0
@@ -177,7 +177,7 @@ async def test_moves_that_are_broken_off_before_their_first_line_are_begun_again
     def factory(loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
         nonlocal broken_off
         task = asyncio.Task(coro, loop=loop, **options)
-        if coro.__name__ == "_move" and broken_off < 40:
+        if coro.__name__ == "_reconcile" and broken_off < 40:
             broken_off += 1
             task.cancel()
         return task
@@ -190,7 +190,7 @@ async def test_moves_that_are_broken_off_before_their_first_line_are_begun_again
     assert broken_off == 40
 
 
-async def test_a_list_that_takes_long_is_waited_for_and_what_is_due_goes_on_meanwhile(
+async def test_a_slow_list_is_awaited_while_due_deployments_are_reconciled(
     stored: Engine, hanging: HangingBuilder
 ) -> None:
     store = SlowList(Passing())
@@ -204,10 +204,10 @@ async def test_a_list_that_takes_long_is_waited_for_and_what_is_due_goes_on_mean
         hanging.becomes(BuildStatus.FINISHED)
         assert await until_final(store, [early]) <= MAX_PAUSE_SECONDS
         assert await until_final(store, [late]) <= 2 * store.seconds + 1
-        assert background.since_last_round <= store.seconds + 2
+        assert background.since_last_scan <= store.seconds + 2
 
 
-async def test_the_lag_is_how_long_one_has_waited_for_its_turn(
+async def test_the_lag_is_the_time_that_the_longest_waiting_deployment_has_been_due(
     stored: Engine, hanging: HangingBuilder
 ) -> None:
     await deploy(stored, ["bad-1"], 5)

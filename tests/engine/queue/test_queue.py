@@ -1,4 +1,4 @@
-"""Deployments of a tool take turns: who starts, who waits, who is refused, who is superseded."""
+"""The queue of a tool: which deployments start, wait, are refused or superseded."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -34,7 +34,7 @@ PENDING, CANCELLED = DeploymentStatus.PENDING, DeploymentStatus.CANCELLED
 
 @pytest.fixture
 def engine(engine: Engine) -> Engine:
-    """One that lets one deployment of a tool run and two wait, and keeps as many as there are."""
+    """An engine that lets one deployment per tool run and two wait, and prunes none."""
     return replace(engine, max_running=1, max_queued=2, deployments_kept=10)
 
 
@@ -53,7 +53,7 @@ async def shown(engine: Engine, deployment: Deployment) -> Deployment:
     return (await show_deployment(engine, TOOL, deployment.id)).value
 
 
-async def test_one_more_than_may_run_waits_and_says_behind_which(
+async def test_a_deployment_over_the_limit_waits_and_reports_its_position(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -61,15 +61,15 @@ async def test_one_more_than_may_run_waits_and_says_behind_which(
     answer = await create_deployment(engine, TOOL)
     assert answer.value.status is PENDING
     assert answer.info == (
-        f"{answer.value.id!r} waits behind {second.id!r}, at place 2 of the queue",
+        f"{answer.value.id!r} waits behind {second.id!r}, at position 2 in the queue",
     )
     assert len(builder.requests) == len(first.builds)
     assert (await show_deployment(engine, TOOL, second.id)).info == (
-        f"it waits behind {first.id!r}, at place 1 of the queue",
+        f"it waits behind {first.id!r}, at position 1 in the queue",
     )
 
 
-async def test_it_is_let_in_when_there_is_room_and_starts_at_its_next_step(
+async def test_a_waiting_deployment_is_admitted_and_starts_at_its_next_step(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -84,7 +84,7 @@ async def test_it_is_let_in_when_there_is_room_and_starts_at_its_next_step(
     assert len(builder.requests) == 1
 
 
-async def test_they_start_in_the_order_in_which_they_were_accepted(
+async def test_deployments_start_in_the_order_in_which_they_were_accepted(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -96,7 +96,7 @@ async def test_they_start_in_the_order_in_which_they_were_accepted(
     assert (await shown(engine, third)).queued
 
 
-async def test_a_full_queue_refuses_and_says_what_to_do(engine: Engine) -> None:
+async def test_a_full_queue_rejects_with_advice(engine: Engine) -> None:
     await deployed(engine)
     await more(engine)
     await more(engine)
@@ -105,14 +105,14 @@ async def test_a_full_queue_refuses_and_says_what_to_do(engine: Engine) -> None:
     assert len((await list_deployments(engine, TOOL)).value) == 3
 
 
-async def test_whoever_does_not_want_to_wait_is_refused(engine: Engine) -> None:
+async def test_a_deployment_with_reject_is_refused_when_busy(engine: Engine) -> None:
     first = (await deployed(engine)).value
-    with pytest.raises(Busy, match=f"{first.id}' is under way"):
+    with pytest.raises(Busy, match=f"{first.id}' is running"):
         await more(engine, WhenBusy.REJECT)
     assert len((await list_deployments(engine, TOOL)).value) == 1
 
 
-async def test_superseding_ends_what_waits_and_what_runs_and_each_says_by_what(
+async def test_superseding_cancels_waiting_and_running_deployments_with_the_reason(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -130,7 +130,7 @@ async def test_superseding_ends_what_waits_and_what_runs_and_each_says_by_what(
     assert not (await shown(engine, last)).queued
 
 
-async def test_an_instance_that_died_before_it_superseded_leaves_that_to_the_next(
+async def test_another_instance_continues_superseding_after_a_crash(
     engine: Engine, store: CountingStore
 ) -> None:
     first = (await deployed(engine)).value
@@ -152,7 +152,7 @@ async def test_an_instance_that_died_before_it_superseded_leaves_that_to_the_nex
     assert (await shown(engine, first)).cancel_requested
 
 
-async def test_a_store_that_fails_while_it_supersedes_leaves_that_to_the_next_step(
+async def test_superseding_continues_after_a_store_error(
     engine: Engine, store: CountingStore
 ) -> None:
     first = (await deployed(engine)).value
@@ -170,7 +170,7 @@ async def test_a_store_that_fails_while_it_supersedes_leaves_that_to_the_next_st
     assert (await shown(engine, first)).message == f"superseded by {last.id!r}"
 
 
-async def test_where_there_is_room_nothing_is_superseded(engine: Engine) -> None:
+async def test_nothing_is_superseded_below_the_limit(engine: Engine) -> None:
     await deployed(engine)
     roomy = replace(engine, max_running=2)
     second = await more(roomy, WhenBusy.SUPERSEDE)
@@ -178,7 +178,7 @@ async def test_where_there_is_room_nothing_is_superseded(engine: Engine) -> None
     assert not any(each.cancel_requested for each in (await list_deployments(roomy, TOOL)).value)
 
 
-async def test_one_that_waits_can_be_cancelled_and_leaves_its_place(
+async def test_a_waiting_deployment_can_be_cancelled_and_frees_its_position(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine)
@@ -186,10 +186,12 @@ async def test_one_that_waits_can_be_cancelled_and_leaves_its_place(
     cancelled = (await cancel_deployment(engine, refresher, TOOL, second.id)).value
     assert cancelled.status is CANCELLED
     assert cancelled.builds["web"].message == "cancelled before it was started"
-    assert "at place 1 " in (await show_deployment(engine, TOOL, third.id)).info[0]
+    assert "at position 1 " in (await show_deployment(engine, TOOL, third.id)).info[0]
 
 
-async def test_one_that_waits_when_the_configuration_is_deleted_says_so(engine: Engine) -> None:
+async def test_a_waiting_deployment_is_cancelled_when_the_configuration_is_deleted(
+    engine: Engine,
+) -> None:
     first = (await deployed(engine)).value
     second = await more(engine)
     assert (await delete_configuration(engine, TOOL)).warnings == ()
@@ -198,7 +200,7 @@ async def test_one_that_waits_when_the_configuration_is_deleted_says_so(engine: 
     assert (await shown(engine, first)).status is DeploymentStatus.RUNNING
 
 
-async def test_one_that_is_gone_by_then_does_not_keep_the_others_waiting(
+async def test_a_removed_waiting_deployment_does_not_stop_the_cancellation_of_others(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
@@ -212,7 +214,7 @@ async def test_one_that_is_gone_by_then_does_not_keep_the_others_waiting(
     assert (await shown(engine, second)).message == "the configuration was deleted"
 
 
-async def test_what_runs_or_waits_is_never_pushed_out(engine: Engine) -> None:
+async def test_running_and_waiting_deployments_are_never_pruned(engine: Engine) -> None:
     few = replace(engine, deployments_kept=1)
     ids = [each.id for each in ((await deployed(few)).value, await more(few), await more(few))]
     found = {each.id: each for each in (await list_deployments(engine, TOOL)).value}
@@ -220,7 +222,7 @@ async def test_what_runs_or_waits_is_never_pushed_out(engine: Engine) -> None:
     assert not any(each.cancel_requested for each in found.values())
 
 
-async def test_the_time_of_a_deployment_begins_when_it_may_start(
+async def test_the_timeout_of_a_deployment_begins_with_its_admission(
     engine: Engine, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = (await deployed(engine)).value
@@ -238,7 +240,7 @@ async def test_the_time_of_a_deployment_begins_when_it_may_start(
     assert (await shown(engine, second)).status is DeploymentStatus.ERROR
 
 
-async def test_a_place_whose_deployment_was_never_stored_is_free_after_a_while(
+async def test_a_reservation_whose_deployment_is_never_stored_expires(
     engine: Engine, store: CountingStore, clock: HandClock
 ) -> None:
     async def die() -> None:
@@ -250,7 +252,7 @@ async def test_a_place_whose_deployment_was_never_stored_is_free_after_a_while(
     async def die_at_the_next() -> None:
         store.before["create"] = die
 
-    store.before["create"] = die_at_the_next  # the queue, and then the deployment
+    store.before["create"] = die_at_the_next  # first the queue, then the deployment
     with pytest.raises(asyncio.CancelledError):
         await create_deployment(replace(engine, max_running=2), TOOL)
     waits = (await create_deployment(replace(engine, max_running=2), TOOL)).value
@@ -261,7 +263,7 @@ async def test_a_place_whose_deployment_was_never_stored_is_free_after_a_while(
     assert first.id in (await read_snapshot(engine, TOOL)).queue_state.order()
 
 
-async def test_a_place_is_given_back_where_the_store_rejects_the_deployment(
+async def test_a_reservation_is_released_if_the_store_rejects_the_deployment(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)
@@ -275,7 +277,7 @@ async def test_a_place_is_given_back_where_the_store_rejects_the_deployment(
     assert len((await read_snapshot(engine, TOOL)).queue_state.queue.entries) == 1
 
 
-async def test_one_that_was_deleted_keeps_no_place(
+async def test_a_deleted_deployment_keeps_no_position(
     engine: Engine, refresher: Refresher, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -285,20 +287,22 @@ async def test_one_that_was_deleted_keeps_no_place(
     assert not (await more(engine)).queued
 
 
-async def test_what_began_without_a_limit_counts_once_there_is_one(engine: Engine) -> None:
+async def test_deployments_that_started_without_a_limit_count_for_a_new_limit(
+    engine: Engine,
+) -> None:
     first = (await deployed(replace(engine, max_running=0))).value
     answer = await create_deployment(engine, TOOL)
     assert answer.value.queued
     assert f"behind {first.id!r}" in answer.info[0]
 
 
-async def test_without_a_limit_what_waited_is_let_in(engine: Engine) -> None:
+async def test_waiting_deployments_are_admitted_when_the_limit_is_removed(engine: Engine) -> None:
     await deployed(engine)
     second = await more(engine)
     assert not (await shown(replace(engine, max_running=0), second)).queued
 
 
-async def test_of_many_at_once_one_runs_as_many_wait_as_may_and_the_rest_is_refused(
+async def test_of_many_concurrent_deployments_one_runs_some_wait_and_the_rest_is_refused(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     await deployed(engine)
@@ -312,7 +316,7 @@ async def test_of_many_at_once_one_runs_as_many_wait_as_may_and_the_rest_is_refu
     assert len(builder.requests) == 1
 
 
-async def test_it_costs_one_write_more_than_without_a_queue(
+async def test_a_queue_costs_one_more_write(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     few = replace(engine, deployments_kept=2)
@@ -324,17 +328,17 @@ async def test_it_costs_one_write_more_than_without_a_queue(
     await show_deployment(engine, TOOL, "latest")
     store.calls.clear()
     await more(few)
-    # The queue and the outcome are replaced.
+    # It replaces the queue and stores the outcome.
     assert store.calls == {"list": 2, "create": 1, "replace": 2, "delete": 1}
 
 
-async def test_what_waits_does_not_start_once_its_configuration_is_gone_whenever_it_was_stored(
+async def test_a_waiting_deployment_never_starts_after_its_configuration_was_deleted(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
 
     async def delete() -> None:
-        # Its place is taken, and its document is not there yet.
+        # Its position is reserved, but its document is not stored yet.
         await delete_configuration(engine, TOOL)
 
     store.before["create"] = delete
@@ -347,7 +351,7 @@ async def test_what_waits_does_not_start_once_its_configuration_is_gone_whenever
     assert ended.message == "the configuration was deleted"
 
 
-async def test_what_is_made_of_an_earlier_deployment_needs_no_configuration(
+async def test_a_retry_or_rollback_needs_no_stored_configuration(
     engine: Engine, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -362,7 +366,7 @@ async def test_what_is_made_of_an_earlier_deployment_needs_no_configuration(
     assert not (await shown(engine, waits)).queued
 
 
-async def test_a_quota_makes_room_once_by_removing_what_is_settled(
+async def test_a_quota_error_prunes_one_more_settled_deployment(
     engine: Engine, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     first = (await deployed(engine)).value
@@ -377,7 +381,7 @@ async def test_a_quota_makes_room_once_by_removing_what_is_settled(
     assert [each.id for each in (await list_deployments(engine, TOOL)).value] == [second.id]
 
 
-async def test_a_quota_with_nothing_to_remove_is_told_in_its_own_words(
+async def test_a_quota_error_without_anything_to_prune_is_reported_unchanged(
     engine: Engine, store: CountingStore
 ) -> None:
     await deployed(engine)

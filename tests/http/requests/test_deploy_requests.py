@@ -30,7 +30,8 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
         ({"force_build": True}, "force_build: is not known: did you mean 'force-build'?"),
         (
             {"xyz": 1},
-            "xyz: is not known: there are components, description, dry-run, force-build, when-busy",
+            "xyz: is not known: there are components, description, dry-run, force-build, "
+            "force-run, on-failure, when-busy",
         ),
         (
             {"when-busy": "wait"},
@@ -172,7 +173,7 @@ async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
         "ref": "main",
         "commit": "1" * 40,
         "reused-from": None,
-        "reason": "no build of this commit is kept",
+        "reason": "no stored deployment has a build of this commit",
     }
     assert (await data_of(await configured.get(DEPLOY)))["deployments"] == []
 
@@ -184,7 +185,7 @@ async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
     await client.post(CONFIG, json=configuration())
     first = await data_of(await client.post(DEPLOY), 201)
     (info,) = await infos(client, DEPLOY)
-    assert f"waits behind {first['deploy-id']!r}, at place 1 of the queue" in info
+    assert f"waits behind {first['deploy-id']!r}, at position 1 in the queue" in info
     waiting = await data_of(await client.get(f"{DEPLOY}/latest"))
     assert (waiting["status"], waiting["message"]) == ("PENDING", "waits for its turn")
     (error,) = await errors_of(await client.post(DEPLOY), 409)
@@ -197,13 +198,13 @@ async def test_a_dry_run_says_that_it_would_wait_or_be_refused(serve: Serve) -> 
     client = await serve(max_running=1, max_queued=1)
     await client.post(CONFIG, json=configuration())
     await client.post(DEPLOY)
-    assert "place 1 of the queue" in (await infos(client, DEPLOY, json={"dry-run": True}))[1]
+    assert "position 1 in the queue" in (await infos(client, DEPLOY, json={"dry-run": True}))[1]
     asked = {"dry-run": True, "when-busy": "supersede"}
     assert (await infos(client, DEPLOY, json=asked))[1].startswith("it supersedes 'mytool-deploy-")
     await client.post(DEPLOY)
     response = await client.post(DEPLOY, json={"dry-run": True})
     (warning,) = (await response.json())["messages"]["warning"]
-    assert warning.startswith("it would be refused now: the queue is full")
+    assert warning.startswith("it would be rejected now: the queue is full")
 
 
 async def test_a_repeated_request_is_answered_the_same_deployment(configured: Client) -> None:
@@ -232,7 +233,7 @@ async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
     failed = f"{DEPLOY}/{first['deploy-id']}"
     assert (await data_of(await configured.get(failed)))["status"] == "ERROR"
     (error,) = await errors_of(await configured.post(f"{failed}/rollback"), 409)
-    assert "only to one that is FINISHED" in error
+    assert "you can roll back only to a FINISHED one" in error
     response = await configured.post(f"{failed}/retry", json={"description": "again"})
     second = await data_of(response, 201)
     assert second["builds"]["web"]["reused-from"] == first["deploy-id"]

@@ -49,6 +49,7 @@ async def test_a_deployment_is_created_with_its_location(configured: Client) -> 
         "message": "",
         "description": "",
         "builds": {"web": build, "nightly": build | {"message": "reuses the build of 'web'"}},
+        "runs": {},
     }
     assert list(data["builds"]) == ["web", "nightly"]
 

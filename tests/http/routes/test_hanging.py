@@ -39,7 +39,7 @@ async def deployed(serve: Serve, builder: HangingBuilder) -> AsyncIterator[Clien
         builder.becomes(status, *ids, image="an-image")
         await data_of(await client.get(f"{DEPLOY}/latest"))
     yield client
-    await client.app[ENGINE].work.close()
+    await client.app[ENGINE].tasks.close()
 
 
 def hang(builder: HangingBuilder, what: str) -> None:

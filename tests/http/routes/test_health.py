@@ -8,8 +8,8 @@ import pytest
 from backends.builders.base import BuilderUnavailable
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
-from components.engine.health import FRESH_SECONDS, PING_SECONDS, HealthCheck
-from components.engine.loop.pacing import SHARE
+from components.engine.health import CACHE_SECONDS, PING_SECONDS, HealthCheck
+from components.engine.loop.scheduling import MAX_PER_TOOL
 from components.http.keys import STOPPING
 from tests.builders.hanging import HangingBuilder
 from tests.builders.scripted import ScriptedBuilder
@@ -39,7 +39,7 @@ async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
     builder = HangingBuilder()
     client = await serve(using=builder)
     await client.post(CONFIG, json=configuration())
-    for _ in range(SHARE + 1):
+    for _ in range(MAX_PER_TOOL + 1):
         await data_of(await client.post(DEPLOY), 201)
     builder.hanging.add("get")
     async with asyncio.timeout(20):
@@ -86,7 +86,7 @@ async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
     builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     builder.gate.clear()
-    assert await HealthCheck(Engine(store, builder)).builder() == "has not answered within 5 s"
+    assert await HealthCheck(Engine(store, builder)).builder() == "did not respond within 5 s"
 
 
 async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
@@ -94,7 +94,7 @@ async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
 ) -> None:
     builder.outage = RuntimeError("secret")  # type: ignore[assignment]
     data = await data_of(await client.get("/readyz"))
-    assert data["builder"] == "fails to answer"
+    assert data["builder"] == "the check failed"
     assert "secret" in caplog.text
 
 
@@ -105,7 +105,7 @@ async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
         raise RuntimeError("secret")
 
     store.before["ping"] = fail
-    assert await errors_of(await client.get("/readyz"), 503) == ["the store fails to answer"]
+    assert await errors_of(await client.get("/readyz"), 503) == ["the store check failed"]
     assert "secret" in caplog.text
 
 
@@ -139,6 +139,6 @@ async def test_the_backends_are_asked_once_a_second_also_while_they_fail(
         for _ in range(10):
             with suppress(Unavailable):
                 await health.builder()
-        await asyncio.sleep(FRESH_SECONDS)  # which looptime lets pass at once
+        await asyncio.sleep(CACHE_SECONDS)  # which looptime lets pass at once
     assert store.calls["ping"] == builder.pings == 3
     await health.close()

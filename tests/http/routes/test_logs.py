@@ -105,9 +105,7 @@ async def test_a_build_that_was_never_started_has_no_log(
     await client.post(CONFIG, json=configuration("web"))
     await data_of(await client.post(DEPLOY), 201)
     (error,) = await errors_of(await client.get(LOG), 404)
-    assert error == (
-        "the build of 'web' has no log, since it was not started: cannot find ref 'mian'"
-    )
+    assert error == ("the build of 'web' has no log: it was not started: cannot find ref 'mian'")
 
 
 async def test_a_followed_log_of_a_build_that_waits_begins_once_it_is_started(

@@ -35,7 +35,7 @@ async def test_one_that_has_ended_can_be_deleted_and_not_cancelled(
     builder.becomes(BuildStatus.FINISHED)
     data = await data_of(await deployed.get(LATEST))
     (error,) = await errors_of(await deployed.put(f"{LATEST}/cancel"), 409)
-    assert "it is FINISHED and stays so" in error
+    assert "its status is FINISHED" in error
     assert await data_of(await deployed.delete(LATEST)) == data
     await errors_of(await deployed.get(f"{DEPLOY}/{data['deploy-id']}"), 404)
 
