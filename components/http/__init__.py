@@ -1,5 +1,5 @@
-"""The HTTP API: routes, who may use them, and how answers and errors are put in their envelope.
+"""The HTTP API: routes, authorization, and the envelope of responses and errors.
 
-Nothing here may decide what happens to a deployment, or know what keeps or builds it: handlers
-take a request apart, call the engine, and wrap its answer. They contain no `try`.
+Nothing here may decide what happens to a deployment, or know the store or the builder. Handlers
+parse a request, call the engine, and wrap its result. They contain no `try`.
 """

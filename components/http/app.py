@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""Creates the application."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ from components.http.routes import deployments as deploy_routes
 from components.http.routes import events as event_routes
 from components.http.routes import health as health_routes
 from components.http.routes import logs as log_routes
-from components.http.routes import retry_and_rollback as again_routes
+from components.http.routes import retry_and_rollback as retry_routes
 from components.http.routes import running as running_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
@@ -63,10 +63,10 @@ def create_app(
     members: Members | None = None,
     runner: Runner | None = None,
 ) -> web.Application:
-    """Return the application. What is not given is opened by its name in the settings.
+    """Return the application. Backends that are not given are opened as the settings say.
 
-    What is given stays its giver's to close. At startup the application
-    raises `SettingsError` where a name or a backend's setting is bad.
+    The caller closes the backends that it gives. At startup the application raises
+    `SettingsError` if a name or a setting of a backend is invalid.
     """
     app = _application(
         settings,
@@ -107,13 +107,13 @@ def create_app(
             health = app[HEALTH] = HealthCheck(engine)
             stack.push_async_callback(health.close)
             background = app[BACKGROUND] = Background(engine, refresher, used_members)
-            stack.push_async_callback(_ended, asyncio.create_task(background.run()))
+            stack.push_async_callback(_cancel, asyncio.create_task(background.run()))
             yield
 
     app.cleanup_ctx.append(engine)
     _add_routes(app, config_routes.ROUTES)
     _add_routes(app, deploy_routes.ROUTES)
-    _add_routes(app, again_routes.ROUTES)
+    _add_routes(app, retry_routes.ROUTES)
     _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
     _add_routes(app, running_routes.ROUTES)
@@ -134,7 +134,7 @@ def _engine(
         configs_kept=settings.configs_kept,
         max_running=settings.max_running,
         max_queued=settings.max_queued,
-        # Half of a request's time: the rest is for the store, before and after.
+        # Half of the request timeout: the other half is for calls to the store.
         builder_timeout=settings.request_timeout / 2,
         limits=Limits(
             launch=timedelta(seconds=launch),
@@ -149,13 +149,13 @@ def _engine(
     )
 
 
-async def _ended(task: asyncio.Task[None]) -> None:
+async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait((task,))
 
 
 def create_probe_app(app: web.Application) -> web.Application:
-    """Return an application that answers the health checks of `app`, once that has started."""
+    """Return an application that serves the health checks of `app`, once `app` has started."""
     probe = _application(app[SETTINGS], parameters_middleware)
     probe[HEALTH], probe[BACKGROUND] = app[HEALTH], app[BACKGROUND]
     probe[STOPPING] = app[STOPPING]
@@ -164,7 +164,7 @@ def create_probe_app(app: web.Application) -> web.Application:
 
 
 def _application(settings: Settings, *middlewares: Middleware) -> web.Application:
-    """Return an application without routes, in which every answer is as ours are."""
+    """Return an application without routes, with the middlewares that all responses need."""
     app = web.Application(
         middlewares=[
             connection_middleware,
@@ -192,7 +192,7 @@ async def _stop(app: web.Application) -> None:
 
 
 def _gateways(settings: Settings) -> tuple[Name, ...]:
-    """Return the names of the gateways. Raises `SettingsError` where one is no name."""
+    """Return the names of the gateways. Raises `SettingsError` if one is not a name."""
     try:
         return tuple(parse_name(each) for each in settings.gateway_subjects)
     except ValueError as error:

@@ -1,18 +1,18 @@
-"""Errors as answers: which status each error has, in one table, and nothing internal in any.
+"""Errors as responses: one table maps each error to its status. No response has internal details.
 
 RequestError
 ├── UnknownParameter      400   a query parameter that the route does not have
-├── BadToolName           400   not a tool's name
+├── BadToolName           400   not a valid tool name
 ├── BadParameter          400   a path or query parameter, or a header, with a bad value
-├── BadBody               400   a body that says something else than it may
+├── BadBody               400   a body with unknown or invalid fields
 ├── Unauthenticated       401   no usable subject
 ├── Forbidden             403   a subject that may not do this
-│   └── CrossOrigin       403   a page of another origin that would change something
-├── UnsupportedFormat     415   a body in something else than JSON or YAML
-│   └── CompressedBody    415   a body that is encoded
-├── UnknownHost           421   a name that this service does not have
-├── TooManyRequests       429   more for a tool than may be
-├── Stopping              503   the service is told to stop
+│   └── CrossOrigin       403   a write request from a page of another origin
+├── UnsupportedFormat     415   a body that is not JSON or YAML
+│   └── CompressedBody    415   a body with a Content-Encoding
+├── UnknownHost           421   a host name that this service does not have
+├── TooManyRequests       429   a tool has exceeded its rate or its quota
+├── Stopping              503   the service is shutting down
 └── DeadlineExceeded      504   the request took too long
 """
 
@@ -66,28 +66,28 @@ from components.http.server.tls import StaleConnection
 logger = logging.getLogger(__name__)
 
 RETRY_AFTER_SECONDS = 5
-"""What a client is told to wait after an error that may pass."""
+"""The `Retry-After` of temporary errors."""
 
 CHALLENGE = 'ClientCertificate realm="components-api"'
-"""How to be somebody, for a 401. No scheme is registered for what TLS and the gateway do."""
+"""The challenge of a 401. No scheme is registered for client certificates."""
 
 
 class RequestError(Exception):
-    """The root of what a request itself can have wrong; its answer has these `headers`."""
+    """Base class of errors in a request; the response has these `headers`."""
 
     headers: Mapping[str, str] = {}
 
 
 class BadToolName(RequestError):
-    """The path holds something that no tool can be called."""
+    """The path has an invalid tool name."""
 
 
 class BadParameter(RequestError):
-    """A path or query parameter has a bad value."""
+    """A path or query parameter, or a header, has an invalid value."""
 
 
 class BadBody(RequestError):
-    """The body is JSON and not what this path takes; `errors` says what is wrong, one by one."""
+    """The body is JSON with unknown or invalid fields; `errors` has a message for each."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__("; ".join(errors))
@@ -100,63 +100,63 @@ class UnknownParameter(RequestError):
     def __init__(self, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
         names = ", ".join(sorted(known))
-        hint = f"did you mean {near!r}?" if near else f"it takes {names or 'none'}"
+        hint = f"did you mean {near!r}?" if near else f"it has {names or 'none'}"
         super().__init__(f"this path has no query parameter {named(name)}: {hint}")
 
 
 class Unauthenticated(RequestError):
-    """Nobody, or nobody in particular, is asking."""
+    """The request has no usable subject."""
 
 
 class Forbidden(RequestError):
-    """Somebody is asking who may not."""
+    """The subject may not do this."""
 
 
 class CrossOrigin(Forbidden):
-    """A page in a browser that is not the service's own would change something."""
+    """A page of another origin has sent a write request."""
 
     def __init__(self, header: str, value: str) -> None:
         super().__init__(
-            f"the page that asks is a stranger ({header}: {clipped(value)}): only the service's "
-            "own pages may change something; COMPONENTS_HOSTS adds names that the service has"
+            f"the request is from a page of another origin ({header}: {clipped(value)}): only the "
+            "service's own pages may change something; COMPONENTS_HOSTS adds host names"
         )
 
 
 class UnknownHost(RequestError):
-    """The request is for a name that this service does not have."""
+    """The request is for a host name that this service does not have."""
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"this service is not called {named(host)}: over plain text from this machine it is "
-            "localhost, 127.0.0.1 or [::1]; COMPONENTS_HOSTS adds other names"
+            f"this service does not have the host name {named(host)}: over plain text from this "
+            "machine, use localhost, 127.0.0.1 or [::1]; COMPONENTS_HOSTS adds other names"
         )
 
 
 class UnsupportedFormat(RequestError):
-    """The body is in a format that is not read here."""
+    """The body is in an unsupported format."""
 
 
 class CompressedBody(UnsupportedFormat):
-    """The body is encoded, and nothing is decoded here."""
+    """The body has a Content-Encoding, which is not supported."""
 
     headers: Mapping[str, str] = {"Accept-Encoding": "identity"}
 
     def __init__(self) -> None:
-        super().__init__("Content-Encoding: send the body as it is, without this header")
+        super().__init__("Content-Encoding: send the body uncompressed, without this header")
 
 
 class DeadlineExceeded(RequestError):
-    """The request took longer than a request may."""
+    """The request has exceeded the request timeout."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(
-            f"the request took longer than {seconds:g} s and was ended; what it had stored "
-            "remains, so look before you repeat it"
+            f"the request took longer than {seconds:g} s and was cancelled; it may have stored "
+            "something, so check the state before you repeat it"
         )
 
 
 class TooManyRequests(RequestError):
-    """The tool has asked as often, or holds as much, as it may."""
+    """The tool has exceeded its rate, or its number of held requests."""
 
     def __init__(self, message: str, retry_after: float) -> None:
         super().__init__(message)
@@ -164,10 +164,10 @@ class TooManyRequests(RequestError):
 
 
 class Stopping(RequestError):
-    """The service has been told to stop while the request waited."""
+    """The service is shutting down."""
 
     def __init__(self) -> None:
-        super().__init__("this instance of the service is stopping: ask again")
+        super().__init__("this instance of the service is shutting down: send the request again")
 
 
 STATUSES: dict[type[Exception], HTTPStatus] = {
@@ -217,66 +217,66 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     DeadlineExceeded: HTTPStatus.GATEWAY_TIMEOUT,
 }
 
-_MAY_PASS = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+_RETRYABLE = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
 
 
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error in the envelope, with the status of its type."""
+    """Return every error in the envelope, with the status of its type."""
     try:
         return await handler(request)
     except web.HTTPException as error:
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
-        return _answer(HTTPStatus(error.status), [_of_aiohttp(request, error)], error)
+        return _response(HTTPStatus(error.status), [_aiohttp_message(request, error)], error)
     except tuple(STATUSES) as error:
         status = next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             logger.error("%s %s: %s", request.method, request.path, error)  # noqa: TRY400
         if isinstance(error, InvalidConfiguration):
-            return _answer(status, error.messages, warnings=error.hint_messages)
-        answer = _answer(status, error.errors if isinstance(error, BadBody) else [str(error)])
+            return _response(status, error.messages, warnings=error.hint_messages)
+        response = _response(status, error.errors if isinstance(error, BadBody) else [str(error)])
         if isinstance(error, RequestError):
-            answer.headers.update(error.headers)
+            response.headers.update(error.headers)
         if isinstance(error, ConfigurationChanged) and error.etag:
-            answer.etag = error.etag
+            response.etag = error.etag
         if isinstance(error, StaleConnection):
-            answer.force_close()
-        return answer
+            response.force_close()
+        return response
     except Exception as error:
         if isinstance(error, ConnectionError) and request.transport is None:
-            # Who asked went in the middle of its body: nobody reads this.
-            return _answer(HTTPStatus.BAD_REQUEST, ["the body ended before its end"])
-        # The one place for what nobody foresaw: the client gets a number, the log the rest.
+            # The client has disconnected while it sent the body: nothing reads this response.
+            return _response(HTTPStatus.BAD_REQUEST, ["the body is incomplete"])
+        # The only handler of unexpected errors: the client gets an id, the log has the traceback.
         error_id = uuid.uuid4().hex[:12]
         logger.exception("internal error %s in %s %s", error_id, request.method, request.path)
-        message = f"internal error {error_id}: the service's log has more under this number"
-        return _answer(HTTPStatus.INTERNAL_SERVER_ERROR, [message])
+        message = f"internal error {error_id}: the service's log has the details under this id"
+        return _response(HTTPStatus.INTERNAL_SERVER_ERROR, [message])
 
 
 async def expect_continue(request: web.Request) -> None:
-    """Let a client send its body; or refuse, in the envelope, what else it expects.
+    """Send 100 Continue; or reject any other expectation, in the envelope.
 
-    aiohttp asks this before any middleware.
+    aiohttp calls this before any middleware.
     """
     expected = request.headers.get("Expect", "")
     if expected.lower() != "100-continue":
-        error = f"the expectation {named(expected)} cannot be met: only 100-continue can"
-        refusal = enveloped(None, errors=[error])
-        raise web.HTTPExpectationFailed(text=refusal.text, content_type=refusal.content_type)
+        error = f"Expect: {named(expected)} is not supported: only 100-continue is"
+        rejection = enveloped(None, errors=[error])
+        raise web.HTTPExpectationFailed(text=rejection.text, content_type=rejection.content_type)
     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    # Not a part of the answer, whose size tells whether one was begun.
+    # Not part of the response: its size tells whether the response has begun.
     request.writer.output_size = 0
 
 
-def _answer(
+def _response(
     status: HTTPStatus,
     errors: Sequence[str],
     cause: web.HTTPException | None = None,
     warnings: Sequence[str] = (),
 ) -> web.Response:
     headers = {}
-    if status in _MAY_PASS:
+    if status in _RETRYABLE:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = CHALLENGE
@@ -285,13 +285,13 @@ def _answer(
     return enveloped(None, errors=errors, warnings=warnings, status=status, headers=headers)
 
 
-def _of_aiohttp(request: web.Request, error: web.HTTPException) -> str:
-    """Say what aiohttp's own error means here."""
+def _aiohttp_message(request: web.Request, error: web.HTTPException) -> str:
+    """Return the message for an error of aiohttp."""
     if isinstance(error, web.HTTPNotFound):
-        return f"there is no path {named(request.path)}: /openapi.json lists those there are"
+        return f"there is no path {named(request.path)}: /openapi.json lists all paths"
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        return f"{request.method} is not for this path: it takes {allowed}"
+        return f"the method {request.method} is not allowed for this path: use {allowed}"
     if isinstance(error, web.HTTPRequestEntityTooLarge):
-        return f"the body is too large: at most {MAX_BYTES} bytes are read"
+        return f"the body is too large: at most {MAX_BYTES} bytes are allowed"
     return f"{error.status} {error.reason}"

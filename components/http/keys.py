@@ -1,4 +1,4 @@
-"""What an application holds, by typed keys."""
+"""The typed keys of an application."""
 
 import asyncio
 
@@ -18,16 +18,16 @@ REFRESHER = web.AppKey("refresher", Refresher)
 BACKGROUND = web.AppKey("background", Background)
 HEALTH = web.AppKey("health", HealthCheck)
 GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
-"""The names of the gateways whose subject header is believed."""
+"""The names of the gateways whose subject header is trusted."""
 
 CURRENT_TLS = web.AppKey("current_tls", CurrentTls)
-"""Which TLS context is in force; the listener says."""
+"""The current TLS context; the listener sets it."""
 
 CALLER_SECRET = web.AppKey("caller_secret", str)
-"""What a caller in plain text has to know where builds run on this machine."""
+"""The secret that callers without TLS must send if builds run on this machine."""
 
 STOPPING = web.AppKey("stopping", asyncio.Event)
-"""Set once the service has been told to stop: what waits or streams ends then."""
+"""Set once the service is shutting down: waits and streams end then."""
 
 DEADLINE = web.RequestKey("deadline", asyncio.Timeout)
-"""The end of a request's time; what streams sets it aside once the answer has begun."""
+"""The deadline of a request; streams remove it once the response has begun."""

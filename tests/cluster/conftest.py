@@ -27,7 +27,7 @@ from tests.cluster.ground import Ground, ground
 from tests.cluster.installation import Installation, installed
 from tests.cluster.objects import apply
 from tests.cluster.proxy import Proxy
-from tests.cluster.runner import RIGHTS, TEMPLATE, OpenRunner, runner_on
+from tests.cluster.runner import TEMPLATE, OpenRunner, runner_on
 from tests.kube.fake_api_server import write_kubeconfig
 
 PREFIX = "tool-"
@@ -169,13 +169,13 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
 
 @pytest.fixture
 async def run_rights(admin: client.ApiClient) -> None:
-    """What a runner may do, for the user that tests act as."""
+    """The chart's rights for this runner, bound to the user that tests act as."""
+    values = {"settings": {"runner": "kubernetes"}}
     user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
-    name = RIGHTS["metadata"]["name"]
-    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name}
-    binding = {"metadata": {"name": name}, "roleRef": role, "subjects": [user]}
-    await apply(admin, f"{RBAC}/clusterroles", RIGHTS)
-    await apply(admin, f"{RBAC}/clusterrolebindings", binding)
+    for role in rendered(values, "ClusterRole"):
+        await apply(admin, f"{RBAC}/clusterroles", role)
+    for binding in rendered(values, "ClusterRoleBinding"):
+        await apply(admin, f"{RBAC}/clusterrolebindings", {**binding, "subjects": [user]})
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The runner under test, on ground that moves: its template, its rights, and how one is made."""
+"""The runner under test, on ground that moves: its template, and how one is made."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,24 +17,6 @@ command: argv
 minReadySeconds: 0
 publish: {kind: Ingress, host: "${tool}.example.org"}
 """
-
-RIGHTS: dict[str, Any] = {
-    "metadata": {"name": "components-api-runs"},
-    "rules": [
-        {
-            "apiGroups": ["apps", "batch", "", "networking.k8s.io"],
-            "resources": ["deployments", "cronjobs", "services", "ingresses"],
-            "verbs": ["get", "list", "create", "patch", "delete"],
-        },
-        {
-            "apiGroups": ["apps", "batch", ""],
-            "resources": ["replicasets", "jobs", "pods"],
-            "verbs": ["get", "list"],
-        },
-        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create"]},
-        {"apiGroups": [""], "resources": ["pods/log"], "verbs": ["get"]},
-    ],
-}
 
 
 def runner_on(kubeconfig: Path, template: Path, **settings: Any) -> KubernetesRunner:

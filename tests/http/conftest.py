@@ -1,4 +1,4 @@
-"""The service over real HTTP, on a store and a builder that a test can reach."""
+"""Fixtures: the service over real HTTP, with a store and a builder that tests control."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -33,7 +33,7 @@ DEPLOY = f"/api/v1/tool/{TOOL}/deploy"
 
 @pytest.fixture
 def serve(aiohttp_client: AiohttpClient, store: CountingStore, builder: ScriptedBuilder) -> Serve:
-    """Start the service; keyword arguments are settings, `headers` what every request has."""
+    """Start the service; keyword arguments are settings; all requests have `headers`."""
 
     async def start(
         headers: dict[str, str] | None = None,
@@ -49,13 +49,13 @@ def serve(aiohttp_client: AiohttpClient, store: CountingStore, builder: Scripted
 
 @pytest.fixture
 async def client(serve: Serve) -> Client:
-    """The service with its default settings, asked by the tool itself."""
+    """The service with default settings, and a client with the tool's subject."""
     return await serve()
 
 
 @pytest.fixture
 async def listen() -> AsyncIterator[Listen]:
-    """Serve with some settings, our application or a given one; return the listener and its URL."""
+    """Serve the default or a given application; return the listener and its URL."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -78,7 +78,7 @@ def files(tmp_path: Path) -> Files:
 
 
 async def data_of(response: ClientResponse, status: int = 200) -> Any:
-    """Return the data of a successful answer, having checked its envelope."""
+    """Check the envelope of a successful response, and return its data."""
     body = await response.json()
     assert response.status == status, body
     assert body.keys() == {"data", "messages"}
@@ -87,7 +87,7 @@ async def data_of(response: ClientResponse, status: int = 200) -> Any:
 
 
 async def errors_of(response: ClientResponse, status: int) -> list[str]:
-    """Return the error messages of an answer, having checked its envelope."""
+    """Check the envelope of an error response, and return its messages."""
     body = await response.json()
     assert response.status == status, body
     assert body["data"] is None
@@ -97,6 +97,6 @@ async def errors_of(response: ClientResponse, status: int) -> list[str]:
 
 
 async def warnings(response: ClientResponse) -> list[str]:
-    """Return the warnings of an answer."""
+    """Return the warnings of a response."""
     found: list[str] = (await response.json())["messages"]["warning"]
     return found

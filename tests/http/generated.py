@@ -1,4 +1,4 @@
-"""Requests that a generator makes up: what is dear in some way, wherever it may stand."""
+"""Generated requests: expensive values in every place of a body."""
 
 import json
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _SECTIONS = {
 
 
 class Chance(Random):
-    """Chooses the same for the same seed; what it counts is smaller by a scale."""
+    """A seeded random generator, whose counts are divided by a scale."""
 
     def __init__(self, seed: int, scale: int) -> None:
         super().__init__(seed)
@@ -41,7 +41,7 @@ class Chance(Random):
 
 
 def generated(seed: int) -> Request:
-    """Return the request that a number stands for: as large as it can be without being cut."""
+    """Return the request of a seed: as large as possible without being truncated."""
     for scale in (1, 2, 4, 10, 40, 100, 400, 1000):
         chance = Chance(seed, scale)
         make = chance.choice((_config, _config, _yaml, _yaml, _aliases, _tagged, _deploy))
@@ -60,13 +60,13 @@ def _yaml(chance: Chance) -> Request:
 
 
 def _aliases(chance: Chance) -> Request:
-    """Mappings and lists, refused or not, that refer to each other over some levels."""
-    width, etag = chance.count(3, 30, 900), chance.choice(("", "", *_TAGS))
-    text = f"a0: &a0 {etag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
+    """Mappings and lists, valid or not, with aliases over several levels."""
+    width, tag = chance.count(3, 30, 900), chance.choice(("", "", *_TAGS))
+    text = f"a0: &a0 {tag}{chance.choice(('{b: c}', '[b]', 'b' * 1000, '{b, b}', '{1: 2}'))}\n"
     for level in range(1, chance.randint(2, 40)):
         others = ",".join([f"*a{level - 1}"] * width)
         shape = chance.choice((f"[{others}]", f"{{<<: [{others}]}}", f"{{? [{others}] : b}}"))
-        text += f"a{level}: &a{level} {chance.choice(('', '', etag))}{shape}\n"
+        text += f"a{level}: &a{level} {chance.choice(('', '', tag))}{shape}\n"
     return yaml(text)
 
 
@@ -81,12 +81,12 @@ def _tagged(chance: Chance) -> Request:
 
 def _deploy(chance: Chance) -> Request:
     names = [each for each in DeploySchema().fields.values() if each.data_key != "dry-run"]
-    wish = {chance.choice(names).data_key or "components": _value(chance)}
-    return deploy(chance.choice((wish, {"components": _near(chance)}, _many(chance))), FULL)
+    options = {chance.choice(names).data_key or "components": _value(chance)}
+    return deploy(chance.choice((options, {"components": _similar(chance)}, _many(chance))), FULL)
 
 
 def _configuration(chance: Chance) -> Any:
-    """A configuration with something dear at one place of it."""
+    """A configuration with an expensive value in one place."""
     value, section = _value(chance), chance.choice(tuple(_SECTIONS))
     known = list(chance.choice(_SECTIONS[section])().fields)
     part: dict[str, Any] = {**component()[section]}
@@ -97,9 +97,9 @@ def _configuration(chance: Chance) -> Any:
             configuration(web=web),
             configuration(web=web),
             configuration(web=web),
-            {"components": dict.fromkeys(_near(chance)[:5], web)},
+            {"components": dict.fromkeys(_similar(chance)[:5], web)},
             {"components": _many(chance)},
-            {"components": dict.fromkeys(_near(chance)[: chance.choice((2, 200))], value)},
+            {"components": dict.fromkeys(_similar(chance)[: chance.choice((2, 200))], value)},
             {**configuration(), **_many(chance)},
             value,
         )
@@ -107,7 +107,7 @@ def _configuration(chance: Chance) -> Any:
 
 
 def _value(chance: Chance) -> Any:
-    makers: tuple[Callable[[Chance], Any], ...] = (_text, _text, _many, _list, _nested, _near)
+    makers: tuple[Callable[[Chance], Any], ...] = (_text, _text, _many, _list, _nested, _similar)
     return chance.choice(makers)(chance)
 
 
@@ -117,14 +117,14 @@ def _text(chance: Chance) -> str:
 
 
 def _many(chance: Chance) -> dict[str, Any]:
-    """Many keys that are near to those that are known, or nothing like them."""
+    """Many keys, similar to known ones or not."""
     stem = chance.choice(("component", "replica", "x", "", "reposito-" * 10, "_", "\u202e"))
     count = chance.count(150, 5000, 30_000)
     return {f"{stem}{n:x}": chance.choice((1, None, {}, "a")) for n in range(count)}
 
 
-def _near(chance: Chance) -> list[str]:
-    """Names that are near to those of the stored components."""
+def _similar(chance: Chance) -> list[str]:
+    """Names that are similar to those of the stored components."""
     tail = chance.choice(("a", "ab", "b")) * 62
     return [f"c{n:03}{tail}"[:62] for n in range(chance.count(200, 2000))]
 
@@ -145,11 +145,11 @@ def _nested(chance: Chance) -> Any:
 
 
 class _Raw(str):
-    """What is written as it is."""
+    """Text that is written without quotes."""
 
 
 def _written(value: Any) -> str:
-    """Return a value as JSON, however deep it is, numbers as they are given; cut if too large."""
+    """Return a value as JSON, without recursion and with raw numbers; truncated if too large."""
     pieces: list[str] = []
     stack: list[Any] = [value]
     size = 0

@@ -1,4 +1,4 @@
-"""Requests that are dear to answer: those that were once, and those that a generator makes up."""
+"""Expensive requests: each of them was slow once, or could be."""
 
 import json
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ YAML = {"Content-Type": "application/yaml"}
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and the configuration that is stored before it, after `earlier` ones like it."""
+    """A request, and the configuration to store before it, after `earlier` similar ones."""
 
     method: str
     path: str
@@ -41,7 +41,7 @@ def yaml(text: str) -> Request:
 
 
 def deploy(value: Any, stored: Any = None) -> Request:
-    """A deployment that is only thought of."""
+    """A dry run of a deployment."""
     body = {"dry-run": True, **value} if isinstance(value, dict) else value
     text = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
     return Request("POST", DEPLOY, text[:MAX_BYTES], JSON, stored)
@@ -63,7 +63,7 @@ def many(fill: Any, count: int = 200) -> dict[str, Any]:
 
 
 LARGE = 250_000
-_NEAR = [f"c{n:03}" + "a" * 58 for n in range(400)]
+_SIMILAR = [f"c{n:03}" + "a" * 58 for n in range(400)]
 _RUN = {
     "command": "x" * 300,
     **dict.fromkeys(("cpu", "memory"), "1Gi"),
@@ -100,10 +100,10 @@ KNOWN = {
     "a long path": config(build(repository="https://x.org/" + "/" * LARGE + " ")),
     "a URL of slashes": config(build(ref="//" * (LARGE // 2))),
     "a URL of user information": config(build(ref="//a@" * (LARGE // 4))),
-    "refused collections and aliases to them": yaml(
+    "invalid collections and aliases to them": yaml(
         "a: &a !!set {b}\nc: &c [" + ",".join(["*a"] * 1200) + "]\nd: [" + ",".join(["*c"] * 1200)
     ),
-    "refused collections and aliases to them, closed": yaml(
+    "invalid collections and aliases to them, closed": yaml(
         "a: &a !!set {b}\nc: &c ["
         + ",".join(["*a"] * 1200)
         + "]\nd: ["
@@ -114,7 +114,7 @@ KNOWN = {
         "a0: &a0 !x {}\n"
         + "\n".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 900)}]" for n in range(1, 40))
     ),
-    "merges of what is refused": yaml(
+    "merges of invalid mappings": yaml(
         "a: &a !x {b: c}\nd: &d {<<: [" + ",".join(["*a"] * 40_000) + "]}\ne: [*d,*d,*d,*d,*d]"
     ),
     "merges of merges": yaml(
@@ -160,7 +160,7 @@ KNOWN = {
         '{"' + "a" * 200_000 + '":[' + ",".join(["NaN"] * 10_000) + "]}"
     ),
     "many unknown fields": config({**configuration(), **{f"{n:x}": 1 for n in range(24_000)}}),
-    "many unknown fields that are near": config(
+    "many unknown fields with similar names": config(
         {**configuration(), **{f"component{n:04x}": 1 for n in range(13_000)}}
     ),
     "many unknown fields of a component": config(one(**{f"replica{n:x}": 1 for n in range(9_000)})),
@@ -172,28 +172,28 @@ KNOWN = {
     "components that all have unknown fields": config(
         many({**component(), **{f"xbuil{n}": 1 for n in range(60)}})
     ),
-    "components that reuse what is not there": config(many(reusing("b" * 63))),
-    "a configuration of the largest size": config(FULL),
-    "a configuration of the largest size in YAML": yaml(json.dumps(FULL)),
-    "a configuration in the place of another": Request(
+    "components that reuse unknown components": config(many(reusing("b" * 63))),
+    "a configuration of the maximum size": config(FULL),
+    "a configuration of the maximum size in YAML": yaml(json.dumps(FULL)),
+    "a configuration that replaces another": Request(
         "POST", CONFIG, json.dumps(FULL).encode(), JSON, configuration()
     ),
     "many unknown names": deploy({"components": ["x"] * 30_000}, FULL),
     "long unknown names": deploy({"components": ["b" * 1200] * 200}, FULL),
-    "near misses": deploy({"components": _NEAR[200:]}, FULL),
-    "many near misses": deploy({"components": _NEAR}, FULL),
-    "near misses of one letter": deploy({"components": ["a" * 62] * 200}, many(component())),
+    "similar names": deploy({"components": _SIMILAR[200:]}, FULL),
+    "many similar names": deploy({"components": _SIMILAR}, FULL),
+    "similar names of one letter": deploy({"components": ["a" * 62] * 200}, many(component())),
     "names that are no strings": deploy({"components": [1] * 100_000}, FULL),
     "names that are lists": deploy({"components": [[]] * 80_000}, FULL),
-    "a name of the largest size": deploy({"components": ["c" * LARGE]}, FULL),
+    "a name of the maximum size": deploy({"components": ["c" * LARGE]}, FULL),
     "all components": deploy({"components": list(FULL["components"])}, FULL),
-    "many unknown wishes": deploy({f"component{n:x}": 1 for n in range(13_000)}),
-    "a wish of a long name": deploy({"components" * 25_000: 1}),
+    "many unknown options": deploy({f"component{n:x}": 1 for n in range(13_000)}),
+    "an option of a long name": deploy({"components" * 25_000: 1}),
     "a description of many lines": deploy({"description": "x\n" * (LARGE // 4)}, FULL),
     "a description of control characters": deploy({"description": "\x85" * (LARGE // 8)}, FULL),
     "a description of spaces": deploy({"description": " " * LARGE}, FULL),
-    "a wish of many lists": deploy([[]] * 80_000),
-    "when-busy of the largest size": deploy({"when-busy": "x" * LARGE}),
+    "a body of many lists": deploy([[]] * 80_000),
+    "when-busy of the maximum size": deploy({"when-busy": "x" * LARGE}),
     "a long query": Request("GET", f"{DEPLOY}/latest?" + "wait=1&" * 1100),
     "a query of long names": Request("GET", f"{DEPLOY}/latest?{'w' * 7000}=1"),
     "a query of a long value": Request("GET", f"{DEPLOY}/latest?wait={'1' * 7000}"),
@@ -203,15 +203,15 @@ KNOWN = {
     "directives, each with another handle": yaml(
         "".join(f"%TAG !{n:x}! a\n" for n in range(16_000)) + "---\na"
     ),
-    "the history of what is dear to read and to write": Request(
+    "the history of expensive configurations": Request(
         "GET", f"{CONFIG}/history", stored=NUMBERS, earlier=10
     ),
-    "one more than the history of what is dear to read and to write": Request(
+    "a new configuration after expensive ones": Request(
         "POST", CONFIG, config(NUMBERS | {"y": 1}).body, JSON, stored=NUMBERS, earlier=10
     ),
     "a long id": Request("GET", f"{DEPLOY}/{'x' * 7000}"),
     "a long name of a component": Request("GET", f"{DEPLOY}/latest/builds/{'x' * 7000}/log"),
-    "a long key to repeat with": Request(
+    "a long idempotency key": Request(
         "POST", DEPLOY, b"{}", {**JSON, "Idempotency-Key": "x" * 7000}
     ),
     "a content type of many parameters": Request(
@@ -232,10 +232,10 @@ KNOWN = {
     "a subject of one name in many parts": Request(
         "GET", DEPLOY, headers={SUBJECT: "CN=a+" * 1600 + "O=b"}
     ),
-    "many tags that are known": Request(
+    "many etags in If-None-Match": Request(
         "GET", CONFIG, headers={"If-None-Match": '"a",' * 1900 + '"b"'}, stored=FULL
     ),
-    "many tags that are expected": Request(
+    "many etags in If-Match": Request(
         "POST", CONFIG, b"{}", {**JSON, "If-Match": '"a",' * 1900 + '"b"'}
     ),
 }

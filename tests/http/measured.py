@@ -1,10 +1,10 @@
-"""The service as a process that measures itself: `python -m tests.http.measured [memory]`.
+"""The service in a process that measures itself: `python -m tests.http.measured [memory]`.
 
-It prints its port, and then answers each line that it is sent: `begin` by an empty line, `end` by
-what happened since. With `memory`, that is the most that was allocated beyond what was there, in
-bytes; else the longest time between two ticks of a task in the loop, in seconds. The time is that
-of the processor, for all threads of the process: what others do on the machine is not in it, and
-a thread that lets nobody else run is.
+It prints its port, and then responds to each line of its input: to `begin` with an empty line, to
+`end` with the measurement since. With `memory`, that is the peak of additional memory in bytes.
+Otherwise it is the longest time between two ticks of a task in the loop, in seconds. The time is
+the processor time of all threads. So it excludes other processes, and includes a thread that holds
+the GIL.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ TICK_SECONDS = 0.001
 
 
 class Clock:
-    """Ticks in the loop, and knows the longest time between two ticks."""
+    """Ticks in the loop, and measures the longest time between two ticks."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -39,7 +39,7 @@ class Clock:
             await asyncio.sleep(TICK_SECONDS)
 
     async def begin(self) -> str:
-        """Forget what was."""
+        """Reset the measurement."""
         await self._tick()
         self.longest = 0.0
         return ""
@@ -50,27 +50,27 @@ class Clock:
         return str(self.longest)
 
     async def _tick(self) -> None:
-        for _ in range(2):  # the first may have begun before whatever is measured has ended
+        for _ in range(2):  # the first may have begun before the measured request has ended
             self.ticked.clear()
             await self.ticked.wait()
 
 
 class Memory:
-    """Knows the most memory that has been in use."""
+    """Measures the peak of memory in use."""
 
     def __init__(self) -> None:
         tracemalloc.start()
         self.before = 0
 
     async def begin(self) -> str:
-        """Forget what was."""
+        """Reset the measurement."""
         gc.collect()
         tracemalloc.reset_peak()
         self.before, _ = tracemalloc.get_traced_memory()
         return ""
 
     async def end(self) -> str:
-        """Return how much more than before has been in use since."""
+        """Return the peak of additional memory since."""
         _, most = tracemalloc.get_traced_memory()
         return str(most - self.before)
 

@@ -1,4 +1,4 @@
-"""Every error comes in the envelope, with a status of its own and nothing internal in it."""
+"""Errors: every one has the envelope, the status of its type, and no internal details."""
 
 import asyncio
 
@@ -21,19 +21,17 @@ async def test_an_unknown_path_is_not_found(client: Client) -> None:
     assert "/openapi.json" in error
 
 
-async def test_a_wrong_method_is_told_with_those_that_are_right(client: Client) -> None:
+async def test_a_wrong_method_is_reported_with_the_allowed_ones(client: Client) -> None:
     response = await client.put(CONFIG)
     (error,) = await errors_of(response, 405)
     assert response.headers["Allow"] == "DELETE, GET, HEAD, POST"
-    assert error == "PUT is not for this path: it takes DELETE, GET, HEAD, POST"
+    assert error == "the method PUT is not allowed for this path: use DELETE, GET, HEAD, POST"
 
 
 @pytest.mark.parametrize("path", [CONFIG, DEPLOY, "/healthz", "/readyz"])
-async def test_a_query_parameter_that_the_route_does_not_have_is_told(
-    client: Client, path: str
-) -> None:
+async def test_an_unknown_query_parameter_is_reported(client: Client, path: str) -> None:
     (error,) = await errors_of(await client.get(path, params={"force_build": "1"}), 400)
-    assert error == "this path has no query parameter 'force_build': it takes none"
+    assert error == "this path has no query parameter 'force_build': it has none"
 
 
 class Query(Schema):
@@ -58,11 +56,11 @@ async def with_parameters(serve: Serve) -> Client:
     ("query", "message"),
     [
         ("force_build=1", "no query parameter 'force_build': did you mean 'force-build'?"),
-        ("xyz=1", "no query parameter 'xyz': it takes force-build, wait"),
+        ("xyz=1", "no query parameter 'xyz': it has force-build, wait"),
         ("wait=long", "wait: Not a valid integer."),
     ],
 )
-async def test_a_query_parameter_is_told_with_the_nearest_one_or_what_is_wrong(
+async def test_errors_in_query_parameters_have_a_suggestion_or_a_reason(
     with_parameters: Client, query: str, message: str
 ) -> None:
     url = f"/api/v1/tool/{TOOL}/parameters?{query}"
@@ -70,12 +68,12 @@ async def test_a_query_parameter_is_told_with_the_nearest_one_or_what_is_wrong(
     assert message in error
 
 
-async def test_a_query_parameter_that_the_route_has_is_read(with_parameters: Client) -> None:
+async def test_a_known_query_parameter_is_parsed(with_parameters: Client) -> None:
     response = await with_parameters.get(f"/api/v1/tool/{TOOL}/parameters?force-build=1&wait=5")
     assert (await response.json())["data"] == {"force_build": True, "wait": 5}
 
 
-async def test_what_nobody_foresaw_is_a_number_for_the_client_and_the_rest_for_the_log(
+async def test_an_internal_error_has_an_id_for_the_client_and_a_traceback_in_the_log(
     client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
@@ -84,13 +82,13 @@ async def test_what_nobody_foresaw_is_a_number_for_the_client_and_the_rest_for_t
     store.before["get"] = fail
     response = await client.get(CONFIG)
     (error,) = await errors_of(response, 500)
-    number = error.split()[2].rstrip(":")
+    error_id = error.split()[2].rstrip(":")
     assert "hunter2" not in await response.text()
-    assert number in caplog.text
+    assert error_id in caplog.text
     assert "hunter2" in caplog.text
 
 
-async def test_a_document_that_cannot_be_understood_is_named(
+async def test_a_corrupt_document_is_named(
     client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     deploy_id = f"{TOOL}-deploy-20240404120000-1"
@@ -125,18 +123,20 @@ LONG = "\u00e4" * 1200
         ("POST", DEPLOY, {"Idempotency-Key": LONG}),
     ],
 )
-async def test_what_is_wrong_is_not_repeated_at_length(
+async def test_long_invalid_values_are_clipped_in_messages(
     client: Client, method: str, path: str, headers: dict[str, str]
 ) -> None:
     await client.post(CONFIG, json=configuration())
     await client.post(DEPLOY)
-    # A body, since none may be without a content type.
+    # With a body: without one, the content type is not checked.
     response = await client.request(method, path, headers=headers, data=b"{}")
     assert response.status >= 400
     assert len(await response.read()) < 1500
 
 
-async def test_a_request_that_takes_too_long_is_ended(serve: Serve, store: CountingStore) -> None:
+async def test_a_request_is_cancelled_after_the_request_timeout(
+    serve: Serve, store: CountingStore
+) -> None:
     forever = asyncio.Event()
     store.before["get"] = forever.wait
     client = await serve(request_timeout=0.1)
@@ -146,7 +146,7 @@ async def test_a_request_that_takes_too_long_is_ended(serve: Serve, store: Count
     assert response.headers["Retry-After"]
 
 
-async def test_a_time_out_that_is_not_the_requests_own_is_an_internal_error(
+async def test_another_timeout_than_that_of_the_request_is_an_internal_error(
     client: Client, store: CountingStore
 ) -> None:
     async def fail() -> None:
@@ -156,7 +156,7 @@ async def test_a_time_out_that_is_not_the_requests_own_is_an_internal_error(
     await errors_of(await client.get(CONFIG), 500)
 
 
-async def test_a_builder_that_stalls_does_not_keep_a_deployment_from_being_answered(
+async def test_a_builder_that_hangs_does_not_block_the_response_to_a_deployment(
     serve: Serve, builder: ScriptedBuilder
 ) -> None:
     client = await serve(request_timeout=0.4)
@@ -178,24 +178,24 @@ async def test_a_body_that_is_cut_short_is_a_bad_request(client: Client) -> None
     await writer.wait_closed()
 
 
-async def test_answers_do_not_name_the_software_behind_them(client: Client) -> None:
+async def test_responses_do_not_name_the_server_software(client: Client) -> None:
     for path in ("/healthz", "/nowhere", "/docs"):
         assert (await client.get(path)).headers["Server"] == "components-api"
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/nowhere", "/docs", CONFIG, "/docs/static/start.js"])
-async def test_no_answer_is_guessed_at_or_framed_by_a_browser(client: Client, path: str) -> None:
+async def test_browsers_may_not_sniff_or_frame_responses(client: Client, path: str) -> None:
     headers = (await client.get(path)).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
 
 
-async def test_an_expectation_that_cannot_be_met_is_told_in_the_envelope(client: Client) -> None:
+async def test_an_unsupported_expectation_is_reported_in_the_envelope(client: Client) -> None:
     response = await client.post(CONFIG, data=b"{}", headers={"Expect": "the-impossible"})
     (error,) = await errors_of(response, 417)
-    assert "only 100-continue can" in error
+    assert "only 100-continue is" in error
 
 
-async def test_a_body_may_be_announced_before_it_is_sent(client: Client) -> None:
+async def test_expect_100_continue_is_supported(client: Client) -> None:
     await data_of(await client.post(CONFIG, json=configuration(), expect100=True))

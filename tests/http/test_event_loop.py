@@ -1,7 +1,7 @@
-"""No request of one caller holds the event loop, or takes much memory, whatever it contains.
+"""No request blocks the event loop for long, or needs much memory, whatever it contains.
 
-The service runs in a process of its own and measures itself, so that what the client does is not
-in it; what takes too long is sent twice more, since whatever collects garbage may come at any time.
+The service runs in its own process and measures itself, so that the client is not measured. A
+request that takes too long is sent twice more, since the garbage collector may run at any time.
 """
 
 import http.client
@@ -24,7 +24,7 @@ GENERATED, IN_A_TEST = 80, 10
 
 
 class Service:
-    """A service that says what a request has cost, in what it was started to measure."""
+    """A service that reports the cost of a request, in time or in memory."""
 
     def __init__(self, *measures: str) -> None:
         self._command = [sys.executable, "-m", "tests.http.measured", *measures]
@@ -32,7 +32,7 @@ class Service:
         self._port = 0
 
     def cost(self, request: Request) -> float:
-        """Return what a request has cost, once it is answered."""
+        """Send a request, and return its cost."""
         if self._process is None:
             self._start()
         try:
@@ -41,11 +41,11 @@ class Service:
                     value = {**request.stored, "z": number} if number else request.stored
                     status, _ = self._send(config(value))
                     assert status == 200
-            self._say("begin")
+            self._command_line("begin")
             status, size = self._send(request)
-            cost = self._say("end")
+            cost = self._command_line("end")
         except BaseException:
-            # It may be busy for long.
+            # It may be blocked for long.
             self.stop()
             raise
         assert status < 500
@@ -67,15 +67,15 @@ class Service:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._port = int(self._heard())
+        self._port = int(self._read_line())
 
-    def _say(self, word: str) -> str:
+    def _command_line(self, word: str) -> str:
         assert self._process is not None
         assert self._process.stdin is not None
         print(word, file=self._process.stdin, flush=True)
-        return self._heard()
+        return self._read_line()
 
-    def _heard(self) -> str:
+    def _read_line(self) -> str:
         assert self._process is not None
         assert self._process.stdout is not None
         return self._process.stdout.readline()
@@ -94,7 +94,7 @@ class Service:
 
 @pytest.fixture(scope="module")
 def timed() -> Iterator[Service]:
-    """A service that measures, in seconds, for how long its loop stands still."""
+    """A service that measures the longest time for which its loop is blocked, in seconds."""
     service = Service()
     yield service
     service.stop()
@@ -102,14 +102,14 @@ def timed() -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def weighed() -> Iterator[Service]:
-    """A service that measures, in bytes, what it has allocated at the most."""
+    """A service that measures its peak of additional memory, in bytes."""
     service = Service("memory")
     yield service
     service.stop()
 
 
 def held(service: Service, request: Request) -> float:
-    """For how many milliseconds a request holds the loop, at the best of three times."""
+    """How long a request blocks the loop, in milliseconds: the best of three attempts."""
     times = []
     for _ in range(3):
         times.append(service.cost(request) * 1000)
@@ -119,22 +119,22 @@ def held(service: Service, request: Request) -> float:
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_what_was_tried_does_not_hold_the_loop(timed: Service, name: str) -> None:
+def test_known_expensive_requests_do_not_block_the_loop(timed: Service, name: str) -> None:
     assert held(timed, KNOWN[name]) <= MILLISECONDS
 
 
 @pytest.mark.parametrize("name", KNOWN)
-def test_what_was_tried_takes_little_memory(weighed: Service, name: str) -> None:
+def test_known_expensive_requests_use_little_memory(weighed: Service, name: str) -> None:
     assert weighed.cost(KNOWN[name]) / 2**20 <= MIB
 
 
 @pytest.mark.parametrize("first", range(0, GENERATED, IN_A_TEST))
-def test_what_is_made_up_does_not_hold_the_loop(timed: Service, first: int) -> None:
+def test_generated_requests_do_not_block_the_loop(timed: Service, first: int) -> None:
     for seed in range(first, first + IN_A_TEST):
         assert held(timed, generated(seed)) <= MILLISECONDS, f"generated({seed})"
 
 
 @pytest.mark.parametrize("first", range(0, GENERATED, IN_A_TEST))
-def test_what_is_made_up_takes_little_memory(weighed: Service, first: int) -> None:
+def test_generated_requests_use_little_memory(weighed: Service, first: int) -> None:
     for seed in range(first, first + IN_A_TEST):
         assert weighed.cost(generated(seed)) / 2**20 <= MIB, f"generated({seed})"

@@ -1,4 +1,4 @@
-"""Reading what is large: nobody waits for it, and it is not read for whoever has gone."""
+"""Reads of large deployments: they do not block the loop, and end once the client disconnects."""
 
 import asyncio
 import time
@@ -28,7 +28,7 @@ from tests.stores.counting import CountingStore
 
 MOST_SECONDS = 0.05
 ATTEMPTS = 3
-"""Of so many the best one counts: a busy machine counts some of its own work as ours."""
+"""The best attempt counts, since other work on the machine disturbs the measurement."""
 NAMES = tuple(f"component-{number}" for number in range(200))
 
 
@@ -45,7 +45,7 @@ async def fill(store: CountingStore, builder: ScriptedBuilder, clock: HandClock)
 
 
 async def longest_gap(serve: Serve, path: str) -> float:
-    """Ask a service that has read nothing yet; return for how long it kept others waiting."""
+    """Send a request to a new service; return the longest time for which the loop was blocked."""
     client = await serve()
     await client.get("/healthz")
     async with ticking() as gaps:
@@ -56,7 +56,7 @@ async def longest_gap(serve: Serve, path: str) -> float:
 
 
 @pytest.mark.parametrize("path", [DEPLOY, f"{DEPLOY}/latest", f"{DEPLOY}/latest?wait=1"])
-async def test_ten_deployments_of_two_hundred_builds_keep_nobody_waiting(
+async def test_reading_ten_deployments_of_two_hundred_builds_does_not_block_the_loop(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, path: str
 ) -> None:
     await fill(store, builder, clock)
@@ -64,7 +64,7 @@ async def test_ten_deployments_of_two_hundred_builds_keep_nobody_waiting(
 
 
 @pytest.mark.parametrize("path", [f"{DEPLOY}/latest", f"{DEPLOY}/latest?wait=1"])
-async def test_two_hundred_builds_that_change_keep_nobody_waiting(
+async def test_two_hundred_builds_that_change_do_not_block_the_loop(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder, clock: HandClock, path: str
 ) -> None:
     await deployed(Engine(store, builder), *NAMES)
@@ -76,7 +76,7 @@ async def test_two_hundred_builds_that_change_keep_nobody_waiting(
     assert min(gaps) < MOST_SECONDS
 
 
-async def test_moving_ten_of_them_on_keeps_nobody_waiting(
+async def test_reconciling_ten_deployments_does_not_block_the_loop(
     store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     engine = Engine(store, builder)
@@ -88,13 +88,13 @@ async def test_moving_ten_of_them_on_keeps_nobody_waiting(
     for number in range(ATTEMPTS):
         clock.turn(1)
         builder.becomes(BuildStatus.RUNNING, message=f"step {number}")
-        gaps.append(await longest_gap_of_moving(store, builder))
+        gaps.append(await longest_gap_of_reconciling(store, builder))
     assert min(gaps) < MOST_SECONDS
 
 
-async def longest_gap_of_moving(store: CountingStore, builder: ScriptedBuilder) -> float:
-    """Let an instance that has read nothing yet move ten deployments on, as it does by itself."""
-    engine, all_moved = Engine(store, builder), asyncio.Event()
+async def longest_gap_of_reconciling(store: CountingStore, builder: ScriptedBuilder) -> float:
+    """Let a new instance reconcile ten deployments in its background loop."""
+    engine, all_reconciled = Engine(store, builder), asyncio.Event()
     refresher, moved = Refresher(engine), 0
 
     async def count() -> None:
@@ -102,19 +102,19 @@ async def longest_gap_of_moving(store: CountingStore, builder: ScriptedBuilder) 
         moved += 1
         store.before["replace"] = count
         if moved == 10:
-            all_moved.set()
+            all_reconciled.set()
 
     store.before["replace"] = count
     async with ticking() as gaps:
         moving = asyncio.create_task(Background(engine, refresher, SingleMember("me")).run())
-        await all_moved.wait()
+        await all_reconciled.wait()
     moving.cancel()
     await asyncio.wait((moving,))
     await refresher.close()
     return gaps.longest
 
 
-async def test_what_has_been_read_is_not_read_again(
+async def test_deployments_are_parsed_once(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     await fill(store, builder, clock)
@@ -127,7 +127,7 @@ async def test_what_has_been_read_is_not_read_again(
     assert min(seconds[1:]) < seconds[0] / 2
 
 
-async def test_whoever_waits_for_the_latest_asks_once_which_that_is(
+async def test_a_wait_resolves_latest_once(
     serve: Serve, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     await deployed(Engine(store, builder))
@@ -137,8 +137,8 @@ async def test_whoever_waits_for_the_latest_asks_once_which_that_is(
     assert store.calls["list"] == 1
 
 
-class Visitors:
-    """Connections that have asked for something, and are then closed without an answer."""
+class Clients:
+    """Connections that send requests, and disconnect before the response."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self._address = address
@@ -161,9 +161,9 @@ class Visitors:
 async def listening(
     store: CountingStore, builder: ScriptedBuilder
 ) -> AsyncIterator[tuple[InFlight, tuple[str, int]]]:
-    """What counts the handlers of a service that listens as a real one does, and its address.
+    """The counter of handlers in progress of a listening service, and its address.
 
-    aiohttp's own server for tests would end the handlers by itself.
+    aiohttp's test server would cancel the handlers itself.
     """
     app, in_flight = create_app(Settings(max_held=0), store, builder), InFlight()
     in_flight.watch(app)
@@ -182,7 +182,7 @@ async def listening(
         (f"{DEPLOY}/latest/builds/component-1/log?follow=true", 20),
     ],
 )
-async def test_of_those_who_have_gone_no_handler_is_left(
+async def test_handlers_end_once_their_clients_have_disconnected(
     listening: tuple[InFlight, tuple[str, int]],
     store: CountingStore,
     builder: ScriptedBuilder,
@@ -190,7 +190,7 @@ async def test_of_those_who_have_gone_no_handler_is_left(
     number: int,
 ) -> None:
     await deployed(Engine(store, builder), *NAMES)
-    builder.logs = {build_id: [] for build_id in builder.builds}  # which say nothing
+    builder.logs = {build_id: [] for build_id in builder.builds}  # without any line
     in_flight, address = listening
     asked, all_asked = 0, asyncio.Event()
 
@@ -202,15 +202,15 @@ async def test_of_those_who_have_gone_no_handler_is_left(
             all_asked.set()
 
     store.before["list"] = count
-    visitors = Visitors(address)
+    clients = Clients(address)
     async with asyncio.timeout(20):
-        await visitors.ask(path, number)
+        await clients.ask(path, number)
         await all_asked.wait()
-        await visitors.leave()
+        await clients.leave()
         await in_flight.none.wait()
 
 
-async def test_whoever_goes_before_the_first_event_is_no_fault(
+async def test_a_disconnect_before_the_first_event_is_not_an_internal_error(
     listening: tuple[InFlight, tuple[str, int]],
     store: CountingStore,
     builder: ScriptedBuilder,
@@ -219,12 +219,12 @@ async def test_whoever_goes_before_the_first_event_is_no_fault(
     await deployed(Engine(store, builder), "web")
     in_flight, address = listening
     builder.gate.clear()
-    visitors = Visitors(address)
+    clients = Clients(address)
     async with asyncio.timeout(20), aiohttp.ClientSession() as session:
-        await visitors.ask(f"{DEPLOY}/latest/events", 1)
+        await clients.ask(f"{DEPLOY}/latest/events", 1)
         await builder.until_waiting(1)
-        await visitors.leave()
-        # After another answer, the service knows that they have gone.
+        await clients.leave()
+        # After another response, the service has noticed the disconnect.
         async with session.get(f"http://{address[0]}:{address[1]}/healthz"):
             pass
         builder.gate.set()

@@ -1,4 +1,4 @@
-"""How long others are kept waiting: the longest time for which an event loop did something else."""
+"""Measures the longest time for which the event loop is blocked."""
 
 import asyncio
 import gc
@@ -8,9 +8,7 @@ from contextlib import asynccontextmanager
 
 
 class Gaps:
-    """The longest gap so far, in seconds of the loop's own work: what else the machine does is not
-    counted.
-    """
+    """The longest gap so far, in seconds of processor time of the loop's thread."""
 
     def __init__(self) -> None:
         self.longest = 0.0
@@ -28,7 +26,7 @@ async def ticking() -> AsyncIterator[Gaps]:
             now = time.thread_time()
             gaps.longest, last = max(gaps.longest, now - last), now
 
-    # What the tests have left behind is not looked through again and again meanwhile.
+    # The objects of earlier tests must not slow down the garbage collector.
     gc.collect()
     gc.freeze()
     task = asyncio.create_task(tick())

@@ -1,4 +1,4 @@
-"""The OpenAPI document and its page: what each route says of itself.
+"""The OpenAPI document and its page, from the declarations of the routes.
 
 No handler of the API belongs here.
 """

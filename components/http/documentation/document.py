@@ -1,4 +1,4 @@
-"""The OpenAPI document: what each route says of itself, and how it is put together."""
+"""The OpenAPI document: the declarations of routes, and how it is assembled."""
 
 import mimetypes
 from collections.abc import AsyncIterator, Callable
@@ -36,17 +36,17 @@ H = TypeVar("H", bound=Callable[..., Any])
 SECURITY_SCHEME = "subject"
 CALLER_SCHEME = "caller"
 _DESCRIPTION = """\
-Keeps a tool's configuration and deploys its components, all builds at once.
+Stores a tool's configuration and deploys its components. All builds start in parallel.
 
-Every answer comes in an envelope: `data`, and `messages` with what people should be told."""
+Every response has an envelope: `data`, and `messages` for people."""
 
-_ALWAYS = (
+_COMMON_STATUSES = (
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.MISDIRECTED_REQUEST,
     HTTPStatus.INTERNAL_SERVER_ERROR,
 )
-_OF_A_TOOL = (
+_TOOL_STATUSES = (
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
     HTTPStatus.TOO_MANY_REQUESTS,
@@ -95,11 +95,11 @@ def operation(
     status: HTTPStatus = HTTPStatus.OK,
     **attributes: Any,
 ) -> Callable[[H], H]:
-    """Document a handler: its answer, its path, and each status that an error of it may have.
+    """Document a handler: its response, its path, and the statuses of its errors.
 
-    An `answer` of None is plain text, not in an envelope, unless `responses` say something else.
+    An `answer` of None means plain text without an envelope, unless `responses` says otherwise.
     """
-    statuses = {*_ALWAYS, *errors, *(_OF_A_TOOL if path else ())}
+    statuses = {*_COMMON_STATUSES, *errors, *(_TOOL_STATUSES if path else ())}
     security: list[dict[str, list[str]]] = [
         {SECURITY_SCHEME: []},
         {SECURITY_SCHEME: [], CALLER_SCHEME: []},
@@ -125,7 +125,7 @@ def operation(
 
 
 def setup_documentation(app: web.Application, auth_header: str) -> None:
-    """Serve the OpenAPI document of all routes that `app` has now, and Swagger UI."""
+    """Serve the OpenAPI document of all routes of `app`, and Swagger UI."""
     api = AiohttpApiSpec(
         url="/openapi.json",
         openapi_version=OpenApiVersion.V303,
@@ -145,8 +145,8 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
         "type": "apiKey",
         "in": "header",
         "name": CALLER_HEADER,
-        "description": "Where builds run on the machine of the service: the secret in the file "
-        "that its log names.",
+        "description": "Needed if builds run on the machine of the service: the secret in the "
+        "file that its log names.",
     }
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
     api.spec.components.security_scheme(CALLER_SCHEME, caller)
@@ -155,7 +155,7 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     for name, schema in BODIES.items():
         api.spec.components.schema(name, schema=schema)
     api.register(app, in_place=True)
-    _tidy(document_of(app))
+    _adjust(document_of(app))
     add_links(document_of(app))
     for path in ("/docs", "/docs/"):
         app.router.add_get(path, _swagger_ui)
@@ -163,10 +163,10 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
 
 
 _SWAGGER_FILES = {path.name: path for path in SWAGGER_UI_STATIC_FILES.iterdir()} | {
-    # No script is in the page itself, so that its policy need not allow any there.
+    # The page has no inline script, so that its policy can forbid inline scripts.
     "start.js": Path(__file__).with_name("swagger.js")
 }
-_PIECE = 2**16
+_CHUNK_SIZE = 2**16
 _PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -174,7 +174,7 @@ _PAGE_POLICY = (
 
 
 async def _swagger_ui(request: web.Request) -> web.Response:
-    # Not apigami's own page: that asks a validator on the internet about this service.
+    # Not apigami's own page: that sends the document to a validator on the internet.
     page = files("components.http.documentation").joinpath("swagger.html")
     text = page.read_text(encoding="utf-8")
     return web.Response(text=text, content_type="text/html", headers={POLICY: _PAGE_POLICY})
@@ -184,20 +184,20 @@ async def _swagger_file(request: web.Request) -> web.Response:
     name = request.match_info["name"]
     if name not in _SWAGGER_FILES:
         raise web.HTTPNotFound
-    # Not a FileResponse: that holds a file open for as long as somebody takes to read it.
+    # Not a FileResponse: that holds a file open while a slow client reads it.
     content = _content(name)
     content_type, _ = mimetypes.guess_type(name)
     return web.Response(
-        body=_pieces(content),
+        body=_chunks(content),
         content_type=content_type or "application/octet-stream",
         headers={hdrs.CONTENT_LENGTH: str(len(content)), hdrs.CACHE_CONTROL: "max-age=3600"},
     )
 
 
-async def _pieces(content: bytes) -> AsyncIterator[memoryview]:
-    """Yield what is sent to somebody who may be slow: none of it is kept for each of them."""
-    for start in range(0, len(content), _PIECE):
-        yield memoryview(content)[start : start + _PIECE]
+async def _chunks(content: bytes) -> AsyncIterator[memoryview]:
+    """Yield the content in chunks, so that slow clients do not each hold a copy."""
+    for start in range(0, len(content), _CHUNK_SIZE):
+        yield memoryview(content)[start : start + _CHUNK_SIZE]
 
 
 @cache
@@ -211,18 +211,18 @@ def document_of(app: web.Application) -> dict[str, Any]:
     return document
 
 
-def _tidy(document: dict[str, Any]) -> None:
-    """Take out what apigami writes too much, and add what it cannot: a header, and examples.
+def _adjust(document: dict[str, Any]) -> None:
+    """Remove what apigami adds needlessly, and add a header and examples, which it cannot.
 
-    OpenAPI 3 has no `produces`; and the HEAD that aiohttp adds to each GET would be a second
-    operation with the same id.
+    OpenAPI 3 has no `produces`. The HEAD that aiohttp adds to each GET would be a second operation
+    with the same id.
     """
     for path in document["paths"].values():
         path.pop("head", None)
         for each in path.values():
             each.pop("produces", None)
-            if refused := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
-                refused["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
-    # Swagger UI would make up values that match the patterns and are otherwise noise.
+            if unauthorized := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
+                unauthorized["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
+    # Without examples, Swagger UI shows random values that match the patterns.
     for name, example in EXAMPLES.items():
         document["components"]["schemas"][name]["example"] = example

@@ -1,4 +1,4 @@
-"""Examples in the OpenAPI document, by the name of the schema that they are of."""
+"""Examples in the OpenAPI document, by the name of their schema."""
 
 from typing import Any
 
@@ -80,7 +80,7 @@ EXAMPLES: dict[str, Any] = {
     "ErrorResponse": {"data": None, "messages": _MESSAGES | {"error": ["what is wrong"]}},
     "Messages": _MESSAGES,
     "Deploy": {"description": "the fix for the broken link", "components": ["web"]},
-    "RepeatedDeploy": {"description": "once more"},
+    "RepeatedDeploy": {"description": "try again"},
     "Preview": _PREVIEW,
     "Running": _RUNNING,
 }

@@ -1,9 +1,9 @@
-"""Links in the OpenAPI document: what can be done with a deployment that was just made."""
+"""Links in the OpenAPI document: the operations on a deployment that was just created."""
 
 from typing import Any
 
-_MAKE = ("createDeployment", "retryDeployment", "rollBackToDeployment")
-_TAKE = (
+_CREATING = ("createDeployment", "retryDeployment", "rollBackToDeployment")
+_BY_ID = (
     "getDeployment",
     "watchDeployment",
     "cancelDeployment",
@@ -14,7 +14,7 @@ _TAKE = (
 
 
 def add_links(document: dict[str, Any]) -> None:
-    """Say of each operation that makes a deployment which ones take its id."""
+    """Link each operation that creates a deployment to those that take its id."""
     links = {
         each: {
             "operationId": each,
@@ -23,9 +23,9 @@ def add_links(document: dict[str, Any]) -> None:
                 "deploy_id": "$response.body#/data/deploy-id",
             },
         }
-        for each in _TAKE
+        for each in _BY_ID
     }
     for path in document["paths"].values():
         for operation in path.values():
-            if operation.get("operationId") in _MAKE:
+            if operation.get("operationId") in _CREATING:
                 operation["responses"]["201"]["links"] = links

@@ -1,4 +1,4 @@
-"""Who asks, and whether they may: subjects, pages of strangers, authorization.
+"""Authentication and authorization: subjects, hosts, origins.
 
 Nothing here may know what a route does.
 """

@@ -1,4 +1,4 @@
-"""Who may: one middleware in front of every handler, which no new route can forget."""
+"""Authorization: one middleware in front of every handler, so that new routes are protected too."""
 
 from secrets import compare_digest
 
@@ -13,31 +13,31 @@ from components.http.keys import CALLER_SECRET, CURRENT_TLS, ENGINE, GATEWAYS, S
 from components.http.server.tls import peer_name
 from components.tool_name import RULE, is_tool_name
 
-OPEN_PATHS = frozenset(
+PUBLIC_PATHS = frozenset(
     {"/openapi.json", "/docs", "/docs/", "/docs/static/{name}", "/healthz", "/readyz"}
 )
-"""What anyone may ask for. Whatever is not here needs a subject, and a tool that is its own."""
+"""The public paths. All others need a subject, which must be the tool in the path."""
 
 
 @web.middleware
 async def access_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a request pass if its path is open, or if its subject is the tool in its path.
+    """Accept a request if its path is public, or if its subject is the tool in the path.
 
     Raises `Unauthenticated`, `BadToolName`, `Forbidden`.
     """
     route = request.match_info.route
     if request.match_info.http_exception is None and not (
-        route.resource is not None and route.resource.canonical in OPEN_PATHS
+        route.resource is not None and route.resource.canonical in PUBLIC_PATHS
     ):
         _authorize(request, _authenticate(request))
     return await handler(request)
 
 
 def _authenticate(request: web.Request) -> Subject:
-    """Return who asks: who the certificate of the connection says, or, from a gateway, the header.
+    """Return the subject: of the client certificate, or, from a gateway, of the header.
 
-    Without TLS, the header is believed from this machine, or from anyone if the settings say so;
-    where builds run on this machine, only from who knows the secret that they cannot read.
+    Without TLS, the header is trusted from this machine, or from everywhere if the settings say so.
+    If builds run on this machine, the caller must also send the secret, which builds cannot read.
     """
     settings = request.app[SETTINGS]
     peer = peer_name(request, request.app[CURRENT_TLS])
@@ -46,14 +46,14 @@ def _authenticate(request: web.Request) -> Subject:
             _check_secret(request)
             return _of_header(request, settings.auth_header)
         raise Unauthenticated(
-            "without TLS, only this machine itself is believed: connect with a client certificate"
+            "without TLS, only this machine itself is trusted: connect with a client certificate"
         )
     if any(same_name(peer, gateway) for gateway in request.app[GATEWAYS]):
         return _of_header(request, settings.auth_header)
     try:
         return Subject.of(peer)
     except ValueError as error:
-        raise Unauthenticated(f"the client certificate names no subject: {error}") from None
+        raise Unauthenticated(f"the client certificate has no usable subject: {error}") from None
 
 
 def _check_secret(request: web.Request) -> None:
@@ -63,7 +63,7 @@ def _check_secret(request: web.Request) -> None:
     ):
         raise Unauthenticated(
             f"the header {CALLER_HEADER} must have this service's secret, since builds run on this "
-            "machine too: the service's log names the file, which only who runs it can read"
+            "machine too: the service's log names the file, which only its user can read"
         )
 
 
@@ -74,7 +74,7 @@ def _of_header(request: web.Request, header: str) -> Subject:
     try:
         return Subject.parse(values[0])
     except ValueError as error:
-        raise Unauthenticated(f"the header {header} names no subject: {error}") from None
+        raise Unauthenticated(f"the header {header} has no usable subject: {error}") from None
 
 
 def _authorize(request: web.Request, subject: Subject) -> None:

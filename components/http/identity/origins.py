@@ -1,8 +1,8 @@
-"""A page in somebody's browser is a stranger, also where the browser is on this machine.
+"""Protection against DNS rebinding and cross-site requests, also from browsers on this machine.
 
-A page can bind its own name to 127.0.0.1 and then send what it likes, the subject header included;
-and any page can have a browser send a request elsewhere. The one is told by `Host`, the other by
-`Origin` and `Sec-Fetch-Site`: no page can choose what these say.
+A page can bind its own name to 127.0.0.1 and then send any header, also the subject. And any page
+can make a browser send a request to another origin. `Host` reveals the first, `Origin` and
+`Sec-Fetch-Site` the second: a page cannot choose these headers.
 """
 
 import ipaddress
@@ -26,20 +26,20 @@ _OWN_SITES = frozenset({"same-origin", "none"})
 
 @web.middleware
 async def origin_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Serve only our own names to this machine, and let no page of another origin change anything.
+    """Reject unknown host names from this machine, and write requests from other origins.
 
     Raises `UnknownHost`, `CrossOrigin`.
     """
     known = request.app[SETTINGS].hosts
     hosts = request.headers.getall(hdrs.HOST, [])
-    asked = hosts
+    requested = hosts
     is_own = len(hosts) == 1 and _is_own(_name(hosts[0]), known)
     if is_own and request.host not in hosts:
-        # The target is a whole URL: that is what counts (RFC 9112, 3.2.2).
-        asked = [request.host]
+        # The target is in absolute form: it takes precedence over `Host` (RFC 9112, 3.2.2).
+        requested = [request.host]
         is_own = _is_own(request.host.lower(), known)
     if not is_own and not request.secure and is_loopback(request.remote):
-        raise UnknownHost(", ".join(asked))
+        raise UnknownHost(", ".join(requested))
     if request.method not in SAFE_METHODS:
         for site in request.headers.getall("Sec-Fetch-Site", []):
             if site not in _OWN_SITES:
@@ -51,7 +51,7 @@ async def origin_middleware(request: web.Request, handler: Handler) -> web.Strea
 
 
 def is_loopback(address: str | None) -> bool:
-    """Whether an IP address is one of this machine that nobody else reaches."""
+    """Whether this is a loopback address."""
     try:
         return ipaddress.ip_address(address or "").is_loopback
     except ValueError:
@@ -65,7 +65,7 @@ def _is_own(name: str, known: Collection[str]) -> bool:
 def _is_same_origin(
     origin: str, scheme: str, hosts: Collection[str], known: Collection[str]
 ) -> bool:
-    """Whether an origin is that of the request, or of a name that a gateway has for us."""
+    """Whether an origin is that of the request, or has a host name from the settings."""
     found = _ORIGIN.fullmatch(origin)
     if not found or not _name(found["host"]):
         return False
@@ -78,7 +78,7 @@ def _is_same_origin(
 
 
 def _name(host: str) -> str:
-    """Return the name in `name:port`, in lower case; an empty one where it is none."""
+    """Return the name in `name:port`, in lower case; an empty one if it is invalid."""
     found = _HOST.fullmatch(host)
     return (found["v6"] or found["name"]).lower() if found else ""
 

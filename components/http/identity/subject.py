@@ -1,4 +1,4 @@
-"""The subject of a client's certificate, as a gateway passes it on."""
+"""The subject of a client's certificate, as a gateway forwards it."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from cryptography.x509 import Name
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
 _OTHER = ObjectIdentifier("2.5.4.0")
-"""Stands for every attribute that is of no interest here."""
+"""Stands for every other attribute."""
 
 _NAMES = {
     "CN": NameOID.COMMON_NAME,
@@ -28,9 +28,9 @@ _NAMES = {
 
 
 class _AnyName(dict[str, ObjectIdentifier]):
-    """Knows every attribute: OpenSSL writes names, such as emailAddress, that RFC 4514 has not.
+    """Maps every attribute: OpenSSL writes names, such as emailAddress, that RFC 4514 lacks.
 
-    Names are compared without regard to case (RFC 4514, 2.3), or `cn` could hide a second `CN`.
+    The lookup is case-insensitive (RFC 4514, 2.3). Otherwise `cn` could hide a second `CN`.
     """
 
     def get(self, name: str, default: Any = None) -> ObjectIdentifier:
@@ -38,30 +38,30 @@ class _AnyName(dict[str, ObjectIdentifier]):
         return _NAMES.get(name.upper(), _OTHER)
 
 
-_ANY_NAME = _AnyName(_NAMES)  # an empty one would count as none
+_ANY_NAME = _AnyName(_NAMES)  # an empty one would be falsy
 
 _ATTRIBUTES = re.compile(r"(?:\\.|[^\\,+])+", re.DOTALL)
-"""The attributes of a name, as they are written between unescaped separators."""
+"""The attributes of a name, between unescaped separators."""
 
 _MAX_LENGTH = 4096
-"""How long a name may be, in characters: far longer than any that is in use."""
+"""The maximum length of a name, in characters: far longer than real names."""
 
 _IDENTITY = (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)
-"""What somebody is known by."""
+"""The attributes that identify a subject."""
 
 
 def parse_name(text: str) -> Name:
-    """Return the name that an RFC 4514 text writes. Raises `ValueError` in words for its sender."""
+    """Parse an RFC 4514 name. Raises `ValueError` with a message for the client."""
     if len(text) > _MAX_LENGTH:
         raise ValueError(f"it is longer than {_MAX_LENGTH} characters")
-    # Its BER would be taken for the text itself: not who the certificate names.
+    # Its BER would be mistaken for the text itself, which is another subject.
     if any(map(_is_hexadecimal_identity, _ATTRIBUTES.findall(text))):
-        raise ValueError("its CN and O must be text, and not hexadecimal (`#...`)")
+        raise ValueError("its CN and O must be text, not hexadecimal (`#...`)")
     try:
         name = Name.from_rfc4514_string(text, _ANY_NAME)
     except ValueError:
-        raise ValueError("it is not a name as RFC 4514 has it") from None
-    # An empty one would be the same as that of any certificate without a subject.
+        raise ValueError("it is not a valid RFC 4514 name") from None
+    # An empty name would match every certificate without a subject.
     if not list(name):
         raise ValueError("it is empty")
     return name
@@ -75,7 +75,7 @@ def _is_hexadecimal_identity(attribute: str) -> bool:
 
 
 def same_name(one: Name, other: Name) -> bool:
-    """Whether two names have the same attributes, in whatever order they are written."""
+    """Whether two names have the same attributes, in any order."""
     return _attributes(one) == _attributes(other)
 
 
@@ -85,14 +85,14 @@ def _attributes(name: Name) -> list[tuple[str, str]]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Who a certificate says its holder is."""
+    """The identity in a certificate."""
 
     common_name: str
     organization: str
 
     @classmethod
     def of(cls, name: Name) -> Self:
-        """Return the subject that a name means. Raises `ValueError` in words for its sender."""
+        """Return the subject of a name. Raises `ValueError` with a message for the client."""
         values = {
             oid: [attribute.value for attribute in name.get_attributes_for_oid(oid)]
             for oid in _IDENTITY
@@ -103,5 +103,5 @@ class Subject:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Return the subject of an RFC 4514 name. Raises `ValueError` in words for its sender."""
+        """Parse the subject in an RFC 4514 name. Raises `ValueError` as `of` does."""
         return cls.of(parse_name(text))

@@ -1,4 +1,4 @@
-"""What holds for every request: deadlines, known parameters, budgets, headers.
+"""What applies to every request: deadlines, known parameters, rate limits, headers.
 
-What only one route needs does not belong here.
+Code for a single route does not belong here.
 """

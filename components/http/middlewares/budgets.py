@@ -1,4 +1,4 @@
-"""What one tool may take of an instance: how often it asks, and how much it holds."""
+"""Limits of each tool on an instance: its request rate, and its held requests."""
 
 from collections import Counter
 from functools import lru_cache
@@ -11,75 +11,75 @@ from components.configuration.problems import InvalidConfiguration, MalformedCon
 from components.configuration.reading import Format, read
 from components.http.errors import TooManyRequests
 from components.http.identity.origins import SAFE_METHODS
-from components.http.server.connections import most_connections
+from components.http.server.connections import connection_limit
 from components.settings import Settings
 
-_TOOLS = 100_000
-"""Of how many tools it is known how often they ask."""
+_MAX_TOOLS = 100_000
+"""How many tools have a rate limiter at a time."""
 
-_HELD_SECONDS = 5
-"""When to come back for a place among what is held: any of them may end any moment."""
+_HELD_RETRY_SECONDS = 5
+"""The `Retry-After` if too many requests are held: each may end at any moment."""
 
 _DEPLOY = "/api/v1/tool/{toolname}/deploy"
 _EVENTS = "/api/v1/tool/{toolname}/deploy/{deploy_id}/events"
 
 
 class _Rate:
-    """How often each tool may do something in a minute; 0 is any number.
+    """A rate limit for each tool, in requests per minute; 0 means unlimited.
 
-    As many may come at once, and then one in each share of a minute.
+    The bucket allows a burst of that size, and then refills evenly.
     """
 
     def __init__(self, per_minute: int, what: str) -> None:
         self._per_minute = per_minute
         self._what = what
-        # One that is forgotten was not used for long, so that it would be full again.
-        self._bucket_of = lru_cache(_TOOLS)(lambda tool: AsyncLimiter(per_minute, 60))
+        # An evicted bucket was not used for long, so that it would be full again.
+        self._bucket_of = lru_cache(_MAX_TOOLS)(lambda tool: AsyncLimiter(per_minute, 60))
 
-    async def take(self, tool: str) -> None:
-        """Count one. Raises `TooManyRequests`."""
+    async def acquire(self, tool: str) -> None:
+        """Count one request. Raises `TooManyRequests`."""
         if not self._per_minute:
             return
         bucket = self._bucket_of(tool)
         if not bucket.has_capacity():
             raise TooManyRequests(
-                f"at most {self._per_minute} requests that {self._what} are taken for a tool in a "
-                "minute: wait a little",
+                f"at most {self._per_minute} requests that {self._what} are accepted for a tool in "
+                "a minute: wait and retry",
                 60 / self._per_minute,
             )
         await bucket.acquire()
 
 
 def budget_middleware(settings: Settings) -> Middleware:
-    """Return a middleware that keeps each tool within its budgets, on this instance.
+    """Return a middleware that enforces the limits of each tool on this instance.
 
-    It comes after those that say who asks and what the query means. Raises `TooManyRequests`.
+    It comes after authorization and query parsing. Raises `TooManyRequests`.
     """
     reads = _Rate(settings.reads_per_minute, "change nothing")
     writes = _Rate(settings.writes_per_minute, "change something")
     held: Counter[str] = Counter()
-    # Whoever holds them: the other half of the connections is for what is answered at once.
-    most_held = max(1, most_connections(settings.max_connections) // 2)
+    # For all tools together: the other half of the connections is for short requests.
+    max_total = max(1, connection_limit(settings.max_connections) // 2)
 
     @web.middleware
-    async def keep(request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def enforce(request: web.Request, handler: Handler) -> web.StreamResponse:
         tool = request.match_info.get("toolname")
         if not tool:
             return await handler(request)
-        await (writes if await _changes_something(request) else reads).take(tool)
+        await (writes if await _changes_something(request) else reads).acquire(tool)
         if not _is_held(request):
             return await handler(request)
-        if held.total() >= most_held:
+        if held.total() >= max_total:
             raise TooManyRequests(
-                f"all tools together hold the {most_held} event streams, waits and followed logs "
-                "that this instance has: wait a little",
-                _HELD_SECONDS,
+                f"all tools together hold the {max_total} event streams, waits and followed logs "
+                "that this instance allows: wait and retry",
+                _HELD_RETRY_SECONDS,
             )
         if settings.max_held and held[tool] >= settings.max_held:
             raise TooManyRequests(
                 f"at most {settings.max_held} event streams, waits and followed logs are held for "
-                "a tool at a time: end one, or wait a little",
-                _HELD_SECONDS,
+                "a tool at a time: end one, or wait and retry",
+                _HELD_RETRY_SECONDS,
             )
         held[tool] += 1
         try:
@@ -89,11 +89,11 @@ def budget_middleware(settings: Settings) -> Middleware:
             if not held[tool]:
                 del held[tool]
 
-    return keep
+    return enforce
 
 
 def _is_held(request: web.Request) -> bool:
-    """Whether a request is answered for as long as something goes on."""
+    """Whether a request may stay open for long: events, a wait, or a followed log."""
     query = request.get("querystring", {})
     return _path(request) == _EVENTS or bool(query.get("wait") or query.get("follow"))
 
@@ -103,13 +103,13 @@ async def _changes_something(request: web.Request) -> bool:
 
 
 async def _is_dry_run(request: web.Request) -> bool:
-    """Whether a deployment is asked for only in thought, which its body alone says."""
+    """Whether the body asks for a dry run."""
     if _path(request) != _DEPLOY or b"dry-run" not in (body := await request.read()):
         return False
     try:
         value = read(body, Format.JSON)
     except (InvalidConfiguration, MalformedConfiguration):
-        return False  # the handler says what is wrong with it
+        return False  # the handler reports the error
     return isinstance(value, dict) and value.get("dry-run") is True
 
 

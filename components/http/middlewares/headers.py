@@ -1,4 +1,4 @@
-"""What every answer says, whoever made it, and what no request may say."""
+"""The headers of every response, and those that no request may have."""
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
@@ -6,26 +6,26 @@ from aiohttp.typedefs import Handler
 from components.http.errors import CompressedBody
 from components.http.keys import STOPPING
 
-ALWAYS = {
-    # aiohttp would name itself and its version.
+COMMON_HEADERS = {
+    # By default, aiohttp sends its name and version.
     hdrs.SERVER: "components-api",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""The headers of every answer."""
+"""The headers of every response."""
 
 POLICY = "Content-Security-Policy"
-_NOTHING = "default-src 'none'; frame-ancestors 'none'"
-"""The policy of what is no page: were it shown as one, it could load and run nothing."""
+_DEFAULT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""The policy of responses that are not pages: nothing may load or run."""
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Put on an answer what all have.
+    """Add the common headers to a response.
 
-    It is the last of its connection where a body was not read, and once the service is stopping.
+    The connection closes after it if the body was not read, or if the service is shutting down.
     """
-    response.headers.update(ALWAYS)
-    response.headers.setdefault(POLICY, _NOTHING)
+    response.headers.update(COMMON_HEADERS)
+    response.headers.setdefault(POLICY, _DEFAULT_POLICY)
     if not request.content.is_eof() or request.app[STOPPING].is_set():
         response.force_close()
         response.headers[hdrs.CONNECTION] = "close"
@@ -33,7 +33,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
 
 @web.middleware
 async def encoding_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a body that is said to be encoded, whichever way. Raises `CompressedBody`."""
+    """Reject requests with a Content-Encoding. Raises `CompressedBody`."""
     if hdrs.CONTENT_ENCODING in request.headers:
         raise CompressedBody
     return await handler(request)

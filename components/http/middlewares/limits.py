@@ -1,4 +1,4 @@
-"""What a request may take and ask: one deadline for all that it does, and known parameters only."""
+"""Limits of a request: one deadline for all of it, and known query parameters only."""
 
 import asyncio
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from components.http.keys import DEADLINE, SETTINGS
 
 @web.middleware
 async def deadline_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """End a request that takes longer than the settings allow. Raises `DeadlineExceeded`."""
+    """Cancel a request after the request timeout. Raises `DeadlineExceeded`."""
     seconds = request.app[SETTINGS].request_timeout
     try:
         async with asyncio.timeout(seconds) as deadline:
@@ -28,7 +28,7 @@ async def deadline_middleware(request: web.Request, handler: Handler) -> web.Str
 
 @web.middleware
 async def parameters_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse query parameters that the route does not document. Raises `UnknownParameter`."""
+    """Reject query parameters that the route does not document. Raises `UnknownParameter`."""
     known = set(_query_parameters(request.match_info.handler))
     for name in request.query:
         if request.match_info.http_exception is None and name not in known:
@@ -37,7 +37,7 @@ async def parameters_middleware(request: web.Request, handler: Handler) -> web.S
 
 
 def _query_parameters(handler: Any) -> Iterable[str]:
-    """Yield the names in a handler's querystring schema, where apigami's decorators put it."""
+    """Yield the names in a handler's querystring schema, where apigami's decorators store it."""
     for each in getattr(handler, "__schemas__", ()):
         if each.location in ("query", "querystring"):
             for name, field in each.schema.fields.items():
@@ -47,7 +47,7 @@ def _query_parameters(handler: Any) -> Iterable[str]:
 def refuse_parameters(
     error: ValidationError, request: web.Request, schema: Schema, **_: Any
 ) -> NoReturn:
-    """Raise `BadParameter` with what webargs found. The error callback of apigami's middleware."""
+    """Raise `BadParameter` with the errors of webargs: apigami's error callback."""
     messages: dict[str, dict[str, list[str]]] = error.normalized_messages()  # type: ignore[no-untyped-call]
     raise BadParameter(
         "; ".join(

@@ -1,4 +1,4 @@
-"""What a request says: bodies, query parameters, conditions, and the options of a deploy.
+"""Parsing requests: bodies, query parameters, conditions, and the options of a deployment.
 
 Nothing here may call the engine.
 """

@@ -1,4 +1,4 @@
-"""The body of a request: what it is written in, and the configuration that it may be."""
+"""The body of a request: its content type, and configurations."""
 
 from typing import Any
 
@@ -18,11 +18,11 @@ FORMATS = {
 }
 
 _TYPE_LENGTH = 200
-"""How long a content type may be: parsing its parameters takes more than the square of that."""
+"""The maximum length of a content type: parsing its parameters takes more than quadratic time."""
 
 
 def media_type(request: web.Request) -> str:
-    """Return what the content type says, without parameters. Raises `UnsupportedFormat`."""
+    """Return the content type without parameters. Raises `UnsupportedFormat`."""
     length = len(request.headers.get("Content-Type", ""))
     if length > _TYPE_LENGTH:
         raise UnsupportedFormat(
@@ -32,16 +32,16 @@ def media_type(request: web.Request) -> str:
 
 
 async def read_configuration(request: web.Request) -> Any:
-    """Return the value in the body, in the format that the content type says.
+    """Parse the body as its content type says, and return the value.
 
     Raises `UnsupportedFormat`, `MalformedConfiguration`, `InvalidConfiguration`.
     """
-    written_in = FORMATS.get(media_type(request))
-    if written_in is None:
+    format_ = FORMATS.get(media_type(request))
+    if format_ is None:
         raise UnsupportedFormat(
             "the configuration must be sent as application/json or application/yaml, "
-            f"not as {named(request.headers.get('Content-Type', 'nothing in particular'))}"
+            f"not as {named(request.headers.get('Content-Type', 'no content type'))}"
         )
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
         raise UnsupportedFormat(f"the text must be UTF-8, not {named(request.charset or '')}")
-    return await run_in_thread(read, await request.read(), written_in)
+    return await run_in_thread(read, await request.read(), format_)

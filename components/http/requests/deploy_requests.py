@@ -1,4 +1,4 @@
-"""What a request asks of a new deployment: an optional JSON body, and a key to repeat it with."""
+"""The request for a new deployment: an optional JSON body, and an idempotency key."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -35,33 +35,33 @@ KEY_HEADER = "Idempotency-Key"
 
 _UNKNOWN = "is not known"
 _SHORTENED = (
-    f"description: only its first line is kept, up to {DESCRIPTION_LENGTH} characters of it and "
+    f"description: only its first line is stored, with at most {DESCRIPTION_LENGTH} characters and "
     "without control characters"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a body asks for, whether only in thought, and what its sender should be told."""
+class DeployBody:
+    """A parsed body: the options, whether it is a dry run, and warnings for the client."""
 
     options: DeployRequest = DEFAULTS
     dry_run: bool = False
     warnings: tuple[str, ...] = ()
 
     def with_warnings(self, answer: Answer[T]) -> Answer[T]:
-        """Return an answer with what is to be told of the body besides."""
+        """Return an answer with the warnings about the body added."""
         return replace(answer, warnings=(*self.warnings, *answer.warnings))
 
 
 class ComponentNames(fields.List):
-    """Names of components, no more of them than a configuration can have."""
+    """Names of components, at most as many as a configuration can have."""
 
-    default_error_messages = {  # noqa: RUF012 - marshmallow's own way
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own attribute
         "null": "must not be null: leave it out instead"
     }
 
     def __init__(self, **kwargs: Any) -> None:
-        # What is published of it.
+        # For the OpenAPI document.
         bounds = validate.Length(1, MAX_COMPONENTS)
         name = Text(maximum=MAX_NAME_LENGTH, metadata={"maxLength": MAX_NAME_LENGTH})
         super().__init__(name, validate=bounds, **kwargs)
@@ -70,21 +70,21 @@ class ComponentNames(fields.List):
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_COMPONENTS:
             given = f"{len(value)} of them" if isinstance(value, list) else printable(value)
             raise ValidationError(
-                f"must be a list of 1 to {MAX_COMPONENTS} components' names, not {given}"
+                f"must be a list of 1 to {MAX_COMPONENTS} component names, not {given}"
             )
         names: list[Any] = super()._deserialize(value, *args, **kwargs)
         return names
 
 
 class RepeatedDeploySchema(Schema):
-    """What may be asked of a deployment that is made from an earlier one."""
+    """The options of a deployment that is created from an earlier one."""
 
-    error_messages = {"unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own way
+    error_messages = {"unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own attribute
 
     description = Text(
         metadata={
-            "description": "For people: why it is made. Its first line is kept, up to "
-            f"{DESCRIPTION_LENGTH} characters."
+            "description": "For people: the reason for the deployment. Its first line is stored, "
+            f"with at most {DESCRIPTION_LENGTH} characters."
         },
     )
     when_busy = Text(
@@ -92,27 +92,27 @@ class RepeatedDeploySchema(Schema):
         validate=OneOf(each.value for each in WhenBusy),
         metadata={
             "default": WhenBusy.QUEUE.value,
-            "description": "What to do where as many deployments of the tool run as may: wait "
-            "(`queue`), cancel those that run and wait (`supersede`), or be refused (`reject`).",
+            "description": "What to do if the tool's maximum of deployments is running: wait "
+            "(`queue`), cancel the running ones and wait (`supersede`), or fail (`reject`).",
         },
     )
 
     force_run = Flag(
         data_key="force-run",
-        metadata={"default": False, "description": "Start again also what runs already."},
+        metadata={"default": False, "description": "Restart also components that run already."},
     )
     on_failure = Text(
         data_key="on-failure",
         validate=OneOf(each.value for each in OnFailure),
         metadata={
             "default": OnFailure.PUT_BACK.value,
-            "description": "What to do where a run fails: put back what ran before (`put-back`), "
+            "description": "What to do if a run fails: put back what ran before (`put-back`), "
             "or leave things as they are (`keep`).",
         },
     )
 
     @post_load
-    def _asked(self, data: dict[str, Any], **_: Any) -> Asked:
+    def _deploy_body(self, data: dict[str, Any], **_: Any) -> DeployBody:
         given = data.pop("description", "")
         description = _first_line(given)
         warnings = () if description == given.strip() else (_SHORTENED,)
@@ -120,24 +120,26 @@ class RepeatedDeploySchema(Schema):
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
         on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
         options = DeployRequest(description, when_busy=when_busy, on_failure=on_failure, **data)
-        return Asked(options, dry_run, warnings)
+        return DeployBody(options, dry_run, warnings)
 
 
 class DeploySchema(RepeatedDeploySchema):
-    """What may be asked of a deployment."""
+    """The options of a deployment."""
 
     components = ComponentNames(
-        metadata={"description": "Deploy only these, and what they reuse."},
+        metadata={
+            "description": "Deploy only these components, and those whose builds they reuse."
+        },
     )
     force_build = Flag(
         data_key="force-build",
-        metadata={"default": False, "description": "Build also what is built already."},
+        metadata={"default": False, "description": "Build also commits that are already built."},
     )
     dry_run = Flag(
         data_key="dry-run",
         metadata={
             "default": False,
-            "description": "Answer what would be built or reused, and store nothing.",
+            "description": "Return what would be built or reused, and store nothing.",
         },
     )
 
@@ -147,7 +149,7 @@ BODIES = {"Deploy": DeploySchema, "RepeatedDeploy": RepeatedDeploySchema}
 
 
 def body_of(name: str) -> dict[str, Any]:
-    """Return what the OpenAPI document says of a body: a name, since apigami changes a schema."""
+    """Return the OpenAPI request body: a reference by name, since apigami modifies a schema."""
     schema = {"$ref": f"#/components/schemas/{name}"}
     return {"required": False, "content": {"application/json": {"schema": schema}}}
 
@@ -157,43 +159,43 @@ KEY_PARAMETER = {
     "name": KEY_HEADER,
     "required": False,
     "schema": {"type": "string", "minLength": 1, "maxLength": KEY_LENGTH, "pattern": "^[!-~]+$"},
-    "description": "Makes the request repeatable: who gives the same key again gets the same "
-    "deployment, as long as that is kept.",
+    "description": "Makes the request idempotent: a request with the same key returns the same "
+    "deployment, as long as that is retained.",
 }
 
 
-async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Asked:
-    """Return what the body asks for; without one, what is ordinary.
+async def read_deploy_request(request: web.Request, schema: type[Schema]) -> DeployBody:
+    """Parse the body; without one, return the defaults.
 
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
     """
     body = await request.read()
     if not body:
-        return Asked()
+        return DeployBody()
     if media_type(request) != "application/json":
-        sent = named(request.headers.get("Content-Type", "nothing in particular"))
+        sent = named(request.headers.get("Content-Type", "no content type"))
         raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
-    return await run_in_thread(_asked, body, schema)
+    return await run_in_thread(_parse, body, schema)
 
 
-def _asked(body: bytes, schema: type[Schema]) -> Asked:
+def _parse(body: bytes, schema: type[Schema]) -> DeployBody:
     try:
         value = read(body, Format.JSON)
     except InvalidConfiguration as error:
-        raise BadBody([_told(each) for each in error.problems]) from None
+        raise BadBody([_message(each) for each in error.problems]) from None
     if not isinstance(value, dict):
         raise BadBody(["the body must be a JSON object"])
     try:
-        asked: Asked = schema().load(value, unknown=RAISE)
+        parsed: DeployBody = schema().load(value, unknown=RAISE)
     except ValidationError as error:
         known = [each.data_key or name for name, each in schema().fields.items()]
         found = _problems(error.normalized_messages(), (), known)  # type: ignore[no-untyped-call]
-        raise BadBody([_told(each) for each in first_problems(found)]) from None
-    return asked
+        raise BadBody([_message(each) for each in first_problems(found)]) from None
+    return parsed
 
 
 def _first_line(text: str) -> str:
-    """Return the first line that says something, as text that a list of deployments can show."""
+    """Return the first line that is not blank, without control characters."""
     for line in text.splitlines():
         shown = "".join(each if each.isprintable() else " " for each in line).strip()
         if len(shown) > DESCRIPTION_LENGTH:
@@ -204,7 +206,7 @@ def _first_line(text: str) -> str:
 
 
 def key_of(request: web.Request) -> str | None:
-    """Return the key that makes a request repeatable, if it has one. Raises `BadParameter`."""
+    """Return the idempotency key of a request, if it has one. Raises `BadParameter`."""
     keys = request.headers.getall(KEY_HEADER, [])
     if not keys:
         return None
@@ -217,7 +219,7 @@ def key_of(request: web.Request) -> str | None:
 
 
 def _problems(found: Any, path: tuple[str | int, ...], known: list[str]) -> Iterator[Problem]:
-    """Flatten marshmallow's messages, with the nearest of the known names for an unknown one."""
+    """Flatten marshmallow's messages; add the most similar known name to each unknown one."""
     if isinstance(found, dict):
         for step, below in found.items():
             yield from _problems(below, (*path, step), known)
@@ -232,6 +234,6 @@ def _hint(name: str, known: list[str]) -> str:
     return f": did you mean {near!r}?" if near else f": there are {', '.join(sorted(known))}"
 
 
-def _told(problem: Problem) -> str:
+def _message(problem: Problem) -> str:
     where = path_text(problem.path)
     return f"{where}: {problem.message}" if where else f"the body {problem.message}"

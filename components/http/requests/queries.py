@@ -1,4 +1,4 @@
-"""The fields of query parameters: they read text, and refuse it in words of our own."""
+"""The fields of query parameters: they parse text, and have error messages of our own."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ class Seconds(fields.Float):
     """A time in seconds, from 0 to `maximum`."""
 
     def __init__(self, *, maximum: float, **kwargs: Any) -> None:
-        # What is published of it.
+        # For the OpenAPI document.
         super().__init__(validate=validate.Range(0, maximum), **kwargs)
         self._maximum = maximum
 
@@ -27,7 +27,7 @@ class Seconds(fields.Float):
 
 
 class Switch(fields.Boolean):
-    """true or false, or one of the words that are known for it."""
+    """true or false, or one of the synonyms that marshmallow accepts."""
 
     def _deserialize(self, value: Any, *args: Any, **kwargs: Any) -> bool:
         try:

@@ -1,4 +1,4 @@
-"""What an answer looks like: the envelope, the schemas, and a deployment as a response.
+"""Responses: the envelope, the schemas, and deployments as responses.
 
-Nothing here may look at a request.
+Nothing here may read a request.
 """

@@ -1,4 +1,4 @@
-"""The envelope that every answer of the API comes in."""
+"""The envelope of every response of the API."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from aiohttp import web
 from components.configuration.problems import MAX_PROBLEMS
 
 MAX_MESSAGES = MAX_PROBLEMS + 1
-"""How many messages of one kind an answer has: all problems, and that there are more."""
+"""The maximum of messages of one kind: all problems, and a last one that counts the rest."""
 
 
 def enveloped(
@@ -40,12 +40,12 @@ def envelope(
     warnings: Sequence[str] = (),
     errors: Sequence[str] = (),
 ) -> str:
-    """Return data that are JSON already, and the messages, in the envelope."""
-    messages = {"info": _some(info), "warning": _some(warnings), "error": _some(errors)}
+    """Return the envelope with JSON text as data, and messages."""
+    messages = {"info": _limited(info), "warning": _limited(warnings), "error": _limited(errors)}
     return f'{{"data": {data}, "messages": {json.dumps(messages)}}}'
 
 
-def _some(messages: Sequence[str]) -> list[str]:
+def _limited(messages: Sequence[str]) -> list[str]:
     shown = list(messages[:MAX_MESSAGES])
     more = len(messages) - len(shown)
     return [*shown, f"and {more} more"] if more else shown

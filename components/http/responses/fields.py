@@ -1,4 +1,4 @@
-"""Fields that answers have in common."""
+"""Fields that responses share."""
 
 from datetime import UTC, datetime
 from enum import Enum
@@ -8,14 +8,14 @@ from marshmallow import fields
 
 
 class Time(fields.AwareDateTime):
-    """A time in UTC, always with microseconds, so that text sorts as time does."""
+    """A time in UTC, always with microseconds, so that the text sorts by time."""
 
     def _serialize(self, value: datetime | None, *args: Any, **kwargs: Any) -> str | None:
         return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if value else None
 
 
 class Status(fields.Enum):
-    """One of the words of an enumeration."""
+    """A value of an enumeration."""
 
     def __init__(self, words: type[Enum], **options: Any) -> None:
         metadata = {"type": "string"}

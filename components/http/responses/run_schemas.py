@@ -1,4 +1,4 @@
-"""What is answered of runs: those of a deployment, and what runs now."""
+"""The schemas of runs: those of a deployment, and those that run now."""
 
 from marshmallow import Schema, fields
 
@@ -41,7 +41,7 @@ class RunSchema(Schema):
 
 
 class RunningComponentSchema(Schema):
-    """What runs of one component now."""
+    """The run of one component now."""
 
     health = Status(Health)
     message = fields.String(required=True)
@@ -71,12 +71,14 @@ class RunningComponentSchema(Schema):
     drift = fields.List(
         fields.String(),
         required=True,
-        metadata={"description": "What somebody else has changed; the next deployment resets it."},
+        metadata={
+            "description": "Changes by others than this service; the next deployment resets them."
+        },
     )
 
 
 class RunningSchema(Schema):
-    """What runs of a tool now."""
+    """All that runs of a tool now."""
 
     components = fields.Dict(
         keys=fields.String(), values=fields.Nested(RunningComponentSchema), required=True
@@ -84,7 +86,7 @@ class RunningSchema(Schema):
 
 
 class PlannedRunSchema(Schema):
-    """What would become of what runs of one component."""
+    """What a deployment would do with the run of one component."""
 
     action = Status(RunAction)
     reason = fields.String(required=True)

@@ -1,4 +1,4 @@
-"""The answers of the API as marshmallow schemas: how they are written, and how documented."""
+"""The responses of the API as marshmallow schemas, for serialization and documentation."""
 
 from typing import Any
 
@@ -32,12 +32,12 @@ class BuildSchema(Schema):
     digest = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The image's digest, where the builder tells."},
+        metadata={"description": "The image's digest, if the builder reports it."},
     )
     commit = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "The commit that was built, where the builder tells."},
+        metadata={"description": "The commit that was built, if the builder reports it."},
     )
     started = Time(
         data_key="start-time",
@@ -49,13 +49,13 @@ class BuildSchema(Schema):
         data_key="end-time",
         required=True,
         allow_none=True,
-        metadata={"description": "When it ended."},
+        metadata={"description": "When the build ended."},
     )
     reused = fields.String(
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment for which it was built, if not for this one."},
+        metadata={"description": "The deployment that built it, if it was not this one."},
     )
 
 
@@ -70,7 +70,7 @@ class DeploymentSchema(Schema):
         metadata={"description": "For people: what it waits for, or why it was cancelled."},
     )
     description = fields.String(
-        required=True, metadata={"description": "What whoever made it said of it."}
+        required=True, metadata={"description": "The text that its creator gave."}
     )
     all_builds = fields.Dict(
         data_key="builds", keys=fields.String(), values=fields.Nested(BuildSchema), required=True
@@ -90,7 +90,7 @@ class DeploymentsSchema(Schema):
 
 
 class PlannedBuildSchema(Schema):
-    """What would become of the build of one component."""
+    """The planned build of one component."""
 
     action = fields.String(required=True, validate=validate.OneOf(("build", "reuse")))
     repository = fields.String(required=True)
@@ -98,13 +98,15 @@ class PlannedBuildSchema(Schema):
     commit = fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "What the ref means now, where the builder can tell."},
+        metadata={
+            "description": "The commit that the ref points to now, if the builder can resolve it."
+        },
     )
     reused = fields.String(
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment whose build would be used."},
+        metadata={"description": "The deployment whose build would be reused."},
     )
     reason = fields.String(required=True)
 
@@ -118,8 +120,8 @@ class PreviewSchema(Schema):
     runs = fields.Dict(keys=fields.String(), values=fields.Nested(PlannedRunSchema), required=True)
 
 
-class KeptConfigurationSchema(Schema):
-    """A configuration that a tool has, or had."""
+class HistoryEntrySchema(Schema):
+    """A current or earlier configuration."""
 
     etag = fields.String(
         data_key="etag", required=True, metadata={"description": "As in `ETag`, without quotes."}
@@ -131,25 +133,25 @@ class KeptConfigurationSchema(Schema):
         metadata={"description": "When it was stored."},
     )
     current = fields.Boolean(
-        required=True, metadata={"description": "Whether it is the stored one, and not earlier."}
+        required=True, metadata={"description": "Whether it is the current one."}
     )
     value = fields.Raw(data_key="config", required=True)
 
 
 class HistorySchema(Schema):
-    """The configurations of a tool that are kept, newest first."""
+    """The retained configurations of a tool, newest first."""
 
-    configurations = fields.List(fields.Nested(KeptConfigurationSchema), required=True)
+    configurations = fields.List(fields.Nested(HistoryEntrySchema), required=True)
 
 
 class HealthSchema(Schema):
-    """That the service is alive."""
+    """Whether the service is alive."""
 
     status = fields.String(required=True)
 
 
 class ReadinessSchema(Schema):
-    """That the service can do its work, and how the builder is."""
+    """Whether the service is ready, and the state of its backends."""
 
     status = fields.String(required=True)
     store = fields.String(required=True)
@@ -158,17 +160,19 @@ class ReadinessSchema(Schema):
     background_round_age = fields.Float(
         data_key="background-round-age-seconds",
         required=True,
-        metadata={"description": "Seconds since it was last looked for deployments."},
+        metadata={"description": "Seconds since the last complete scan for deployments."},
     )
     background_lag = fields.Float(
         data_key="background-lag-seconds",
         required=True,
-        metadata={"description": "For how long a deployment has waited for its turn."},
+        metadata={
+            "description": "How long a deployment has been due to be reconciled, in seconds."
+        },
     )
 
 
 class MessagesSchema(Schema):
-    """What people should be told."""
+    """Messages for people."""
 
     info = fields.List(fields.String(), required=True)
     warning = fields.List(fields.String(), required=True)

@@ -1,4 +1,4 @@
-"""The handlers: they take a request apart, call the engine, and wrap its answer.
+"""The handlers: they parse a request, call the engine, and wrap its result.
 
-They contain no `try` but for what breaks off in the middle of a stream, and decide nothing.
+They contain no `try` except for errors in the middle of a stream, and decide nothing.
 """

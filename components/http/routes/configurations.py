@@ -21,15 +21,15 @@ from components.engine.threads import run_in_thread
 from components.http.documentation.document import ToolPath, operation
 from components.http.keys import ENGINE
 from components.http.requests.bodies import read_configuration
-from components.http.requests.conditions import TAGS_SCHEMA, condition_of, is_known, not_modified
+from components.http.requests.conditions import ETAGS_SCHEMA, condition_of, is_known, not_modified
 from components.http.responses.envelope import envelope, enveloped, response
 from components.http.responses.schemas import (
     ConfigurationResponseSchema,
+    HistoryEntrySchema,
     HistoryResponseSchema,
-    KeptConfigurationSchema,
 )
 
-_KEPT = KeptConfigurationSchema()
+_ENTRY = HistoryEntrySchema()
 
 _BODY = {
     "required": True,
@@ -45,14 +45,14 @@ _CONDITIONS: list[dict[str, Any]] = [
         "in": "header",
         "name": "If-Match",
         "required": False,
-        "schema": TAGS_SCHEMA,
-        "description": "Only if the stored configuration has this `ETag`; `*` is any.",
+        "schema": ETAGS_SCHEMA,
+        "description": "Only if the stored configuration has this `ETag`; `*` means any.",
     },
     {
         "in": "header",
         "name": "If-None-Match",
         "required": False,
-        "schema": TAGS_SCHEMA,
+        "schema": ETAGS_SCHEMA,
         "description": "`*`: only if there is no configuration yet.",
     },
 ]
@@ -60,15 +60,19 @@ _CONDITIONS: list[dict[str, Any]] = [
 
 @operation(
     "getConfig",
-    "The stored configuration, exactly as it was given",
+    "Return the stored configuration, exactly as it was sent",
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     path=ToolPath,
     tags=["configuration"],
-    responses={HTTPStatus.NOT_MODIFIED: {"description": "It is as `If-None-Match` names it."}},
+    responses={
+        HTTPStatus.NOT_MODIFIED: {
+            "description": "The client has the current version, by `If-None-Match`."
+        }
+    },
 )
 async def get_config(request: web.Request) -> web.Response:
-    """Answer the stored configuration, with its tag."""
+    """Return the stored configuration, with its `ETag`."""
     found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
     if is_known(request, found.etag):
         return not_modified(ETag(found.etag))
@@ -77,26 +81,28 @@ async def get_config(request: web.Request) -> web.Response:
 
 @operation(
     "listConfigs",
-    "The configurations that are kept, newest first",
+    "List the retained configurations, newest first",
     HistoryResponseSchema,
     path=ToolPath,
     tags=["configuration"],
 )
 async def get_history(request: web.Request) -> web.Response:
-    """Answer the stored configuration and those before it."""
+    """Return the stored configuration and earlier ones."""
     answer = await list_configurations(request.app[ENGINE], request.match_info["toolname"])
-    return response(envelope(await run_in_thread(_written, answer.value), warnings=answer.warnings))
+    return response(
+        envelope(await run_in_thread(_history_json, answer.value), warnings=answer.warnings)
+    )
 
 
-def _written(kept: Iterable[HistoryEntry]) -> str:
-    """Return configurations as JSON, as `HistorySchema` has them; nobody is served during one."""
-    texts = [json.dumps(_KEPT.dump(each)) for each in kept]
+def _history_json(entries: Iterable[HistoryEntry]) -> str:
+    """Return configurations as JSON of `HistorySchema`; each dump holds the GIL."""
+    texts = [json.dumps(_ENTRY.dump(each)) for each in entries]
     return f'{{"configurations": [{", ".join(texts)}]}}'
 
 
 @operation(
     "setConfig",
-    "Validate a configuration and store it in the place of the one before",
+    "Validate a configuration and store it, replacing the current one",
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -110,7 +116,7 @@ def _written(kept: Iterable[HistoryEntry]) -> str:
     parameters=_CONDITIONS,
 )
 async def post_config(request: web.Request) -> web.Response:
-    """Store the configuration in the body and answer it."""
+    """Store the configuration in the body and return it."""
     configuration = await read_configuration(request)
     return _configuration_response(
         await set_configuration(
@@ -124,7 +130,7 @@ async def post_config(request: web.Request) -> web.Response:
 
 @operation(
     "deleteConfig",
-    "Remove the configuration and return it",
+    "Delete the configuration and return it",
     ConfigurationResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.PRECONDITION_FAILED,
@@ -133,7 +139,7 @@ async def post_config(request: web.Request) -> web.Response:
     parameters=_CONDITIONS[:1],
 )
 async def delete_config(request: web.Request) -> web.Response:
-    """Remove the configuration and answer what it was. What waits to be deployed is cancelled."""
+    """Delete the configuration and return it. Queued deployments are cancelled."""
     tool, condition = request.match_info["toolname"], condition_of(request)
     return _configuration_response(await delete_configuration(request.app[ENGINE], tool, condition))
 

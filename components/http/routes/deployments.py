@@ -33,10 +33,10 @@ from components.http.requests.deploy_requests import (
 )
 from components.http.requests.queries import Seconds
 from components.http.responses.deployments import (
-    FOR_EVER,
-    all_written,
+    IMMUTABLE,
     created_response,
     deployment_response,
+    deployments_json,
     etag,
 )
 from components.http.responses.envelope import envelope, enveloped, response
@@ -46,7 +46,7 @@ from components.http.responses.schemas import (
     PreviewResponseSchema,
     PreviewSchema,
 )
-from components.http.routes.presence import is_there
+from components.http.routes.presence import is_connected
 
 _PREVIEW = PreviewSchema()
 
@@ -60,15 +60,15 @@ class WaitQuery(Schema):
         maximum=MAX_WAIT_SECONDS,
         load_default=0.0,
         metadata={
-            "description": "For how many seconds to hold the answer until the deployment changes "
-            "or is final. With `If-None-Match`, until it is another than that one."
+            "description": "How many seconds to wait until the deployment changes or is final. "
+            "With `If-None-Match`, until its `ETag` differs."
         },
     )
 
 
 @operation(
     "createDeployment",
-    "Deploy the stored configuration: launch all its builds at once",
+    "Deploy the stored configuration: start all its builds in parallel",
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -81,68 +81,76 @@ class WaitQuery(Schema):
     requestBody=body_of("Deploy"),
     parameters=[KEY_PARAMETER],
 )
-@response_schema(PreviewResponseSchema, HTTPStatus.OK, description="What `dry-run` asked for.")
+@response_schema(PreviewResponseSchema, HTTPStatus.OK, description="The result of a dry run.")
 async def post_deploy(request: web.Request) -> web.Response:
-    """Create a deployment and answer it, with its location; or what it would be."""
+    """Create a deployment and return it, with its `Location`; or return a preview."""
     tool, engine = request.match_info["toolname"], request.app[ENGINE]
-    asked = await read_deploy_request(request, DeploySchema)
-    if not asked.dry_run:
-        answer = await create_deployment(engine, tool, asked.options, key_of(request))
-        return created_response(request, asked.with_warnings(answer))
-    preview = asked.with_warnings(await preview_deployment(engine, tool, asked.options))
+    deploy_body = await read_deploy_request(request, DeploySchema)
+    if not deploy_body.dry_run:
+        answer = await create_deployment(engine, tool, deploy_body.options, key_of(request))
+        return created_response(request, deploy_body.with_warnings(answer))
+    preview = deploy_body.with_warnings(await preview_deployment(engine, tool, deploy_body.options))
     data = _PREVIEW.dump(preview.value)
     return enveloped(data, info=preview.info, warnings=preview.warnings)
 
 
 @operation(
     "listDeployments",
-    "All deployments that are kept, newest first, as they are stored",
+    "List the retained deployments, newest first, as they are stored",
     DeploymentsResponseSchema,
     path=ToolPath,
     tags=["deployments"],
 )
 async def get_deployments(request: web.Request) -> web.Response:
-    """Answer all deployments of a tool."""
+    """Return all deployments of a tool."""
     answer = await list_deployments(request.app[ENGINE], request.match_info["toolname"])
-    return response(envelope(await all_written(answer.value), warnings=answer.warnings))
+    return response(envelope(await deployments_json(answer.value), warnings=answer.warnings))
 
 
 @operation(
     "getDeployment",
-    "A deployment, brought up to date with its builds unless it is final",
+    "Return a deployment, updated with the state of its builds unless it is final",
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     path=DeploymentPath,
     tags=["deployments"],
-    responses={HTTPStatus.NOT_MODIFIED: {"description": "It is as `If-None-Match` names it."}},
+    responses={
+        HTTPStatus.NOT_MODIFIED: {
+            "description": "The client has the current version, by `If-None-Match`."
+        }
+    },
 )
 @querystring_schema(WaitQuery)
 async def get_deployment(request: web.Request) -> web.StreamResponse:
-    """Answer one deployment as it is now, or, if it is waited for, once it has changed."""
+    """Return one deployment: as it is now, or, with `wait`, once it has changed."""
     seconds = request["querystring"]["wait"]
-    engine, refresher, tool, deploy_id = _which(request)
+    engine, refresher, tool, deploy_id = _arguments(request)
     answer = await show_deployment(engine, refresher, tool, deploy_id)
     if seconds:
-        loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
-        request[DEADLINE].reschedule(loop.time() + seconds + patience)
+        loop, timeout = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
+        request[DEADLINE].reschedule(loop.time() + seconds + timeout)
         if is_known(request, answer.value.etag) or not request.if_none_match:
-            # `latest` is the same one to the end.
+            # `latest` is resolved once.
             show = partial(show_deployment, engine, refresher, tool, answer.value.id)
             answer = await wait_for_change(
-                show, answer.value.etag, seconds, request.app[STOPPING], lambda: is_there(request)
+                show,
+                answer.value.etag,
+                seconds,
+                request.app[STOPPING],
+                lambda: is_connected(request),
             )
     if is_known(request, answer.value.etag):
         found = not_modified(etag(answer.value))
     else:
         found = deployment_response(answer)
     if answer.value.is_settled and deploy_id != LATEST:
-        found.headers["Cache-Control"] = FOR_EVER
+        found.headers["Cache-Control"] = IMMUTABLE
     return found
 
 
 @operation(
     "cancelDeployment",
-    "Cancel a deployment: what was not started never is, what runs is told to end",
+    "Cancel a deployment: waiting builds never start, running builds are cancelled",
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -150,13 +158,13 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
     tags=["deployments"],
 )
 async def put_cancel(request: web.Request) -> web.Response:
-    """Cancel a deployment and answer it."""
-    return deployment_response(await cancel_deployment(*_which(request)))
+    """Cancel a deployment and return it."""
+    return deployment_response(await cancel_deployment(*_arguments(request)))
 
 
 @operation(
     "deleteDeployment",
-    "Remove a deployment that is final, and return it",
+    "Delete a final deployment and return it",
     DeploymentResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -164,15 +172,15 @@ async def put_cancel(request: web.Request) -> web.Response:
     tags=["deployments"],
 )
 async def delete_route(request: web.Request) -> web.Response:
-    """Remove a deployment and answer what it was."""
-    loop, patience = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
-    # Beside its own time: who watches it is told of its end before.
-    request[DEADLINE].reschedule(loop.time() + MIN_VISIBLE_SECONDS + patience)
-    return deployment_response(await delete_deployment(*_which(request)))
+    """Delete a deployment and return it."""
+    loop, timeout = asyncio.get_running_loop(), request.app[SETTINGS].request_timeout
+    # Added to the timeout: clients that watch the deployment must see its end first.
+    request[DEADLINE].reschedule(loop.time() + MIN_VISIBLE_SECONDS + timeout)
+    return deployment_response(await delete_deployment(*_arguments(request)))
 
 
-def _which(request: web.Request) -> tuple[Engine, Refresher, str, str]:
-    """Return what an operation on one deployment takes: whose it is, and which."""
+def _arguments(request: web.Request) -> tuple[Engine, Refresher, str, str]:
+    """Return the arguments of an operation on one deployment."""
     path = request.match_info
     return request.app[ENGINE], request.app[REFRESHER], path["toolname"], path["deploy_id"]
 

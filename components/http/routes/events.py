@@ -1,7 +1,7 @@
 """The changes of a deployment as server-sent events, for a browser's EventSource.
 
-An event is what the deployment is after a change, and its id is the tag of that: so any instance
-can go on from any id, and changes that came at the same moment are one event.
+An event has the deployment after a change, and its id is the entity tag of that state. So any
+instance can continue from any id, and simultaneous changes are one event.
 """
 
 import logging
@@ -21,29 +21,32 @@ from components.engine.loop.waiting import wait_for_change
 from components.http.documentation.document import DeploymentPath, operation
 from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.responses.deployments import deployment_envelope
-from components.http.routes.presence import is_there
+from components.http.routes.presence import is_connected
 
 logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_SECONDS = 15.0
-"""How often a comment is sent while nothing happens; sooner where requests have little time."""
+"""How often a comment is sent while nothing changes; more often with a short request timeout."""
 
 RETRY_MILLISECONDS = 2000
-"""After how long a browser connects again."""
+"""After how long a browser reconnects."""
 
-_PATIENCE_SECONDS = 15.0
-"""How long one look for a change lasts; what is not found then is looked for again."""
+_WAIT_SECONDS = 15.0
+"""How long one wait for a change lasts; it is repeated until the stream ends."""
 
 _EVENTS: dict[int, Any] = {
     HTTPStatus.OK: {
-        "description": "An event for each change: the deployment, in an envelope.",
+        "description": "An event for each change, with the deployment in an envelope.",
         "content": {
             "text/event-stream": {
                 "schema": {
                     "type": "object",
                     "properties": {
                         "id": {"type": "string"},
-                        "data": {"type": "string", "description": "JSON, as other answers are."},
+                        "data": {
+                            "type": "string",
+                            "description": "The deployment in an envelope, as JSON.",
+                        },
                         "retry": {"type": "integer"},
                     },
                     "required": ["id", "data"],
@@ -52,14 +55,14 @@ _EVENTS: dict[int, Any] = {
         },
     },
     HTTPStatus.NO_CONTENT: {
-        "description": "The deployment is final, and `Last-Event-ID` names its last event."
+        "description": "The deployment is final, and `Last-Event-ID` is its last event."
     },
 }
 
 
 @operation(
     "watchDeployment",
-    "The changes of a deployment as server-sent events, until it is final",
+    "Stream the changes of a deployment as server-sent events, until it is final",
     None,
     HTTPStatus.NOT_FOUND,
     path=DeploymentPath,
@@ -71,30 +74,30 @@ _EVENTS: dict[int, Any] = {
             "name": "Last-Event-ID",
             "required": False,
             "schema": {"type": "string"},
-            "description": "The last event that the client has had: it goes on after that one.",
+            "description": "The last event the client received; the stream continues after it.",
         }
     ],
 )
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """Stream the changes of a deployment; the first event is what it is now."""
+    """Stream the changes of a deployment; the first event has the current state."""
     engine, refresher = request.app[ENGINE], request.app[REFRESHER]
     tool, deploy_id = request.match_info["toolname"], request.match_info["deploy_id"]
     answer = await show_deployment(engine, refresher, tool, deploy_id)
     known = request.headers.get("Last-Event-ID", "")
     if answer.value.status.is_final and known == answer.value.etag:
-        # What makes an EventSource stop connecting again.
+        # This makes an EventSource stop reconnecting.
         return web.Response(status=HTTPStatus.NO_CONTENT)
-    if not is_there(request):
-        # Whoever asked did not wait for the first event; a stream begins with who reads it.
+    if not is_connected(request):
+        # The client has disconnected already, and a stream cannot begin without one.
         return web.Response()
-    # `latest` is the same one to the end.
+    # `latest` is resolved once.
     show = partial(show_deployment, engine, refresher, tool, answer.value.id)
-    patience = request.app[SETTINGS].request_timeout
+    timeout = request.app[SETTINGS].request_timeout
     request[DEADLINE].reschedule(None)
     async with sse_response(
         request,
-        ping_interval=min(KEEP_ALIVE_SECONDS, patience / 2),
-        send_timeout=patience,
+        ping_interval=min(KEEP_ALIVE_SECONDS, timeout / 2),
+        send_timeout=timeout,
     ) as response:
         stopping = request.app[STOPPING]
         try:
@@ -102,15 +105,19 @@ async def get_events(request: web.Request) -> web.StreamResponse:
                 if answer.value.etag != known:
                     known = answer.value.etag
                     await _send(response, answer, known)
-                gone = stopping.is_set() or not (response.is_connected() and is_there(request))
-                if answer.value.status.is_final or gone:
+                is_over = stopping.is_set() or not (
+                    response.is_connected() and is_connected(request)
+                )
+                if answer.value.status.is_final or is_over:
                     break
                 answer = await wait_for_change(
-                    show, known, _PATIENCE_SECONDS, stopping, lambda: is_there(request)
+                    show, known, _WAIT_SECONDS, stopping, lambda: is_connected(request)
                 )
         except (EngineError, StoreError, TimeoutError, ConnectionError) as error:
-            # The client connects again, and is then told what is wrong, if it still is.
-            logger.warning("events of %s broke off: %s", deploy_id, str(error) or "no reader")
+            # The client reconnects, and then gets the error if it persists.
+            logger.warning(
+                "the event stream of %s was interrupted: %s", deploy_id, str(error) or "no client"
+            )
     return response
 
 

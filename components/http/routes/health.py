@@ -1,4 +1,4 @@
-"""Is the service alive, and can it do its work?"""
+"""Liveness and readiness."""
 
 from http import HTTPStatus
 
@@ -13,19 +13,19 @@ from components.http.responses.schemas import HealthResponseSchema, ReadinessRes
 
 @operation("getHealth", "Whether the service is alive", HealthResponseSchema, tags=["health"])
 async def healthz(request: web.Request) -> web.Response:
-    """Answer that the service is alive."""
+    """Return that the service is alive."""
     return enveloped({"status": "alive"})
 
 
 @operation(
     "getReadiness",
-    "Whether the service can reach its store, and how the builder is",
+    "Whether the service can reach its store, and the state of the builder",
     ReadinessResponseSchema,
     HTTPStatus.SERVICE_UNAVAILABLE,
     tags=["health"],
 )
 async def readyz(request: web.Request) -> web.Response:
-    """Answer whether the store answers; the builder and the background loop are only told of.
+    """Return ready if the store responds. The builder and the background loop are only reported.
 
     Raises `Stopping`.
     """
@@ -39,25 +39,25 @@ async def readyz(request: web.Request) -> web.Response:
             "status": "ready",
             "store": "answers",
             "builder": builder,
-            "background": _in_words(age, lag),
+            "background": _describe(age, lag),
             "background-round-age-seconds": round(age, 1),
             "background-lag-seconds": round(lag, 1),
         }
     )
 
 
-def _in_words(age: float, lag: float) -> str:
+def _describe(age: float, lag: float) -> str:
     if age >= STALLED_SECONDS:
-        return f"has completed no round for {age:.0f} s"
+        return f"has completed no scan for {age:.0f} s"
     if lag >= LAG_SECONDS:
-        return f"goes round, and is late: a deployment has been due for {lag:.0f} s"
-    return "goes round"
+        return f"is running late: a deployment has been due for {lag:.0f} s"
+    return "is running"
 
 
 STALLED_SECONDS = 60.0
-"""After how long without a round it is said that the background loop stands still."""
+"""After how long without a complete scan the background loop is reported as stalled."""
 
 LAG_SECONDS = 10.0
-"""After how long it is said that a deployment waits for its turn to be moved on."""
+"""From which lag on the background loop is reported as late."""
 
 ROUTES = (web.get("/healthz", healthz), web.get("/readyz", readyz))

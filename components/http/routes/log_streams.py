@@ -1,4 +1,4 @@
-"""Answering the lines of a log as they come: plain text, not in an envelope."""
+"""Streams the lines of a log as plain text, without an envelope."""
 
 import asyncio
 import logging
@@ -13,29 +13,29 @@ from components.engine.errors import EngineError
 from components.http.errors import Stopping
 from components.http.keys import DEADLINE, SETTINGS, STOPPING
 from components.http.requests.queries import Switch
-from components.http.routes.presence import gone
+from components.http.routes.presence import wait_for_disconnect
 
 logger = logging.getLogger(__name__)
 
 
 class LogQuery(Schema):
-    """How much of a log is wanted."""
+    """Whether to follow a log."""
 
     follow = Switch(
         load_default=False,
-        metadata={"description": "Send lines as they come until the end, instead of until now."},
+        metadata={"description": "Send new lines until the end, instead of only those until now."},
     )
 
 
 async def stream(request: web.Request, lines: AsyncIterator[str]) -> web.StreamResponse:
-    """Stream a log. An error before the first line is answered as errors are; later ones cut it."""
+    """Stream a log. An error before the first line gets a response; a later one cuts the stream."""
     response = web.StreamResponse()
     response.content_type, response.charset = "text/plain", "utf-8"
     streaming = asyncio.create_task(_stream(request, response, lines))
     ends = (
         asyncio.create_task(request.app[STOPPING].wait()),
-        # A build may say nothing for long, and nobody would notice that its reader has gone.
-        asyncio.create_task(gone(request)),
+        # If a build prints nothing for long, no write would fail after the client has gone.
+        asyncio.create_task(wait_for_disconnect(request)),
     )
     try:
         await asyncio.wait((streaming, *ends), return_when=asyncio.FIRST_COMPLETED)
@@ -55,25 +55,25 @@ async def stream(request: web.Request, lines: AsyncIterator[str]) -> web.StreamR
 async def _stream(
     request: web.Request, response: web.StreamResponse, lines: AsyncIterator[str]
 ) -> web.StreamResponse:
-    patience = request.app[SETTINGS].request_timeout
+    timeout = request.app[SETTINGS].request_timeout
     first = asyncio.ensure_future(anext(lines, None))
     try:
-        # A build may say nothing for long, and nobody waits for ever for an answer to begin.
-        await asyncio.wait((first,), timeout=patience / 2)
+        # If a build prints nothing for long, the response must begin all the same.
+        await asyncio.wait((first,), timeout=timeout / 2)
         if first.done():
             first.result()
         request[DEADLINE].reschedule(None)
         await response.prepare(request)
         line = await first
         while line is not None:
-            # A reader who has stopped reading does not hold the log for ever either.
-            async with asyncio.timeout(patience):
+            # A client that has stopped reading must not hold the log for ever.
+            async with asyncio.timeout(timeout):
                 await response.write(line.encode("utf-8", "replace") + b"\n")
             line = await anext(lines, None)
     except (BackendError, EngineError, StoreError, TimeoutError, ConnectionError) as error:
         if not response.prepared:
             raise
-        logger.warning("the log %s broke off: %s", request.path, str(error) or "its reader is gone")
+        logger.warning("the log %s was interrupted: %s", request.path, str(error) or "no client")
         return _cut(request, response)
     finally:
         first.cancel()
@@ -85,7 +85,7 @@ async def _stream(
 
 
 def _cut(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
-    """End an answer so that its reader sees that it is not whole: without its last chunk."""
+    """Close without the last chunk, so that the client sees an incomplete response."""
     if request.transport:
         request.transport.close()
     return response

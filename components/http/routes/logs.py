@@ -1,4 +1,4 @@
-"""The logs: of builds, and of what runs."""
+"""The logs of builds and of running components."""
 
 from http import HTTPStatus
 
@@ -14,7 +14,7 @@ from components.http.routes.log_streams import LogQuery, stream
 
 @operation(
     "getBuildLog",
-    "The log of a component's build, as it comes; plain text, not in an envelope",
+    "Stream the log of a component's build, as plain text without an envelope",
     None,
     HTTPStatus.NOT_FOUND,
     path=BuildPath,
@@ -22,7 +22,7 @@ from components.http.routes.log_streams import LogQuery, stream
 )
 @querystring_schema(LogQuery)
 async def get_log(request: web.Request) -> web.StreamResponse:
-    """Answer the log of a build."""
+    """Stream the log of a build."""
     path, follow = request.match_info, request["querystring"]["follow"]
     lines = await build_log(
         request.app[ENGINE],
@@ -37,7 +37,7 @@ async def get_log(request: web.Request) -> web.StreamResponse:
 
 @operation(
     "getRunningLog",
-    "The log of a component that runs, as it comes; plain text, not in an envelope",
+    "Stream the log of a running component, as plain text without an envelope",
     None,
     HTTPStatus.NOT_FOUND,
     path=ComponentPath,
@@ -45,7 +45,7 @@ async def get_log(request: web.Request) -> web.StreamResponse:
 )
 @querystring_schema(LogQuery)
 async def get_running_log(request: web.Request) -> web.StreamResponse:
-    """Answer the log of what runs."""
+    """Stream the log of a running component."""
     path, follow = request.match_info, request["querystring"]["follow"]
     lines = await running_log(
         request.app[ENGINE], path["toolname"], path["component"], follow=follow

@@ -1,19 +1,19 @@
-"""Whether whoever asks is still there."""
+"""Whether a client is still connected."""
 
 import asyncio
 
 from aiohttp import web
 
-LOOK_SECONDS = 1.0
-"""How often it is looked whether a client that waits is there."""
+POLL_SECONDS = 1.0
+"""How often the connection of a waiting client is checked."""
 
 
-def is_there(request: web.Request) -> bool:
-    """Whether the connection of a request is open, so that somebody may read the answer."""
+def is_connected(request: web.Request) -> bool:
+    """Whether the connection of a request is open, so that the client can read the response."""
     return request.transport is not None and not request.transport.is_closing()
 
 
-async def gone(request: web.Request) -> None:
-    """Return once the client has gone. Nothing is cancelled: what it asked to change goes on."""
-    while is_there(request):  # noqa: ASYNC110 - aiohttp tells nobody when a client goes
-        await asyncio.sleep(LOOK_SECONDS)
+async def wait_for_disconnect(request: web.Request) -> None:
+    """Return once the client has disconnected. Nothing is cancelled: its changes continue."""
+    while is_connected(request):  # noqa: ASYNC110 - aiohttp has no event for it
+        await asyncio.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""The routes that make a deployment from an earlier one."""
+"""The routes that create a deployment from an earlier one."""
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -37,7 +37,7 @@ _ERRORS = (
 
 @operation(
     "retryDeployment",
-    "Deploy the same configuration and commits again, building only what did not finish",
+    "Deploy the same configuration and commits again; only unfinished builds are built",
     DeploymentResponseSchema,
     *_ERRORS,
     path=DeploymentPath,
@@ -47,13 +47,13 @@ _ERRORS = (
     parameters=[KEY_PARAMETER],
 )
 async def post_retry(request: web.Request) -> web.Response:
-    """Retry a deployment and answer the new one, with its location."""
-    return await _again(request, retry_deployment)
+    """Retry a deployment and return the new one, with its `Location`."""
+    return await _create(request, retry_deployment)
 
 
 @operation(
     "rollBackToDeployment",
-    "Deploy what an earlier, finished deployment has built; nothing is built",
+    "Deploy the images of an earlier, finished deployment; nothing is built",
     DeploymentResponseSchema,
     *_ERRORS,
     path=DeploymentPath,
@@ -63,17 +63,21 @@ async def post_retry(request: web.Request) -> web.Response:
     parameters=[KEY_PARAMETER],
 )
 async def post_rollback(request: web.Request) -> web.Response:
-    """Roll back to a deployment and answer the new one, with its location."""
-    return await _again(request, roll_back)
+    """Roll back to a deployment and return the new one, with its `Location`."""
+    return await _create(request, roll_back)
 
 
-async def _again(request: web.Request, make: Make) -> web.Response:
-    asked = await read_deploy_request(request, RepeatedDeploySchema)
+async def _create(request: web.Request, make: Make) -> web.Response:
+    deploy_body = await read_deploy_request(request, RepeatedDeploySchema)
     path = request.match_info
     answer = await make(
-        request.app[ENGINE], path["toolname"], path["deploy_id"], asked.options, key_of(request)
+        request.app[ENGINE],
+        path["toolname"],
+        path["deploy_id"],
+        deploy_body.options,
+        key_of(request),
     )
-    return created_response(request, asked.with_warnings(answer))
+    return created_response(request, deploy_body.with_warnings(answer))
 
 
 ROUTES = (

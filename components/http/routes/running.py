@@ -1,4 +1,4 @@
-"""The routes of what runs now, whatever deployed it."""
+"""The routes of running components."""
 
 from http import HTTPStatus
 
@@ -23,19 +23,19 @@ _RUNNING = RunningSchema()
 
 @operation(
     "listRunning",
-    "What runs of the tool now: how it does, of which deployment and commit",
+    "List the running components, with their health, deployment and commit",
     RunningResponseSchema,
     path=ToolPath,
     tags=["running"],
 )
 async def get_running(request: web.Request) -> web.Response:
-    """Answer what runs."""
+    """Return the running components."""
     return _response(await show_running(request.app[ENGINE], request.match_info["toolname"]))
 
 
 @operation(
     "stopAll",
-    "Stop all components, and remove what was made for them; answers what ran",
+    "Stop all components, delete their resources, and return what ran",
     RunningResponseSchema,
     HTTPStatus.CONFLICT,
     path=ToolPath,
@@ -48,7 +48,7 @@ async def delete_all(request: web.Request) -> web.Response:
 
 @operation(
     "stopComponent",
-    "Stop a component, and remove what was made for it; answers what ran",
+    "Stop a component, delete its resources, and return what ran",
     RunningResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -65,7 +65,7 @@ async def delete_component(request: web.Request) -> web.Response:
 
 @operation(
     "restartComponent",
-    "Start a continuous component again, one instance after another",
+    "Restart a continuous component, one instance after another",
     RunningResponseSchema,
     HTTPStatus.NOT_FOUND,
     HTTPStatus.CONFLICT,
@@ -73,7 +73,7 @@ async def delete_component(request: web.Request) -> web.Response:
     tags=["running"],
 )
 async def post_restart(request: web.Request) -> web.Response:
-    """Restart a component, and answer what runs."""
+    """Restart a component, and return the running components."""
     path = request.match_info
     return _response(
         await restart_component(request.app[ENGINE], path["toolname"], path["component"])
@@ -90,7 +90,7 @@ async def post_restart(request: web.Request) -> web.Response:
     tags=["running"],
 )
 async def post_start(request: web.Request) -> web.Response:
-    """Run a scheduled component, and answer what runs."""
+    """Run a scheduled component, and return the running components."""
     path = request.match_info
     return _response(
         await start_component(request.app[ENGINE], path["toolname"], path["component"])

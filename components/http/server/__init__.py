@@ -1,4 +1,4 @@
 """The listener, its connections, and TLS.
 
-Nothing here knows what is asked.
+Nothing here knows what a request is for.
 """

@@ -1,7 +1,7 @@
-"""Who is connected: how many may be at a time, who makes room, and one connection.
+"""Connections: how many are allowed at a time, and which one is closed to make room.
 
-Nothing here knows what is asked. Where there is no more room, the one goes that has been idle the
-longest, and never one that is being answered.
+Nothing here knows what a request is for. At the limit, the connection that has been idle the
+longest is closed, and never one with a request in progress.
 """
 
 import asyncio
@@ -18,31 +18,31 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
-from components.http.middlewares.headers import ALWAYS
+from components.http.middlewares.headers import COMMON_HEADERS
 from components.http.responses.envelope import enveloped
 from components.invisible_characters import replace_invisible
 
 logger = logging.getLogger(__name__)
 
-_FEW_DESCRIPTORS = 48
-"""What is left for backends and files, where a quarter of a process's descriptors is less."""
+_RESERVED_DESCRIPTORS = 48
+"""The minimum of descriptors for backends and files; more if a quarter of the limit is more."""
 
-_LINE_SECONDS = 10.0
-"""How often the log says that there is no room."""
+_WARNING_INTERVAL_SECONDS = 10.0
+"""The minimum time between two warnings in the log."""
 
-_TAKEN_IN = 2**15
-"""How many bytes are taken in at a time: as tiny chunks, more would take too long."""
+_READ_SIZE = 2**15
+"""How many bytes are read at a time: parsing more, as tiny chunks, would block too long."""
 
-sslproto.SSLProtocol.max_size = _TAKEN_IN  # of a class, since it is the size of a buffer too
+sslproto.SSLProtocol.max_size = _READ_SIZE  # on the class, since it also sets the size of a buffer
 
-_SHOWN = 200
-"""How many characters of what a parser says are passed on."""
+_MAX_REASON_LENGTH = 200
+"""The maximum length of a parser error in messages."""
 
 
 class State(Enum):
-    """What a connection does: it has not asked yet, waits for the next request, or is answered.
+    """The state of a connection: before its first request, between requests, or in a request.
 
-    A request whose body is still to come has not been asked.
+    A request is in progress once its body has arrived.
     """
 
     NEW = auto()
@@ -53,52 +53,54 @@ class State(Enum):
 _IDLE = (State.NEW, State.WAITING)
 
 
-def most_connections(wanted: int) -> int:
-    """Return how many connections there may be, of those wanted, with the process's descriptors."""
+def connection_limit(wanted: int) -> int:
+    """Return the wanted limit of connections, or less if the process has too few descriptors."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return wanted
-    return max(1, min(wanted, descriptors - max(_FEW_DESCRIPTORS, descriptors // 4)))
+    return max(1, min(wanted, descriptors - max(_RESERVED_DESCRIPTORS, descriptors // 4)))
 
 
 class Connections:
     """The connections of one listener: at most `most`, and `most_of_address` of each address.
 
-    0 is any number of an address. One that is trusted, such as a gateway's, does not count for its
-    address, since many come through it. All IPv6 addresses of a /64 are one, as one host has them.
-    `none` is set while nobody is connected.
+    0 per address means unlimited. A trusted connection, such as a gateway's, does not count for its
+    address, since it serves many clients. A /64 of IPv6 counts as one address, since one host can
+    have all of it. `none` is set while there is no connection.
     """
 
     def __init__(self, most: int, most_of_address: int) -> None:
         self._most = most
         self._most_of_address = most_of_address
-        # In each state, the longest first.
+        # In each state, the oldest first.
         self._in: dict[State, OrderedDict[Connection, None]] = {
             state: OrderedDict() for state in State
         }
-        self._of_address: Counter[str] = Counter()
-        self._next_line = 0.0
+        self._count_of_address: Counter[str] = Counter()
+        self._next_warning = 0.0
         self.none = asyncio.Event()
         self.none.set()
 
     def add(self, connection: "Connection") -> bool:
-        """Count one more, for which an idle one may have to go; return whether there is room."""
+        """Add a connection, and close an idle one if needed; return whether there is room."""
         address = connection.address
-        of_address = self._most_of_address and self._of_address[address] >= self._most_of_address
+        of_address = (
+            self._most_of_address and self._count_of_address[address] >= self._most_of_address
+        )
         if of_address or sum(map(len, self._in.values())) >= self._most:
-            self.complain("no room for all connections, such as the last one of %s", address)
+            self.warn("the limit of connections is reached, last by a connection from %s", address)
             if not self.make_room(address if of_address else None):
                 return False
-        self._of_address[address] += 1
+        self._count_of_address[address] += 1
         self._in[State.NEW][connection] = None
         self.none.clear()
         return True
 
     def make_room(self, address: str | None = None) -> bool:
-        """End the longest idle one, of an address or of all; return whether there was any.
+        """Close the longest idle one, of an address or of all; return whether there was one.
 
-        There are two kinds, and it is one of those that are more: whoever floods us, with whichever
-        kind, makes room with what is its own.
+        There are two idle states. It closes one in the state with more connections, so that a
+        client that floods the service loses its own connections.
         """
         for state in sorted(_IDLE, key=lambda each: -len(self._in[each])):
             for each in self._in[state]:
@@ -109,37 +111,37 @@ class Connections:
         return False
 
     def trust(self, connection: "Connection") -> None:
-        """Count one no longer for its address, if it still counts."""
+        """Mark a connection as trusted: it no longer counts for its address."""
         if connection in self._in[connection.state]:
             self._forget_address(connection)
             connection.is_trusted = True
 
     def move(self, connection: "Connection", state: State) -> None:
-        """Note what one does now, if it still counts."""
+        """Change the state of a connection."""
         if connection in self._in[connection.state]:
             del self._in[connection.state][connection]
             self._in[state][connection] = None
         connection.state = state
 
     def remove(self, connection: "Connection") -> None:
-        """Count one no longer, if it was."""
+        """Remove a connection, if it is there."""
         if self._in[connection.state].pop(connection, connection) is None:
             self._forget_address(connection)
             if not any(self._in.values()):
                 self.none.set()
 
-    def complain(self, message: str, *args: object) -> None:
-        """Write a line to the log, unless there was one a moment ago: who floods us writes none."""
+    def warn(self, message: str, *args: object) -> None:
+        """Log a warning, unless there was one a moment ago: a flood must not fill the log."""
         now = time.monotonic()
-        if now >= self._next_line:
-            self._next_line = now + _LINE_SECONDS
+        if now >= self._next_warning:
+            self._next_warning = now + _WARNING_INTERVAL_SECONDS
             logger.warning(message, *args)
 
     def _forget_address(self, connection: "Connection") -> None:
         if not connection.is_trusted:
-            self._of_address[connection.address] -= 1
-            if not self._of_address[connection.address]:
-                del self._of_address[connection.address]
+            self._count_of_address[connection.address] -= 1
+            if not self._count_of_address[connection.address]:
+                del self._count_of_address[connection.address]
 
 
 class Connection(web.RequestHandler):
@@ -148,7 +150,7 @@ class Connection(web.RequestHandler):
     def __init__(
         self, connections: Connections, address: str, manager: web.Server, **options: Any
     ) -> None:
-        # What is compressed is refused, and must not be inflated before that.
+        # Compressed bodies are rejected, and must not be decompressed before that.
         super().__init__(manager, loop=asyncio.get_running_loop(), auto_decompress=False, **options)
         self.address = _host(address)
         self.state = State.NEW
@@ -160,7 +162,7 @@ class Connection(web.RequestHandler):
 
     @property
     def is_made(self) -> bool:
-        """Whether there is, or was, a connection that requests come over."""
+        """Whether the connection was established."""
         return self._wire is not None
 
     async def start(self) -> None:
@@ -169,7 +171,7 @@ class Connection(web.RequestHandler):
             await super().start()
         except ValueError as error:
             # The parser lets URLs through that cannot be read later, such as `http://xn--a/`.
-            self._say_unreadable(f"its URL cannot be read: {error}")
+            self._log_unreadable(f"its URL cannot be read: {error}")
             self.force_close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -177,23 +179,23 @@ class Connection(web.RequestHandler):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what asyncio promises
         self._wire = transport
         if hasattr(transport, "max_size"):
-            transport.max_size = _TAKEN_IN
+            transport.max_size = _READ_SIZE
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Make room."""
+        """Stop counting it."""
         self._connections.remove(self)
         super().connection_lost(exc)
 
     def end(self) -> None:
-        """End it at once, whatever it does."""
+        """Abort it, in any state."""
         if self._wire is not None:
             self._wire.abort()
         elif self.handshake is not None:
             self.handshake.cancel()
 
     def enter(self, state: State) -> None:
-        """Note what it does now."""
+        """Change its state."""
         self._connections.move(self, state)
 
     def handle_error(
@@ -203,50 +205,50 @@ class Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what cannot be read as a request as other errors are, with one line in the log."""
+        """Respond to invalid HTTP with an error in the envelope, and one line in the log."""
         if not isinstance(exc, HttpProcessingError):
             response = super().handle_error(request, status, exc, message)
-            response.headers.update(ALWAYS)
+            response.headers.update(COMMON_HEADERS)
             return response
-        reason = self._say_unreadable(message or "")
+        reason = self._log_unreadable(message or "")
         answer = enveloped(None, errors=[f"this is not HTTP: {reason}"], status=status)
-        answer.headers.update(ALWAYS)
+        answer.headers.update(COMMON_HEADERS)
         answer.force_close()
         return answer
 
-    def _say_unreadable(self, message: str) -> str:
-        """Write a line about what cannot be read, and return what is wrong with it."""
+    def _log_unreadable(self, message: str) -> str:
+        """Log that the input is not HTTP, and return the reason."""
         self._unreadable = True
         first = next(iter(message.strip().splitlines()), "").rstrip(":")
-        reason = replace_invisible(first[:_SHOWN])
-        logger.warning("what %s sent is not HTTP: %s", self.address, reason)
+        reason = replace_invisible(first[:_MAX_REASON_LENGTH])
+        logger.warning("the input from %s is not HTTP: %s", self.address, reason)
         return reason
 
     def log_access(
         self, request: web.BaseRequest, response: web.StreamResponse, time: float | None
     ) -> None:
-        """Write a line for each request that was one; the others have theirs already."""
+        """Log each valid request; invalid ones have been logged already."""
         if not self._unreadable:
             super().log_access(request, response, time)
 
 
 @web.middleware
 async def connection_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Let a connection know while its request, once all of it is there, is being answered."""
-    connection, is_asked = request.protocol, True
+    """Set the state of the connection while a request with its whole body is in progress."""
+    connection, in_progress = request.protocol, True
     if not isinstance(connection, Connection):
         return await handler(request)
 
-    def is_whole() -> None:
-        # A body that comes after the answer is nobody's.
-        if is_asked:
+    def mark_received() -> None:
+        # The rest of a body may arrive after the response.
+        if in_progress:
             connection.enter(State.ANSWERING)
 
-    request.content.on_eof(is_whole)
+    request.content.on_eof(mark_received)
     try:
         return await handler(request)
     finally:
-        is_asked = False
+        in_progress = False
         connection.enter(State.WAITING)
 
 

@@ -12,23 +12,23 @@ from aiohttp import web
 from backends.supervision import supervised
 from components.http.identity.subject import same_name
 from components.http.keys import CURRENT_TLS, GATEWAYS
-from components.http.server.connections import Connection, Connections, most_connections
+from components.http.server.connections import Connection, Connections, connection_limit
 from components.http.server.tls import TlsFiles, certified_name
 from components.settings import Settings
 
 BACKLOG = 128
 
 HANDSHAKE_SECONDS = 10.0
-"""How long the handshake of TLS may take, from the first byte of TCP."""
+"""How long the TLS handshake may take, from the TCP connection on."""
 
-FAREWELL_SECONDS = 2.0
-"""How long the other end may take to agree to the end of TLS."""
+TLS_SHUTDOWN_SECONDS = 2.0
+"""How long the TLS shutdown may take."""
 
 LINGER_SECONDS = 1.0
-"""How long a body that nobody wants is still taken in, so that its sender reads the answer."""
+"""How long an unwanted body is still read, so that the client reads the response."""
 
 RETRY_SECONDS = 0.02
-"""After how long a connection is accepted again where the system would not let us."""
+"""The pause after a failed `accept`."""
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +36,16 @@ logger = logging.getLogger(__name__)
 class Listener:
     """Listens for a runner, in plain text or with TLS as the settings say.
 
-    It accepts by itself, since it has to know of a connection before its handshake. A live TLS
-    context can learn of a CA and never forgets one. So when files have changed, new connections
-    have a new context, and those under the old one are closed once they have answered.
+    It calls `accept` itself, since it must count connections before their handshake. A CA can be
+    added to a live TLS context, but not removed. So after a change of the files, new connections
+    get a new context, and those of the old one are closed after their current response.
     """
 
     def __init__(self, runner: web.AppRunner, settings: Settings, **options: Any) -> None:
         self._runner = runner
         self._settings = settings
         self._options = options
-        most = most_connections(settings.max_connections)
+        most = connection_limit(settings.max_connections)
         if most < settings.max_connections:
             logger.warning("at most %s connections: there are no descriptors for more", most)
         self._connections = Connections(most, settings.max_connections_per_address)
@@ -57,7 +57,7 @@ class Listener:
 
     @property
     def left(self) -> asyncio.Event:
-        """Set while nobody is connected."""
+        """Set while there is no connection."""
         return self._connections.none
 
     async def start(self) -> str:
@@ -76,9 +76,9 @@ class Listener:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def renew(self) -> bool:
-        """Take up TLS files that have changed; return whether they had.
+        """Load the TLS files if they have changed; return whether they have.
 
-        Files that cannot be used, such as half of a new pair, leave everything as it was.
+        If they are invalid, such as half of a new pair, the current ones stay in use.
         """
         if self._files is None:
             return False
@@ -96,7 +96,7 @@ class Listener:
         return True
 
     async def stop(self) -> None:
-        """Stop listening, if it has begun. What is connected stays so."""
+        """Stop listening, if it has begun. Connections stay open."""
         tasks: set[asyncio.Task[Any]] = {
             *self._handshakes,
             *((self._accepting,) if self._accepting else ()),
@@ -114,24 +114,24 @@ class Listener:
         self._files = files
 
     async def _accept(self, listened: socket.socket) -> None:
-        """Accept one connection. Whoever floods us has others served between two."""
+        """Accept one connection. The loop serves others between two calls."""
         try:
             accepted, (address, *_) = await asyncio.get_running_loop().sock_accept(listened)
         except OSError as error:
-            self._connections.complain("cannot accept a connection: %s", error)
+            self._connections.warn("cannot accept a connection: %s", error)
             self._connections.make_room()
             await asyncio.sleep(RETRY_SECONDS)
             return
-        self._welcome(accepted, address)
+        self._serve(accepted, address)
 
-    def _welcome(self, accepted: socket.socket, address: str) -> None:
-        """Have a connection's requests answered, if there is room for it."""
+    def _serve(self, accepted: socket.socket, address: str) -> None:
+        """Serve a connection, if there is room for it."""
         assert self._runner.server is not None  # noqa: S101 - it is set up before it listens
         connection = Connection(
             self._connections,
             address,
             self._runner.server,
-            # From the first byte to the last header, of the first request as of the next.
+            # From the first byte to the last header, for each request.
             keepalive_timeout=self._settings.idle_timeout,
             lingering_time=LINGER_SECONDS,
             **self._options,
@@ -156,13 +156,13 @@ class Listener:
             tls = {
                 "ssl": self._context,
                 "ssl_handshake_timeout": HANDSHAKE_SECONDS,
-                "ssl_shutdown_timeout": FAREWELL_SECONDS,
+                "ssl_shutdown_timeout": TLS_SHUTDOWN_SECONDS,
             }
         try:
             if hasattr(socket, "TCP_USER_TIMEOUT"):
-                # A reader that has stopped reading is given up, also when we have closed.
-                patience = int(self._settings.request_timeout * 1000)
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, patience)
+                # Drop a client that has stopped reading, also after we have closed.
+                timeout = int(self._settings.request_timeout * 1000)
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout)
             loop = asyncio.get_running_loop()
             transport, _ = await loop.connect_accepted_socket(lambda: connection, accepted, **tls)
         except OSError as error:
@@ -172,7 +172,7 @@ class Listener:
             self._connections.trust(connection)
 
     def _is_trusted(self, transport: asyncio.Transport) -> bool:
-        """Whether a connection is of somebody through whom many come, as far as is known."""
+        """Whether a connection is from a gateway, which serves many clients."""
         tls = transport.get_extra_info("ssl_object")
         if tls is None:
             return self._settings.trust_plaintext

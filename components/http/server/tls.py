@@ -1,4 +1,4 @@
-"""TLS that the service ends itself: a client without a certificate of our CA does not connect."""
+"""TLS terminated by the service: clients must have a certificate of our CA."""
 
 import ssl
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class StaleConnection(Exception):
 
 @dataclass(frozen=True, slots=True)
 class TlsFiles:
-    """What the files of certificate, key and clients' CA hold, and where they are."""
+    """The paths and contents of the certificate, the key and the clients' CA."""
 
     certificate: Path
     key: Path
@@ -33,10 +33,10 @@ class TlsFiles:
         return cls(certificate, key, client_ca, content)
 
     def context(self) -> ssl.SSLContext:
-        """Return a context that demands a client's certificate. Raises `OSError`.
+        """Return a context that requires a client certificate. Raises `OSError`.
 
-        Each content of the files gets a context of its own: what one has verified once, in a
-        session that a client resumes, means nothing to the next.
+        Each version of the files gets its own context, so that a session that one context has
+        verified cannot be resumed under the next.
         """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -47,23 +47,23 @@ class TlsFiles:
 
 
 class CurrentTls:
-    """The context that connections must have been made under; None where TLS is not ended here."""
+    """The context that connections must have been made under; None without TLS."""
 
     def __init__(self) -> None:
         self.context: ssl.SSLContext | None = None
 
 
 def peer_name(request: web.Request, current: CurrentTls) -> x509.Name | None:
-    """Return the subject of the certificate at the other end; None without TLS.
+    """Return the subject of the client certificate; None without TLS.
 
-    Raises `StaleConnection` where it was verified by an authority that may have been taken out,
-    or where nothing is known of it any more.
+    Raises `StaleConnection` if it was verified by a CA that may have been removed since, or if the
+    connection is gone.
     """
     transport = request.transport
     connection = transport.get_extra_info("ssl_object") if transport else None
     if connection is None and current.context is None:
         return None
-    # A handshake that was under way while the files changed ends under the context before.
+    # A handshake that was in progress while the files changed uses the old context.
     if connection is None or connection.context is not current.context:
         raise StaleConnection(
             "the TLS files have changed since this connection was made: connect again"
@@ -72,7 +72,7 @@ def peer_name(request: web.Request, current: CurrentTls) -> x509.Name | None:
 
 
 def certified_name(connection: ssl.SSLObject) -> x509.Name:
-    """Return the subject of the certificate at the other end of a connection of ours."""
+    """Return the subject of the client certificate of a connection."""
     certificate = connection.getpeercert(binary_form=True)
     assert certificate is not None  # noqa: S101 - a client without one does not connect
     return x509.load_der_x509_certificate(certificate).subject

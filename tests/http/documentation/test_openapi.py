@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from components.configuration.validation import validate
 from components.http.app import create_app
-from components.http.identity.access import OPEN_PATHS
+from components.http.identity.access import PUBLIC_PATHS
 from components.settings import Settings
 from tests.http.conftest import Client
 
@@ -20,16 +20,16 @@ async def document(client: Client) -> Any:
     return await (await client.get("/openapi.json")).json()
 
 
-async def test_it_is_valid_openapi_3_0_3(document: Any) -> None:
+async def test_the_document_is_valid_openapi_3_0_3(document: Any) -> None:
     assert document["openapi"] == "3.0.3"
     OpenAPIV30SpecValidator(document).validate()
 
 
-async def test_it_is_not_wrapped(document: Any) -> None:
+async def test_the_document_has_no_envelope(document: Any) -> None:
     assert "messages" not in document
 
 
-async def test_it_has_every_route(document: Any) -> None:
+async def test_the_document_has_every_route(document: Any) -> None:
     documented = {
         (method.upper(), path) for path, item in document["paths"].items() for method in item
     }
@@ -43,14 +43,16 @@ async def test_it_has_every_route(document: Any) -> None:
     assert documented <= routes
 
 
-async def test_guarded_operations_say_so_and_open_ones_need_nothing(document: Any) -> None:
+async def test_protected_operations_require_a_subject_and_public_ones_nothing(
+    document: Any,
+) -> None:
     for path, item in document["paths"].items():
         for operation in item.values():
             either: list[Any] = [{"subject": []}, {"subject": [], "caller": []}]
-            assert operation["security"] == ([] if path in OPEN_PATHS else either)
+            assert operation["security"] == ([] if path in PUBLIC_PATHS else either)
 
 
-async def test_operations_have_ids_of_their_own(document: Any) -> None:
+async def test_operation_ids_are_unique(document: Any) -> None:
     ids = [each["operationId"] for item in document["paths"].values() for each in item.values()]
     assert len(ids) == len(set(ids))
 
@@ -60,7 +62,7 @@ async def test_a_configuration_can_be_sent_as_json_or_yaml(document: Any) -> Non
     assert body["content"].keys() == {"application/json", "application/yaml"}
 
 
-async def test_how_many_components_can_be_named_and_how_long_is_documented(document: Any) -> None:
+async def test_the_limits_of_component_names_are_documented(document: Any) -> None:
     names = document["components"]["schemas"]["Deploy"]["properties"]["components"]
     assert (names["minItems"], names["maxItems"], names["items"]["maxLength"]) == (1, 200, 63)
 
@@ -80,7 +82,7 @@ async def page(client: Client, request: pytest.FixtureRequest) -> ClientResponse
     return response
 
 
-async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(
+async def test_swagger_ui_loads_the_document_and_nothing_from_other_hosts(
     client: Client, page: ClientResponse
 ) -> None:
     text = await page.text()
@@ -94,7 +96,9 @@ async def test_swagger_ui_shows_it_and_loads_nothing_from_elsewhere(
     assert "validatorUrl: null" in start
 
 
-async def test_its_page_runs_nothing_but_what_is_served_here(page: ClientResponse) -> None:
+async def test_the_content_security_policy_of_the_page_allows_own_scripts_only(
+    page: ClientResponse,
+) -> None:
     text = await page.text()
     policy = dict(
         each.strip().split(" ", 1) for each in page.headers["Content-Security-Policy"].split(";")
@@ -109,12 +113,12 @@ async def test_its_page_runs_nothing_but_what_is_served_here(page: ClientRespons
     assert not re.search(r"<style|\bstyle=|\bon\w+=|javascript:", text)
 
 
-async def test_what_it_loads_is_of_the_type_that_browsers_insist_on(client: Client) -> None:
+async def test_static_files_have_the_content_type_that_browsers_require(client: Client) -> None:
     for name, expected in (("start.js", "javascript"), ("swagger-ui.css", "text/css")):
         response = await client.get(f"/docs/static/{name}")
         assert expected in response.headers["Content-Type"]
 
 
 @pytest.mark.parametrize("name", ["nothing.js", "a" * 3000, "%2e%2e%2fcore.py"])
-async def test_nothing_else_is_served_beside_it(client: Client, name: str) -> None:
+async def test_unknown_static_files_are_not_found(client: Client, name: str) -> None:
     assert (await client.get(f"/docs/static/{name}")).status == 404

@@ -1,7 +1,7 @@
-"""Requests made up from the served document get no answer that the document does not have.
+"""Requests that schemathesis generates from the document get only documented responses.
 
-All of schemathesis's checks, in all of its phases, the links from one request to the next included:
-as the tool, as another tool, and as nobody. The exceptions are in `schemathesis.toml`.
+All checks in all phases, including links between requests: as the tool, as another tool, and
+without a subject. The exceptions are in `schemathesis.toml`.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from pytest_aiohttp.plugin import AiohttpServer
 from backends.builders.simulated import SimulatedBuilder
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app
-from components.http.identity.access import OPEN_PATHS
+from components.http.identity.access import PUBLIC_PATHS
 from components.settings import Settings
 from tests.conftest import ROOT, unmeasured
 from tests.http.conftest import HEADER
@@ -26,8 +26,10 @@ CONFIGURED = ROOT / "tests/data/schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
-async def made_up(server: AiohttpServer, tmp_path: Path, *options: str) -> list[tuple[str, int]]:
-    """Let schemathesis ask whatever it can think of; return the paths and statuses of answers."""
+async def run_schemathesis(
+    server: AiohttpServer, tmp_path: Path, *options: str
+) -> list[tuple[str, int]]:
+    """Run schemathesis; return the paths and statuses of the responses."""
     app = create_app(
         Settings(writes_per_minute=0, reads_per_minute=0, max_running=1, max_queued=1),
         MemoryStore(),
@@ -59,25 +61,25 @@ async def made_up(server: AiohttpServer, tmp_path: Path, *options: str) -> list[
     return answers
 
 
-async def test_no_answer_to_a_tool_is_outside_the_document(
+async def test_all_responses_to_a_tool_are_documented(
     aiohttp_server: AiohttpServer, tmp_path: Path
 ) -> None:
     subject = f"--header={HEADER}: CN=mytool,O=toolforge"
-    answers = await made_up(aiohttp_server, tmp_path, subject)
+    answers = await run_schemathesis(aiohttp_server, tmp_path, subject)
     assert {HTTPStatus.OK, HTTPStatus.CREATED} <= {status for _, status in answers}
     assert HTTPStatus.INTERNAL_SERVER_ERROR not in {status for _, status in answers}
 
 
-@pytest.mark.parametrize("who", ["another tool", "nobody"])
-async def test_nobody_else_is_answered_anything_about_a_tool(
+@pytest.mark.parametrize("who", ["another tool", "no subject"])
+async def test_other_callers_get_only_errors_about_a_tool(
     aiohttp_server: AiohttpServer, tmp_path: Path, who: str
 ) -> None:
-    # What succeeds for the tool is refused to others, which these two checks call an error.
+    # Others are rejected where the tool succeeds, which these two checks report as an error.
     options = ["--exclude-checks=positive_data_acceptance,missing_required_header"]
     if who == "another tool":
         options.append(f"--header={HEADER}: CN=other,O=toolforge")
-    answers = await made_up(aiohttp_server, tmp_path, *options)
-    guarded = {status for path, status in answers if path not in OPEN_PATHS}
+    answers = await run_schemathesis(aiohttp_server, tmp_path, *options)
+    guarded = {status for path, status in answers if path not in PUBLIC_PATHS}
     refusals = {
         HTTPStatus.UNAUTHORIZED,
         HTTPStatus.FORBIDDEN,

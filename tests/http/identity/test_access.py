@@ -1,56 +1,56 @@
-"""Who may use the API: the tool itself, by the subject of its certificate."""
+"""Authorization: only the tool itself, by the subject of its certificate."""
 
 import pytest
 from aiohttp import web
 from multidict import CIMultiDict
 
 from components.http.app import create_app
-from components.http.identity.access import OPEN_PATHS
+from components.http.identity.access import PUBLIC_PATHS
 from components.http.identity.subject import Subject
 from components.settings import Settings
 from tests.factories import TOOL
 from tests.http.conftest import CONFIG, HEADER, Client, Serve, errors_of
 
-GUARDED = [
+PROTECTED = [
     (route.method, route.resource.canonical)
     for route in create_app(Settings()).router.routes()
-    if route.resource is not None and route.resource.canonical not in OPEN_PATHS
+    if route.resource is not None and route.resource.canonical not in PUBLIC_PATHS
 ]
 
 
 @pytest.fixture
-async def nobody(serve: Serve) -> Client:
-    """The service, asked without any header."""
+async def anonymous(serve: Serve) -> Client:
+    """A client without a subject header."""
     return await serve(headers={})
 
 
-def test_every_route_under_tool_is_guarded() -> None:
-    under_tool = [path for _, path in GUARDED if path.startswith("/api/v1/tool/{toolname}/")]
-    assert len(under_tool) == len(GUARDED) >= 8
+def test_every_route_of_a_tool_is_protected() -> None:
+    under_tool = [path for _, path in PROTECTED if path.startswith("/api/v1/tool/{toolname}/")]
+    assert len(under_tool) == len(PROTECTED) >= 8
 
 
-@pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_without_a_subject_no_guarded_route_answers(
-    nobody: Client, method: str, path: str
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_protected_routes_reject_requests_without_a_subject(
+    anonymous: Client, method: str, path: str
 ) -> None:
     url = path.format(toolname=TOOL, deploy_id="latest", component="web")
-    response = await nobody.request(method, url)
+    response = await anonymous.request(method, url)
     assert response.status == 401
     if method != "HEAD":
         (error,) = await errors_of(response, 401)
         assert error == f"the header {HEADER} must be given exactly once"
 
 
-@pytest.mark.parametrize(("method", "path"), GUARDED)
-async def test_no_guarded_route_answers_another_tool(
-    nobody: Client, method: str, path: str
+@pytest.mark.parametrize(("method", "path"), PROTECTED)
+async def test_protected_routes_reject_another_tool(
+    anonymous: Client, method: str, path: str
 ) -> None:
     url = path.format(toolname="other", deploy_id="latest", component="web")
-    response = await nobody.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
+    response = await anonymous.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
     assert response.status == 403
 
 
-async def test_a_route_that_somebody_adds_is_guarded_from_the_start(serve: Serve) -> None:
+async def test_new_routes_are_protected_by_default(serve: Serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response()
 
@@ -63,25 +63,25 @@ async def test_a_route_that_somebody_adds_is_guarded_from_the_start(serve: Serve
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/", "/healthz", "/readyz"])
-async def test_anyone_may_ask_for_the_open_paths(nobody: Client, path: str) -> None:
-    assert (await nobody.get(path)).status == 200
+async def test_public_paths_need_no_subject(anonymous: Client, path: str) -> None:
+    assert (await anonymous.get(path)).status == 200
 
 
-async def test_whoever_is_nobody_is_told_how_to_be_somebody(nobody: Client) -> None:
-    response = await nobody.get(CONFIG)
+async def test_an_unauthenticated_response_has_a_challenge(anonymous: Client) -> None:
+    response = await anonymous.get(CONFIG)
     assert response.headers["WWW-Authenticate"] == 'ClientCertificate realm="components-api"'
 
 
-async def test_a_hexadecimal_name_is_told_in_words(nobody: Client) -> None:
+async def test_a_hexadecimal_name_is_reported(anonymous: Client) -> None:
     headers = {HEADER: "CN=#6d79746f6f6c,O=toolforge"}
-    (error,) = await errors_of(await nobody.get(CONFIG, headers=headers), 401)
-    assert "its CN and O must be text, and not hexadecimal" in error
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers=headers), 401)
+    assert "its CN and O must be text, not hexadecimal" in error
 
 
-async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
+async def test_a_duplicate_subject_header_is_unauthenticated(anonymous: Client) -> None:
     subject = f"CN={TOOL},O=toolforge"
     headers = CIMultiDict([(HEADER, subject), (HEADER, subject)])
-    await errors_of(await nobody.get(CONFIG, headers=headers), 401)
+    await errors_of(await anonymous.get(CONFIG, headers=headers), 401)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ async def test_a_header_that_is_given_twice_is_nobody(nobody: Client) -> None:
         "CN=mytool,O=toolforge,OU=" + "a" * 4096,
     ],
 )
-async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: str) -> None:
-    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 401)
+async def test_an_invalid_subject_is_unauthenticated(anonymous: Client, subject: str) -> None:
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 401)
     assert HEADER in error
 
 
@@ -131,10 +131,10 @@ async def test_a_subject_that_does_not_parse_is_nobody(nobody: Client, subject: 
         "OU=a\\,CN=\\#61,CN=mytool,O=toolforge",
     ],
 )
-async def test_the_tool_itself_may_however_its_subject_is_written(
-    nobody: Client, subject: str
+async def test_the_tool_is_authorized_in_every_notation_of_its_subject(
+    anonymous: Client, subject: str
 ) -> None:
-    await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 404)
+    await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 404)
 
 
 @pytest.mark.parametrize(
@@ -146,29 +146,29 @@ async def test_the_tool_itself_may_however_its_subject_is_written(
         ("CN=MYTOOL,O=toolforge", "only the tool 'mytool' itself"),
     ],
 )
-async def test_anyone_else_may_not(nobody: Client, subject: str, message: str) -> None:
-    (error,) = await errors_of(await nobody.get(CONFIG, headers={HEADER: subject}), 403)
+async def test_other_subjects_are_forbidden(anonymous: Client, subject: str, message: str) -> None:
+    (error,) = await errors_of(await anonymous.get(CONFIG, headers={HEADER: subject}), 403)
     assert message in error
 
 
-def test_escapes_are_undone() -> None:
+def test_escapes_are_decoded() -> None:
     subject = Subject.parse("CN=a\\,b\\2Bc,O=Caf\\C3\\A9")
     assert subject == Subject("a,b+c", "Café")
 
 
-async def test_header_and_organization_are_settings(serve: Serve) -> None:
+async def test_the_header_and_the_organization_are_settings(serve: Serve) -> None:
     headers = {"x-subject": "CN=mytool,O=cloud"}
     client = await serve(headers=headers, auth_header="x-subject", auth_organization="cloud")
     await errors_of(await client.get(CONFIG), 404)
 
 
 @pytest.mark.parametrize("name", ["My_Tool", "-a", "a-", "a" * 59, "a.b", "%20", "a%2Fb", "ø"])
-async def test_a_name_that_no_tool_can_have_is_a_bad_request(client: Client, name: str) -> None:
+async def test_an_invalid_tool_name_is_a_bad_request(client: Client, name: str) -> None:
     (error,) = await errors_of(await client.get(f"/api/v1/tool/{name}/config"), 400)
     assert "at most 58 characters" in error
 
 
-async def test_a_name_of_58_characters_is_a_tools(serve: Serve) -> None:
+async def test_a_tool_name_may_have_58_characters(serve: Serve) -> None:
     name = "a" * 58
     client = await serve(headers={HEADER: f"CN={name},O=toolforge"})
     await errors_of(await client.get(f"/api/v1/tool/{name}/config"), 404)

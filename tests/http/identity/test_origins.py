@@ -1,4 +1,4 @@
-"""A page in somebody's browser is a stranger, also where the browser is on this machine."""
+"""Protection against DNS rebinding and cross-site requests, also from browsers on this machine."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from tests.factories import configuration
 from tests.http.conftest import CONFIG, DEPLOY, Client, Listen, Serve, data_of, errors_of
 from tests.http.server.tls_files import Files
 
-STRANGE_HOSTS = [
+UNKNOWN_HOSTS = [
     "attacker.example",
     "attacker.example:8000",
     "localhost.attacker.example",
@@ -27,20 +27,20 @@ OWN_HOSTS = ["localhost", "LOCALHOST:8000", "127.0.0.1", "127.9.9.9:1", "[::1]:8
 
 
 @pytest.mark.parametrize("path", [CONFIG, "/docs", "/openapi.json", "/healthz", "/nowhere"])
-async def test_a_name_that_was_bound_to_this_machine_is_not_served(
+async def test_an_unknown_host_name_from_this_machine_is_rejected(
     client: Client, path: str
 ) -> None:
     (error,) = await errors_of(await client.get(path, headers={"Host": "attacker.example"}), 421)
-    assert error.startswith("this service is not called 'attacker.example'")
+    assert error.startswith("this service does not have the host name 'attacker.example'")
     assert "COMPONENTS_HOSTS" in error
 
 
-@pytest.mark.parametrize("host", STRANGE_HOSTS)
-async def test_no_other_name_is_served_to_this_machine(client: Client, host: str) -> None:
+@pytest.mark.parametrize("host", UNKNOWN_HOSTS)
+async def test_other_hosts_from_this_machine_are_rejected(client: Client, host: str) -> None:
     assert (await client.get(CONFIG, headers={"Host": host})).status in (400, 421)
 
 
-async def test_a_bound_name_configures_nothing(client: Client) -> None:
+async def test_a_rebound_host_name_cannot_change_a_configuration(client: Client) -> None:
     host = f"attacker.example:{client.port}"
     headers = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
     await errors_of(await client.post(CONFIG, json=configuration(), headers=headers), 421)
@@ -52,7 +52,7 @@ async def test_the_names_of_this_machine_are_served(client: Client, host: str) -
     assert (await client.get("/healthz", headers={"Host": host})).status == 200
 
 
-async def test_a_setting_adds_names(serve: Serve) -> None:
+async def test_a_setting_adds_host_names(serve: Serve) -> None:
     client = await serve(hosts=("components.example",))
     for host in ("components.example", "COMPONENTS.example:80", "localhost"):
         assert (await client.get("/healthz", headers={"Host": host})).status == 200
@@ -70,7 +70,7 @@ async def test_a_setting_adds_names(serve: Serve) -> None:
         ("ftp://localhost.attacker.example/healthz", 421),
     ],
 )
-async def test_a_target_that_is_a_whole_url_is_for_the_name_in_it(
+async def test_a_target_in_absolute_form_takes_precedence_over_host(
     client: Client, target: str, status: int
 ) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", client.port)
@@ -80,7 +80,7 @@ async def test_a_target_that_is_a_whole_url_is_for_the_name_in_it(
     await writer.wait_closed()
 
 
-async def test_over_tls_any_name_is_served(files: Files, listen: Listen) -> None:
+async def test_over_tls_any_host_name_is_served(files: Files, listen: Listen) -> None:
     _, url = await listen(files.settings())
     async with (
         aiohttp.ClientSession() as session,
@@ -91,7 +91,7 @@ async def test_over_tls_any_name_is_served(files: Files, listen: Listen) -> None
         assert response.status == 200
 
 
-STRANGERS = [
+OTHER_ORIGINS = [
     {"Origin": "http://attacker.example"},
     {"Origin": "null"},
     {"Origin": ""},
@@ -106,21 +106,21 @@ STRANGERS = [
 ]
 
 
-@pytest.mark.parametrize("headers", STRANGERS, ids=str)
+@pytest.mark.parametrize("headers", OTHER_ORIGINS, ids=str)
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", CONFIG), ("POST", DEPLOY), ("DELETE", CONFIG)]
 )
-async def test_another_page_changes_nothing(
+async def test_write_requests_from_other_origins_are_rejected(
     client: Client, method: str, path: str, headers: dict[str, str]
 ) -> None:
     own = f"{client.host}:{client.port}"
-    said = {name: value.format(own=own) for name, value in headers.items()}
-    response = await client.request(method, path, json=configuration(), headers=said)
+    sent = {name: value.format(own=own) for name, value in headers.items()}
+    response = await client.request(method, path, json=configuration(), headers=sent)
     (error,) = await errors_of(response, 403)
-    assert "the page that asks is a stranger" in error
+    assert "the request is from a page of another origin" in error
 
 
-async def test_a_stranger_is_told_before_it_is_asked_who_it_is(serve: Serve) -> None:
+async def test_the_origin_is_checked_before_the_subject(serve: Serve) -> None:
     client = await serve(headers={})
     await errors_of(await client.post(CONFIG, headers={"Origin": "http://attacker.example"}), 403)
 
@@ -135,34 +135,36 @@ async def test_a_stranger_is_told_before_it_is_asked_who_it_is(serve: Serve) -> 
     ],
     ids=str,
 )
-async def test_our_own_page_and_what_is_no_page_may(
+async def test_write_requests_from_the_own_origin_or_without_a_page_are_allowed(
     client: Client, headers: dict[str, str]
 ) -> None:
     own = f"{client.host}:{client.port}"
-    said = {name: value.format(own=own) for name, value in headers.items()}
-    await data_of(await client.post(CONFIG, json=configuration(), headers=said))
+    sent = {name: value.format(own=own) for name, value in headers.items()}
+    await data_of(await client.post(CONFIG, json=configuration(), headers=sent))
 
 
 @pytest.mark.parametrize("origin", ["http://localhost", "http://localhost:80"])
-async def test_the_port_that_a_scheme_has_may_be_left_out(client: Client, origin: str) -> None:
+async def test_the_default_port_of_a_scheme_may_be_omitted(client: Client, origin: str) -> None:
     headers = {"Host": "localhost", "Origin": origin}
     await data_of(await client.post(CONFIG, json=configuration(), headers=headers))
 
 
-async def test_a_page_at_the_name_that_a_gateway_has_for_us_is_our_own(serve: Serve) -> None:
+async def test_the_origin_of_a_host_name_in_the_settings_is_allowed(serve: Serve) -> None:
     client = await serve(hosts=("components.example",))
     headers = {"Origin": "https://components.example"}
     await data_of(await client.post(CONFIG, json=configuration(), headers=headers))
 
 
-async def test_another_page_may_look_at_what_is_open(client: Client) -> None:
+async def test_other_origins_may_read_public_paths(client: Client) -> None:
     headers = {"Origin": "http://attacker.example", "Sec-Fetch-Site": "cross-site"}
     response = await client.get("/openapi.json", headers=headers)
     assert response.status == 200
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-async def test_over_tls_another_page_changes_nothing_either(files: Files, listen: Listen) -> None:
+async def test_over_tls_write_requests_from_other_origins_are_rejected(
+    files: Files, listen: Listen
+) -> None:
     _, url = await listen(files.settings())
     async with aiohttp.ClientSession() as session:
         for origin, status in (("https://attacker.example", 403), (url, 422)):

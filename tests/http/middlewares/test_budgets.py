@@ -1,4 +1,4 @@
-"""What one tool may take of an instance, so that others have the rest."""
+"""Limits of each tool on an instance: its request rate, and its held requests."""
 
 import asyncio
 from contextlib import AsyncExitStack
@@ -12,7 +12,7 @@ from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_o
 OTHER = {"ssl-client-subject-dn": "CN=other,O=toolforge"}
 
 
-async def test_a_tool_may_read_so_often_and_is_told_when_to_come_back(serve: Serve) -> None:
+async def test_reads_over_the_rate_get_429_with_retry_after(serve: Serve) -> None:
     client = await serve(reads_per_minute=2)
     await data_of(await client.get(DEPLOY))
     await data_of(await client.get(f"{CONFIG}/history"))
@@ -22,21 +22,21 @@ async def test_a_tool_may_read_so_often_and_is_told_when_to_come_back(serve: Ser
     assert response.headers["Retry-After"] == "30"
 
 
-async def test_whoever_has_read_too_often_may_still_write(serve: Serve) -> None:
+async def test_reads_over_the_rate_do_not_block_writes(serve: Serve) -> None:
     client = await serve(reads_per_minute=1)
     await client.get(DEPLOY)
     await errors_of(await client.get(DEPLOY), 429)
     await data_of(await client.post(CONFIG, json=configuration()))
 
 
-async def test_what_is_open_counts_for_nobody(serve: Serve) -> None:
+async def test_public_paths_have_no_rate_limit(serve: Serve) -> None:
     client = await serve(reads_per_minute=1)
     for _ in range(3):
         await data_of(await client.get("/healthz"))
     await data_of(await client.get(DEPLOY))
 
 
-async def test_a_dry_run_keeps_no_deployment_out(serve: Serve) -> None:
+async def test_dry_runs_do_not_count_as_writes(serve: Serve) -> None:
     client = await serve(writes_per_minute=2)
     await client.post(CONFIG, json=configuration())
     for _ in range(3):
@@ -54,14 +54,14 @@ async def test_a_dry_run_counts_as_a_read(serve: Serve) -> None:
 @pytest.mark.parametrize(
     "body", ['{"dry-run": false}', '{"description": "dry-run"}', "", '{"components": ["dry-run"]}']
 )
-async def test_whatever_is_no_dry_run_counts_as_a_write(serve: Serve, body: str) -> None:
+async def test_other_deploy_bodies_count_as_writes(serve: Serve, body: str) -> None:
     client = await serve(writes_per_minute=1)
     headers = {"Content-Type": "application/json"}
     await client.post(DEPLOY, data=body, headers=headers)
     await errors_of(await client.post(DEPLOY, data=body, headers=headers), 429)
 
 
-async def test_a_configuration_that_calls_itself_a_dry_run_is_a_write(serve: Serve) -> None:
+async def test_a_configuration_with_a_dry_run_field_counts_as_a_write(serve: Serve) -> None:
     client = await serve(writes_per_minute=1)
     body = {**configuration(), "dry-run": True}
     await data_of(await client.post(CONFIG, json=body))
@@ -70,7 +70,7 @@ async def test_a_configuration_that_calls_itself_a_dry_run_is_a_write(serve: Ser
 
 @pytest.fixture
 async def running(serve: Serve, builder: ScriptedBuilder) -> Client:
-    """The service with a deployment that runs on, of which two may be watched at a time."""
+    """The service with a running deployment, and a limit of two held requests."""
     client = await serve(max_held=2)
     await client.post(CONFIG, json=configuration())
     await data_of(await client.post(DEPLOY), 201)
@@ -80,7 +80,7 @@ async def running(serve: Serve, builder: ScriptedBuilder) -> Client:
 HELD = [f"{DEPLOY}/latest/events", f"{DEPLOY}/latest?wait=50"]
 
 
-async def test_a_tool_holds_so_many_streams_and_waits_at_a_time(running: Client) -> None:
+async def test_streams_and_waits_of_a_tool_are_limited(running: Client) -> None:
     async with AsyncExitStack() as stack:
         for _ in range(2):
             stream = await stack.enter_async_context(running.get(HELD[0]))
@@ -90,14 +90,14 @@ async def test_a_tool_holds_so_many_streams_and_waits_at_a_time(running: Client)
             (error,) = await errors_of(response, 429)
             assert error.startswith("at most 2 event streams, waits and followed logs")
             assert response.headers["Retry-After"] == "5"
-        # What is not held is answered, and so is another tool.
+        # Other requests of the tool succeed, and so do those of another tool.
         await data_of(await running.get(f"{DEPLOY}/latest"))
         theirs = running.make_url(HELD[0].replace(TOOL, "other"))
         assert (await running.session.get(theirs, headers=OTHER)).status == 404
 
 
 @pytest.mark.parametrize("max_held", [0, 20])
-async def test_all_tools_together_hold_no_more_than_half_of_the_connections(
+async def test_held_requests_of_all_tools_use_at_most_half_of_the_connections(
     serve: Serve, builder: ScriptedBuilder, max_held: int
 ) -> None:
     client = await serve(max_connections=4, max_held=max_held)
@@ -115,12 +115,12 @@ async def test_all_tools_together_hold_no_more_than_half_of_the_connections(
         await data_of(await client.get(f"{DEPLOY}/latest"))
 
 
-async def test_a_place_is_free_again_once_a_wait_has_ended(running: Client) -> None:
+async def test_a_wait_no_longer_counts_once_it_has_ended(running: Client) -> None:
     for _ in range(3):
         await data_of(await running.get(f"{DEPLOY}/latest?wait=0.01"))
 
 
-async def test_waits_count_while_they_last(running: Client) -> None:
+async def test_waits_count_while_they_are_held(running: Client) -> None:
     waits = {asyncio.create_task(running.get(HELD[1])) for _ in range(3)}
     (first,), others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     await errors_of(first.result(), 429)

@@ -1,4 +1,4 @@
-"""What a request may ask of a deployment: the body, the key, and what comes back."""
+"""The options of a deployment: the body, the idempotency key, and the response."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ async def configured(client: Client) -> Client:
     return client
 
 
-async def infos(client: Client, path: str, **asked: Any) -> list[str]:
-    """The information that comes with the answer to a POST."""
-    response = await client.post(path, **asked)
+async def infos(client: Client, path: str, **sent: Any) -> list[str]:
+    """Send a POST, and return the info messages of the response."""
+    response = await client.post(path, **sent)
     found: list[str] = (await response.json())["messages"]["info"]
     return found
 
@@ -41,15 +41,15 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
         ({"force-build": 1}, "force-build: must be true or false, not 1"),
         (
             {"components": []},
-            "components: must be a list of 1 to 200 components' names, not 0 of them",
+            "components: must be a list of 1 to 200 component names, not 0 of them",
         ),
         (
             {"components": ["x"] * 5000},
-            "components: must be a list of 1 to 200 components' names, not 5000 of them",
+            "components: must be a list of 1 to 200 component names, not 5000 of them",
         ),
         (
             {"components": "web"},
-            'components: must be a list of 1 to 200 components\' names, not "web"',
+            'components: must be a list of 1 to 200 component names, not "web"',
         ),
         ({"components": None}, "components: must not be null: leave it out instead"),
         ({"components": ["web", 5]}, "components[1]: must be a string, not 5: put it in quotes"),
@@ -59,7 +59,7 @@ async def infos(client: Client, path: str, **asked: Any) -> list[str]:
         ([], "the body must be a JSON object"),
     ],
 )
-async def test_what_a_body_has_wrong_is_told_by_its_path(
+async def test_errors_in_the_body_are_reported_by_path(
     configured: Client, body: Any, message: str
 ) -> None:
     assert await errors_of(await configured.post(DEPLOY, json=body), 400) == [message]
@@ -72,7 +72,7 @@ async def test_what_a_body_has_wrong_is_told_by_its_path(
         (b'{"dry-run": true, "dry-run": false}', 400, "dry-run: is a duplicate key"),
     ],
 )
-async def test_a_body_that_is_no_json_is_told(
+async def test_invalid_json_is_reported(
     configured: Client, data: bytes, status: int, message: str
 ) -> None:
     headers = {"Content-Type": "application/json"}
@@ -87,23 +87,23 @@ async def test_a_body_of_another_type_is_not_read(configured: Client) -> None:
 
 
 @pytest.mark.parametrize("path", [CONFIG, DEPLOY, f"{DEPLOY}/latest/rollback"])
-async def test_a_content_type_that_is_too_long_is_not_looked_at(client: Client, path: str) -> None:
+async def test_a_content_type_that_is_too_long_is_rejected(client: Client, path: str) -> None:
     headers = {"Content-Type": "application/json" + ";a=b" * 50}
     (error,) = await errors_of(await client.post(path, data=b"{}", headers=headers), 415)
     assert error == "Content-Type: must have at most 200 characters, not 216"
 
 
-async def test_a_component_that_there_is_not_is_told_with_the_nearest(configured: Client) -> None:
+async def test_an_unknown_component_is_reported_with_a_suggestion(configured: Client) -> None:
     (error,) = await errors_of(await configured.post(DEPLOY, json={"components": ["wbe"]}), 422)
     assert error == "components: the configuration has no component 'wbe': did you mean 'web'?"
 
 
-async def test_of_many_components_that_there_are_not_a_few_are_told_with_the_nearest(
+async def test_many_unknown_components_are_reported_in_one_short_message(
     client: Client,
 ) -> None:
     await client.post(CONFIG, json=configuration(*(f"c{n}" for n in range(200))))
-    asked = {"components": ["c0x", *(f"unlike-{n}" for n in range(100))]}
-    (error,) = await errors_of(await client.post(DEPLOY, json=asked), 422)
+    sent = {"components": ["c0x", *(f"unlike-{n}" for n in range(100))]}
+    (error,) = await errors_of(await client.post(DEPLOY, json=sent), 422)
     assert error == (
         "components: the configuration has no component 'c0x': did you mean 'c0'?; "
         "components: the configuration has no component 'unlike-0': it has c0, c1, c2, c3, c4, "
@@ -116,7 +116,7 @@ async def test_of_many_components_that_there_are_not_a_few_are_told_with_the_nea
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("given", "stored"),
     [
         ("the fix\n\nmore of it", "the fix"),
         ("x" * 501, "x" * 499 + "…"),
@@ -125,29 +125,29 @@ async def test_of_many_components_that_there_are_not_a_few_are_told_with_the_nea
     ],
 )
 @pytest.mark.parametrize("path", [DEPLOY, f"{DEPLOY}/latest/retry"])
-async def test_a_description_is_one_line_and_who_gives_more_is_told(
-    configured: Client, builder: ScriptedBuilder, given: str, kept: str, path: str
+async def test_a_longer_description_is_cut_to_one_line_with_a_warning(
+    configured: Client, builder: ScriptedBuilder, given: str, stored: str, path: str
 ) -> None:
     await configured.post(DEPLOY)
     builder.becomes(BuildStatus.ERROR, "build-1")
     builder.becomes(BuildStatus.FINISHED, "build-2", image="i:2")
     await data_of(await configured.get(f"{DEPLOY}/latest"))
     response = await configured.post(path, json={"description": given})
-    assert (await data_of(response, 201))["description"] == kept
+    assert (await data_of(response, 201))["description"] == stored
     assert (await warnings(response))[0] == (
-        "description: only its first line is kept, up to 500 characters of it and without control "
-        "characters"
+        "description: only its first line is stored, with at most 500 characters and without "
+        "control characters"
     )
 
 
-async def test_a_dry_run_tells_what_is_not_kept_of_a_description(configured: Client) -> None:
-    asked = {"dry-run": True, "description": "one\ntwo"}
-    (warning,) = await warnings(await configured.post(DEPLOY, json=asked))
-    assert warning.startswith("description: only its first line is kept")
+async def test_a_dry_run_warns_that_a_description_is_cut(configured: Client) -> None:
+    sent = {"dry-run": True, "description": "one\ntwo"}
+    (warning,) = await warnings(await configured.post(DEPLOY, json=sent))
+    assert warning.startswith("description: only its first line is stored")
 
 
 @pytest.mark.parametrize("description", ["", "the fix", "x" * 500, "\n\n the fix ✓\n", " \n"])
-async def test_a_description_of_one_line_is_kept_without_a_word(
+async def test_a_description_of_one_line_is_stored_without_a_warning(
     configured: Client, description: str
 ) -> None:
     response = await configured.post(DEPLOY, json={"description": description})
@@ -162,7 +162,7 @@ async def test_some_components_can_be_deployed_with_a_description(configured: Cl
     assert data["description"] == "the fix"
 
 
-async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
+async def test_a_dry_run_returns_the_plan_and_stores_nothing(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
     builder.commits["main"] = "1" * 40
@@ -178,7 +178,7 @@ async def test_a_dry_run_answers_what_would_be_done_and_stores_nothing(
     assert (await data_of(await configured.get(DEPLOY)))["deployments"] == []
 
 
-async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
+async def test_a_queued_deployment_has_its_position_and_a_full_queue_is_a_conflict(
     serve: Serve,
 ) -> None:
     client = await serve(max_running=1, max_queued=1)
@@ -194,20 +194,24 @@ async def test_a_deployment_that_waits_says_so_and_a_full_queue_is_a_conflict(
     assert first["deploy-id"] in error
 
 
-async def test_a_dry_run_says_that_it_would_wait_or_be_refused(serve: Serve) -> None:
+async def test_a_dry_run_reports_that_the_deployment_would_wait_or_be_rejected(
+    serve: Serve,
+) -> None:
     client = await serve(max_running=1, max_queued=1)
     await client.post(CONFIG, json=configuration())
     await client.post(DEPLOY)
     assert "position 1 in the queue" in (await infos(client, DEPLOY, json={"dry-run": True}))[1]
-    asked = {"dry-run": True, "when-busy": "supersede"}
-    assert (await infos(client, DEPLOY, json=asked))[1].startswith("it supersedes 'mytool-deploy-")
+    sent = {"dry-run": True, "when-busy": "supersede"}
+    assert (await infos(client, DEPLOY, json=sent))[1].startswith("it supersedes 'mytool-deploy-")
     await client.post(DEPLOY)
     response = await client.post(DEPLOY, json={"dry-run": True})
     (warning,) = (await response.json())["messages"]["warning"]
     assert warning.startswith("it would be rejected now: the queue is full")
 
 
-async def test_a_repeated_request_is_answered_the_same_deployment(configured: Client) -> None:
+async def test_a_request_with_the_same_idempotency_key_returns_the_same_deployment(
+    configured: Client,
+) -> None:
     headers = {"Idempotency-Key": "one"}
     first, second = [await configured.post(DEPLOY, headers=headers) for _ in range(2)]
     assert first.headers["Location"] == second.headers["Location"]
@@ -219,12 +223,12 @@ async def test_a_repeated_request_is_answered_the_same_deployment(configured: Cl
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "with space", "\xf8"])
-async def test_a_key_that_cannot_be_one_is_told(configured: Client, key: str) -> None:
+async def test_an_invalid_idempotency_key_is_a_bad_request(configured: Client, key: str) -> None:
     (error,) = await errors_of(await configured.post(DEPLOY, headers={"Idempotency-Key": key}), 400)
     assert error.startswith("Idempotency-Key: must be given once")
 
 
-async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
+async def test_a_failed_deployment_can_be_retried_and_a_finished_one_rolled_back_to(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
     first = await data_of(await configured.post(DEPLOY), 201)
@@ -251,7 +255,7 @@ async def test_what_failed_can_be_retried_and_what_finished_rolled_back_to(
 
 
 @pytest.mark.parametrize("what", ["retry", "rollback"])
-async def test_only_some_things_may_be_asked_of_a_retry(configured: Client, what: str) -> None:
+async def test_a_retry_and_a_rollback_accept_fewer_options(configured: Client, what: str) -> None:
     await configured.post(DEPLOY)
     path = f"{DEPLOY}/latest/{what}"
     (error,) = await errors_of(await configured.post(path, json={"force-build": True}), 400)

@@ -1,4 +1,4 @@
-"""The configuration over HTTP: stored and returned exactly as it was given."""
+"""The configuration over HTTP: stored and returned exactly as it was sent."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ YAML = {"Content-Type": "application/yaml"}
 JSON = {"Content-Type": "application/json"}
 
 
-async def test_an_example_configuration_is_accepted_and_comes_back_equal(
+async def test_an_example_configuration_is_accepted_and_returned_unchanged(
     client: Client, example_configuration: Path
 ) -> None:
     body = example_configuration.read_bytes()
@@ -26,7 +26,7 @@ async def test_an_example_configuration_is_accepted_and_comes_back_equal(
     assert json.dumps(await data_of(await client.get(CONFIG))) == expected
 
 
-async def test_keys_order_values_and_unknown_fields_come_back_as_they_were_given(
+async def test_a_configuration_is_returned_as_it_was_sent_with_unknown_fields(
     client: Client,
 ) -> None:
     given = {"z": {"y": 1, "a": None}, "components": {"z": component(), "a": component()}, "b": 1}
@@ -38,18 +38,18 @@ async def test_keys_order_values_and_unknown_fields_come_back_as_they_were_given
     assert json.dumps(await data_of(await client.get(CONFIG))) == json.dumps(given)
 
 
-async def test_there_is_none_at_first(client: Client) -> None:
+async def test_a_tool_has_no_configuration_at_first(client: Client) -> None:
     (error,) = await errors_of(await client.get(CONFIG), 404)
     assert "has no configuration" in error
 
 
-async def test_a_later_one_takes_the_place_of_the_one_before(client: Client) -> None:
+async def test_a_later_configuration_replaces_the_earlier_one(client: Client) -> None:
     await client.post(CONFIG, json=configuration("first"))
     await client.post(CONFIG, json=configuration("second"))
     assert await data_of(await client.get(CONFIG)) == configuration("second")
 
 
-async def test_deleting_returns_it_and_then_there_is_none(client: Client) -> None:
+async def test_delete_returns_the_configuration_and_removes_it(client: Client) -> None:
     await client.post(CONFIG, json=configuration())
     assert await data_of(await client.delete(CONFIG)) == configuration()
     await errors_of(await client.get(CONFIG), 404)
@@ -60,9 +60,7 @@ async def test_deleting_returns_it_and_then_there_is_none(client: Client) -> Non
     "content_type",
     ["application/yaml", "application/x-yaml", "text/yaml; charset=utf-8", "text/x-yaml"],
 )
-async def test_yaml_is_read_when_the_content_type_says_so(
-    client: Client, content_type: str
-) -> None:
+async def test_yaml_is_parsed_by_content_type(client: Client, content_type: str) -> None:
     body = yaml.safe_dump(configuration())
     posted = await client.post(CONFIG, data=body, headers={"Content-Type": content_type})
     assert await data_of(posted) == configuration()
@@ -77,7 +75,7 @@ async def test_yaml_is_read_when_the_content_type_says_so(
         (b"\xff", JSON, "byte 0"),
     ],
 )
-async def test_broken_text_is_a_bad_request_with_the_position(
+async def test_a_syntax_error_is_a_bad_request_with_the_position(
     client: Client, body: bytes, headers: dict[str, str], position: str
 ) -> None:
     (error,) = await errors_of(await client.post(CONFIG, data=body, headers=headers), 400)
@@ -85,14 +83,14 @@ async def test_broken_text_is_a_bad_request_with_the_position(
 
 
 @pytest.mark.parametrize("headers", [JSON, YAML], ids=["json", "yaml"])
-async def test_nesting_that_would_exhaust_the_parser_is_a_bad_request(
-    client: Client, headers: dict[str, str]
-) -> None:
+async def test_deep_nesting_is_a_bad_request(client: Client, headers: dict[str, str]) -> None:
     (error,) = await errors_of(await client.post(CONFIG, data=b"[" * 200_000, headers=headers), 400)
     assert "nested" in error
 
 
-async def test_all_that_is_wrong_is_told_by_path_beside_what_has_no_effect(client: Client) -> None:
+async def test_all_errors_are_reported_by_path_with_warnings_about_fields_without_effect(
+    client: Client,
+) -> None:
     given = {"components": {"web": {"build": {"repo": "x"}, "run": {"port": "80"}}}}
     response = await client.post(CONFIG, json=given)
     errors = await errors_of(response, 422)
@@ -104,7 +102,7 @@ async def test_all_that_is_wrong_is_told_by_path_beside_what_has_no_effect(clien
     assert await warnings(response) == ["components.web.build.repo: has no effect: unknown field"]
 
 
-async def test_a_secret_in_a_repository_is_not_repeated(client: Client) -> None:
+async def test_a_secret_in_a_repository_is_not_in_the_response(client: Client) -> None:
     web = {**component(), "build": {"repository": "https://me:hunter2@git.example.org/x"}}
     response = await client.post(CONFIG, json={"components": {"web": web}})
     await errors_of(response, 422)
@@ -121,7 +119,7 @@ async def test_a_secret_in_a_repository_is_not_repeated(client: Client) -> None:
         (b'x: "\\ud800"', "x: has a lone surrogate"),
     ],
 )
-async def test_yaml_that_json_cannot_carry_is_told_by_path(
+async def test_yaml_values_without_json_equivalent_are_reported_by_path(
     client: Client, body: bytes, path: str
 ) -> None:
     errors = await errors_of(await client.post(CONFIG, data=body, headers=YAML), 422)
@@ -131,7 +129,7 @@ async def test_yaml_that_json_cannot_carry_is_told_by_path(
 @pytest.mark.parametrize(
     "content_type", ["text/plain", "application/xml", "application/json; charset=latin-1", ""]
 )
-async def test_another_content_type_is_not_supported(client: Client, content_type: str) -> None:
+async def test_other_content_types_are_not_supported(client: Client, content_type: str) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     skipped = None if content_type else ["Content-Type"]
     response = await client.post(CONFIG, data=b"{}", headers=headers, skip_auto_headers=skipped)
@@ -144,20 +142,20 @@ def padded(size: int) -> bytes:
     return text.replace(b'"padding": ""', b'"padding": "%s"' % (b"x" * (size - len(text))))
 
 
-async def test_a_body_of_256_kibibytes_is_read(client: Client) -> None:
+async def test_a_body_of_256_kibibytes_is_accepted(client: Client) -> None:
     response = await client.post(CONFIG, data=padded(256 * 1024), headers=JSON)
     await data_of(response)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_a_larger_body_is_too_large(client: Client, chunked: bool) -> None:
+async def test_a_larger_body_is_rejected(client: Client, chunked: bool) -> None:
     body = padded(256 * 1024 + 1)
     response = await client.post(CONFIG, data=body, headers=JSON, chunked=chunked or None)
     (error,) = await errors_of(response, 413)
     assert "at most 262144 bytes" in error
 
 
-async def test_a_configuration_that_the_store_rejects_is_a_conflict_in_the_stores_words(
+async def test_a_rejection_by_the_store_is_a_conflict_with_its_message(
     client: Client, store: CountingStore
 ) -> None:
     async def reject() -> None:
@@ -168,7 +166,7 @@ async def test_a_configuration_that_the_store_rejects_is_a_conflict_in_the_store
     assert await errors_of(response, 409) == ["exceeded quota: secrets=100"]
 
 
-async def test_many_problems_are_told_up_to_a_number(client: Client) -> None:
+async def test_the_number_of_reported_problems_is_limited(client: Client) -> None:
     given = {"components": {f"_{n}": component() for n in range(150)}}
     errors = await errors_of(await client.post(CONFIG, json=given), 422)
     assert len(errors) == 101

@@ -1,4 +1,4 @@
-"""Whoever watches a deployment that is deleted right after its end is told of that end first."""
+"""Clients that watch a deployment see its final status, also if it is deleted right after."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from tests.http.routes.test_events import event
 
 @pytest.fixture(params=["the same instance", "another one"])
 async def watched(request: pytest.FixtureRequest, serve: Serve) -> tuple[Client, Client, str]:
-    """An instance that a deployment is watched on, the one that removes it, and its path."""
-    # A request's own time is less than the removal waits for those who watch.
+    """An instance for watching a deployment, one for deleting it, and its path."""
+    # The request timeout is shorter than the deletion waits for clients that watch.
     one = await serve(request_timeout=1.0)
     other = one if request.param == "the same instance" else await serve(request_timeout=1.0)
     await one.post(CONFIG, json=configuration("web"))
@@ -23,23 +23,23 @@ async def watched(request: pytest.FixtureRequest, serve: Serve) -> tuple[Client,
     return one, other, f"{DEPLOY}/{data['deploy-id']}"
 
 
-async def test_its_event_stream_ends_with_its_end(
+async def test_an_event_stream_has_the_final_status_before_the_deletion(
     watched: tuple[Client, Client, str], builder: ScriptedBuilder
 ) -> None:
     one, other, path = watched
     stream = await one.get(f"{path}/events")
     await event(stream)
     builder.becomes(BuildStatus.FINISHED)
-    removing = asyncio.create_task(remove(other, path))
-    told = []
+    deleting = asyncio.create_task(delete(other, path))
+    statuses = []
     while found := await event(stream):
-        told.append(json.loads(found["data"])["data"]["status"])
-    assert told[-1] == "FINISHED"
-    await removing
+        statuses.append(json.loads(found["data"])["data"]["status"])
+    assert statuses[-1] == "FINISHED"
+    await deleting
     await errors_of(await one.get(path), 404)
 
 
-async def test_whoever_waits_for_a_change_is_answered_its_end(
+async def test_a_wait_returns_the_final_status_before_the_deletion(
     watched: tuple[Client, Client, str], builder: ScriptedBuilder
 ) -> None:
     one, other, path = watched
@@ -49,14 +49,14 @@ async def test_whoever_waits_for_a_change_is_answered_its_end(
     waiting = asyncio.create_task(one.session.get(one.make_url(f"{path}?wait=30")))
     await asked.wait()
     builder.becomes(BuildStatus.FINISHED)
-    removing = asyncio.create_task(remove(other, path))
+    deleting = asyncio.create_task(delete(other, path))
     assert (await data_of(await waiting))["status"] == "FINISHED"
-    await removing
+    await deleting
     await errors_of(await one.get(path), 404)
 
 
-async def remove(client: Client, path: str) -> None:
-    """Remove a deployment as soon as it has ended."""
-    shown = await data_of(await client.get(f"{path}?wait=30"))
-    assert shown["status"] == "FINISHED"
+async def delete(client: Client, path: str) -> None:
+    """Delete a deployment as soon as it has ended."""
+    deployment = await data_of(await client.get(f"{path}?wait=30"))
+    assert deployment["status"] == "FINISHED"
     await data_of(await client.delete(path))

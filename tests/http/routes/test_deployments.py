@@ -21,7 +21,7 @@ async def configured(client: Client) -> Client:
     return client
 
 
-async def test_without_a_configuration_there_is_nothing_to_deploy(client: Client) -> None:
+async def test_a_deployment_needs_a_configuration(client: Client) -> None:
     (error,) = await errors_of(await client.post(DEPLOY), 404)
     assert "store a configuration first" in error
 
@@ -55,7 +55,7 @@ async def test_a_deployment_is_created_with_its_location(configured: Client) -> 
 
 
 @pytest.mark.parametrize("which", ["its id", "latest"])
-async def test_a_deployment_is_brought_up_to_date_when_it_is_asked_for(
+async def test_a_deployment_is_updated_when_it_is_read(
     configured: Client, builder: ScriptedBuilder, which: str
 ) -> None:
     created = await data_of(await configured.post(DEPLOY), 201)
@@ -66,7 +66,7 @@ async def test_a_deployment_is_brought_up_to_date_when_it_is_asked_for(
     assert data["builds"]["nightly"]["image"] == "registry.example.org/web:1"
 
 
-async def test_the_list_is_newest_first_and_as_stored(
+async def test_the_list_of_deployments_is_newest_first_and_as_stored(
     configured: Client, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     first = await data_of(await configured.post(DEPLOY), 201)
@@ -86,7 +86,7 @@ async def test_an_unknown_deployment_is_not_found(client: Client, deploy_id: str
     await errors_of(await client.get(f"{DEPLOY}/{deploy_id}"), 404)
 
 
-async def test_a_build_that_is_rejected_is_told_with_the_201(
+async def test_a_rejected_build_is_an_error_message_with_status_201(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["web"] = BuildRejected("the repository does not exist")
@@ -99,7 +99,7 @@ async def test_a_build_that_is_rejected_is_told_with_the_201(
 
 
 @pytest.mark.parametrize("refusal", [NoFreeSlot("full"), BuilderUnavailable("refused")])
-async def test_a_build_that_waits_is_told_as_a_warning(
+async def test_a_waiting_build_is_a_warning(
     configured: Client, builder: ScriptedBuilder, refusal: Exception
 ) -> None:
     builder.refusals["web"] = refusal
@@ -109,7 +109,7 @@ async def test_a_build_that_waits_is_told_as_a_warning(
     assert warning.startswith("web: waits for")
 
 
-async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning(
+async def test_if_the_builder_does_not_respond_the_stored_state_is_returned_with_a_warning(
     configured: Client, builder: ScriptedBuilder
 ) -> None:
     created = await data_of(await configured.post(DEPLOY), 201)
@@ -119,7 +119,7 @@ async def test_a_builder_that_does_not_answer_gives_what_is_stored_and_a_warning
     assert "connection refused" in (await warnings(response))[0]
 
 
-async def test_while_builds_are_simulated_every_answer_about_deployments_says_so(
+async def test_every_response_about_simulated_builds_has_a_warning(
     serve: Serve, clock: HandClock
 ) -> None:
     client = await serve(using=SimulatedBuilder(2, clock))
@@ -132,7 +132,7 @@ async def test_while_builds_are_simulated_every_answer_about_deployments_says_so
         assert "builds are simulated" in (await warnings(response))[0]
 
 
-async def test_a_trial_shows_builds_that_are_cancelled(serve: Serve, clock: HandClock) -> None:
+async def test_simulated_builds_can_be_cancelled(serve: Serve, clock: HandClock) -> None:
     client = await serve(using=SimulatedBuilder(2, clock))
     await client.post(CONFIG, json=configuration("web", "api"))
     await client.post(DEPLOY)
@@ -141,7 +141,7 @@ async def test_a_trial_shows_builds_that_are_cancelled(serve: Serve, clock: Hand
     assert {each["status"] for each in data["builds"].values()} == {"CANCELLED"}
 
 
-async def test_a_trial_shows_a_build_that_fails(serve: Serve, clock: HandClock) -> None:
+async def test_a_simulated_build_can_fail(serve: Serve, clock: HandClock) -> None:
     client = await serve(using=SimulatedBuilder(2, clock))
     failing = {"build": {**component()["build"], "ref": FAILING_REF}, "run": {"command": "start"}}
     await client.post(CONFIG, json=configuration("web", api=failing))
@@ -155,7 +155,7 @@ async def test_a_trial_shows_a_build_that_fails(serve: Serve, clock: HandClock) 
     }
 
 
-async def test_no_more_than_the_settings_say_are_kept(
+async def test_old_deployments_are_pruned(
     serve: Serve, builder: ScriptedBuilder, clock: HandClock
 ) -> None:
     client = await serve(deployments_kept=2)
@@ -177,7 +177,7 @@ async def test_no_more_than_the_settings_say_are_kept(
         (NotFound(TOOL, "deployment", "x"), 404, "there is no tool 'mytool' here"),
     ],
 )
-async def test_what_the_store_refuses_is_told(
+async def test_errors_of_the_store_are_reported(
     configured: Client, store: CountingStore, error: Exception, status: int, message: str
 ) -> None:
     async def fail() -> None:
@@ -189,7 +189,7 @@ async def test_what_the_store_refuses_is_told(
     assert ("Retry-After" in response.headers) == (status == 503)
 
 
-async def test_a_deployment_that_others_keep_changing_is_worth_another_try(
+async def test_repeated_conflicts_are_a_503_with_retry_after(
     configured: Client, store: CountingStore
 ) -> None:
     async def conflict() -> None:

@@ -20,14 +20,14 @@ EVENTS = f"{DEPLOY}/latest/events"
 
 @pytest.fixture
 async def deployed(client: Client) -> Client:
-    """The service with a deployment that runs."""
+    """The service with a running deployment."""
     await client.post(CONFIG, json=configuration("web"))
     await data_of(await client.post(DEPLOY), 201)
     return client
 
 
 async def event(response: ClientResponse) -> dict[str, Any]:
-    """The next event, comments left out; empty where the stream has ended."""
+    """Return the next event without comments; empty if the stream has ended."""
     found: dict[str, Any] = {}
     async with asyncio.timeout(10):
         while line := (await response.content.readline()).decode():
@@ -39,7 +39,7 @@ async def event(response: ClientResponse) -> dict[str, Any]:
     return found
 
 
-async def test_there_is_an_event_for_what_is_and_one_for_each_change_and_then_the_end(
+async def test_events_have_the_current_state_and_each_change_until_the_end(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     response = await deployed.get(EVENTS)
@@ -59,7 +59,7 @@ async def test_there_is_an_event_for_what_is_and_one_for_each_change_and_then_th
     assert await event(response) == {}
 
 
-async def test_whoever_comes_back_is_told_only_what_is_new_also_by_another_instance(
+async def test_a_reconnect_to_another_instance_gets_only_new_events(
     deployed: Client, serve: Serve, builder: ScriptedBuilder
 ) -> None:
     response = await deployed.get(EVENTS)
@@ -72,7 +72,7 @@ async def test_whoever_comes_back_is_told_only_what_is_new_also_by_another_insta
     assert await event(response) == {}
 
 
-async def test_whoever_comes_back_after_the_last_event_is_told_to_stop(
+async def test_a_reconnect_after_the_last_event_gets_204(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.becomes(BuildStatus.FINISHED)
@@ -82,11 +82,11 @@ async def test_whoever_comes_back_after_the_last_event_is_told_to_stop(
     assert again.status == 204
 
 
-async def test_there_are_no_events_of_what_is_not_there(client: Client) -> None:
+async def test_events_of_an_unknown_deployment_are_not_found(client: Client) -> None:
     await errors_of(await client.get(EVENTS), 404)
 
 
-async def test_while_nothing_happens_there_are_comments(serve: Serve) -> None:
+async def test_comments_are_sent_while_nothing_changes(serve: Serve) -> None:
     client = await serve(request_timeout=0.5)
     await client.post(CONFIG, json=configuration("web"))
     await client.post(DEPLOY)
@@ -97,7 +97,9 @@ async def test_while_nothing_happens_there_are_comments(serve: Serve) -> None:
     response.close()
 
 
-async def test_they_outlast_the_time_of_a_request(serve: Serve, builder: ScriptedBuilder) -> None:
+async def test_an_event_stream_may_take_longer_than_the_request_timeout(
+    serve: Serve, builder: ScriptedBuilder
+) -> None:
     client = await serve(request_timeout=0.5)
     await client.post(CONFIG, json=configuration("web"))
     await client.post(DEPLOY)
@@ -108,7 +110,7 @@ async def test_they_outlast_the_time_of_a_request(serve: Serve, builder: Scripte
     assert json.loads((await event(response))["data"])["data"]["status"] == "FINISHED"
 
 
-async def test_a_service_that_stops_ends_them_at_once(deployed: Client) -> None:
+async def test_event_streams_end_at_shutdown(deployed: Client) -> None:
     response = await deployed.get(EVENTS)
     await event(response)
     assert deployed.app is not None
@@ -116,7 +118,7 @@ async def test_a_service_that_stops_ends_them_at_once(deployed: Client) -> None:
     assert await event(response) == {}
 
 
-async def test_an_outage_ends_them_and_the_next_instance_goes_on(
+async def test_an_outage_of_the_store_ends_an_event_stream(
     deployed: Client, store: CountingStore
 ) -> None:
     response = await deployed.get(EVENTS)

@@ -1,4 +1,4 @@
-"""A builder that never answers: what is stored is answered, within a request's time."""
+"""A builder that hangs: the stored state is returned within the request timeout."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def builder() -> HangingBuilder:
 
 @pytest.fixture
 async def deployed(serve: Serve, builder: HangingBuilder) -> AsyncIterator[Client]:
-    """The service, which keeps two deployments, and one that has finished and one that failed."""
+    """The service, retaining two deployments: one that has finished and one that failed."""
     client = await serve(request_timeout=REQUEST_SECONDS, deployments_kept=2)
     names = configuration("one", "two", "three")
     await client.post(CONFIG, json=names)
@@ -51,54 +51,54 @@ async def ids_of(client: Client) -> list[str]:
     return [each["deploy-id"] for each in data["deployments"]]
 
 
-async def told(response: ClientResponse, status: int) -> dict[str, Any]:
-    """Return what is answered of a deployment, in time."""
+async def deployment_of(response: ClientResponse, status: int) -> dict[str, Any]:
+    """Return the deployment in a response."""
     found: dict[str, Any] = await data_of(response, status)
     return found
 
 
 @pytest.mark.parametrize("what", HANGING)
 @pytest.mark.parametrize("path", [DEPLOY, f"{DEPLOY}/latest/retry"])
-async def test_what_is_deployed_is_answered_and_older_ones_are_removed(
+async def test_a_deployment_is_returned_and_older_ones_are_pruned(
     deployed: Client, builder: HangingBuilder, clock: HandClock, what: str, path: str
 ) -> None:
     clock.turn(1)
     hang(builder, what)
-    data = await told(await deployed.post(path), 201)
+    data = await deployment_of(await deployed.post(path), 201)
     ids = await ids_of(deployed)
     assert data["deploy-id"] == ids[0]
     assert len(ids) == 2
 
 
 @pytest.mark.parametrize("what", HANGING)
-async def test_what_is_rolled_back_to_is_answered(
+async def test_a_rollback_is_returned(
     deployed: Client, builder: HangingBuilder, clock: HandClock, what: str
 ) -> None:
     clock.turn(1)
     (_, finished) = await ids_of(deployed)
     hang(builder, what)
-    data = await told(await deployed.post(f"{DEPLOY}/{finished}/rollback"), 201)
+    data = await deployment_of(await deployed.post(f"{DEPLOY}/{finished}/rollback"), 201)
     assert data["status"] == "FINISHED"
 
 
 @pytest.mark.parametrize("what", HANGING)
-async def test_one_that_runs_is_shown_and_can_be_cancelled(
+async def test_a_running_deployment_can_be_read_and_cancelled(
     deployed: Client, builder: HangingBuilder, clock: HandClock, what: str
 ) -> None:
     clock.turn(1)
-    await told(await deployed.post(DEPLOY, json={"force-build": True}), 201)
+    await deployment_of(await deployed.post(DEPLOY, json={"force-build": True}), 201)
     hang(builder, what)
-    data = await told(await deployed.get(f"{DEPLOY}/latest"), 200)
+    data = await deployment_of(await deployed.get(f"{DEPLOY}/latest"), 200)
     assert data["status"] == "RUNNING"
-    data = await told(await deployed.put(f"{DEPLOY}/latest/cancel"), 200)
+    data = await deployment_of(await deployed.put(f"{DEPLOY}/latest/cancel"), 200)
     messages = {each["message"] for each in data["builds"].values()}
     assert messages <= {"is being cancelled", "cancelled"}
 
 
-async def test_images_that_are_each_gone_after_a_while_cost_no_more_than_one(
+async def test_slow_checks_of_missing_images_run_in_parallel_with_one_deadline(
     deployed: Client, builder: HangingBuilder, clock: HandClock
 ) -> None:
-    """Each of them takes long, and says then that the image is gone."""
+    """Each check is slow, and then reports that the image is missing."""
     clock.turn(1)
 
     async def gone(tool: str, image: str) -> bool:
@@ -108,8 +108,8 @@ async def test_images_that_are_each_gone_after_a_while_cost_no_more_than_one(
     builder.has_image = gone  # type: ignore[method-assign]
     for number in range(6):
         clock.turn(1)
-        made = await told(await deployed.post(DEPLOY, json={"force-build": True}), 201)
+        made = await deployment_of(await deployed.post(DEPLOY, json={"force-build": True}), 201)
         ids = [each["build-id"] for each in made["builds"].values()]
         builder.becomes(BuildStatus.FINISHED, *ids, image=f"image-{number}")
         await data_of(await deployed.get(f"{DEPLOY}/latest"))
-    await told(await deployed.post(DEPLOY), 201)
+    await deployment_of(await deployed.post(DEPLOY), 201)

@@ -1,4 +1,4 @@
-"""Is the service alive, and can it do its work?"""
+"""Liveness and readiness."""
 
 import asyncio
 from contextlib import suppress
@@ -18,24 +18,24 @@ from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_o
 from tests.stores.counting import CountingStore
 
 
-async def test_it_is_alive_without_asking_anyone(client: Client, store: CountingStore) -> None:
+async def test_liveness_calls_no_backend(client: Client, store: CountingStore) -> None:
     assert await data_of(await client.get("/healthz")) == {"status": "alive"}
     assert not store.calls
 
 
-async def test_it_is_ready_when_the_store_answers(client: Client) -> None:
+async def test_the_service_is_ready_when_the_store_responds(client: Client) -> None:
     data = await data_of(await client.get("/readyz"))
     assert data == {
         "status": "ready",
         "store": "answers",
         "builder": "answers",
-        "background": "goes round",
+        "background": "is running",
         "background-round-age-seconds": pytest.approx(0, abs=5),
         "background-lag-seconds": 0,
     }
 
 
-async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
+async def test_readiness_reports_the_lag_of_the_background_loop(serve: Serve) -> None:
     builder = HangingBuilder()
     client = await serve(using=builder)
     await client.post(CONFIG, json=configuration())
@@ -47,13 +47,13 @@ async def test_it_tells_how_late_the_background_loop_is(serve: Serve) -> None:
             pass
 
 
-async def test_it_is_not_ready_once_it_is_told_to_stop(client: Client) -> None:
+async def test_the_service_is_not_ready_during_shutdown(client: Client) -> None:
     client.app[STOPPING].set()
     (error,) = await errors_of(await client.get("/readyz"), 503)
-    assert "stopping" in error
+    assert "shutting down" in error
 
 
-async def test_it_is_not_ready_when_the_store_does_not_answer(
+async def test_the_service_is_not_ready_when_the_store_does_not_respond(
     client: Client, store: CountingStore
 ) -> None:
     async def fail() -> None:
@@ -63,7 +63,7 @@ async def test_it_is_not_ready_when_the_store_does_not_answer(
     assert await errors_of(await client.get("/readyz"), 503) == ["connection refused"]
 
 
-async def test_it_is_ready_and_tells_when_the_builder_does_not_answer(
+async def test_readiness_reports_a_builder_that_does_not_respond(
     client: Client, builder: ScriptedBuilder
 ) -> None:
     builder.outage = BuilderUnavailable("connection refused")
@@ -72,7 +72,7 @@ async def test_it_is_ready_and_tells_when_the_builder_does_not_answer(
 
 
 @pytest.mark.looptime
-async def test_a_store_that_never_answers_is_waited_for_a_few_seconds(
+async def test_the_check_of_the_store_has_a_timeout(
     builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     builder.gate.clear()
@@ -82,14 +82,14 @@ async def test_a_store_that_never_answers_is_waited_for_a_few_seconds(
 
 
 @pytest.mark.looptime
-async def test_a_builder_that_never_answers_is_waited_for_a_few_seconds(
+async def test_the_check_of_the_builder_has_a_timeout(
     builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     builder.gate.clear()
     assert await HealthCheck(Engine(store, builder)).builder() == "did not respond within 5 s"
 
 
-async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
+async def test_an_unexpected_error_of_the_builder_is_reported_and_logged(
     client: Client, builder: ScriptedBuilder, caplog: pytest.LogCaptureFixture
 ) -> None:
     builder.outage = RuntimeError("secret")  # type: ignore[assignment]
@@ -98,7 +98,7 @@ async def test_a_defect_of_the_builder_is_told_and_does_not_fail_it(
     assert "secret" in caplog.text
 
 
-async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
+async def test_an_unexpected_error_of_the_store_is_a_503(
     client: Client, store: CountingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail() -> None:
@@ -109,7 +109,7 @@ async def test_a_defect_of_the_store_is_told_as_one_that_may_pass(
     assert "secret" in caplog.text
 
 
-async def test_however_many_ask_the_backends_are_asked_once(
+async def test_concurrent_readiness_requests_share_one_check(
     client: Client, store: CountingStore, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
@@ -124,7 +124,7 @@ async def test_however_many_ask_the_backends_are_asked_once(
 
 @pytest.mark.looptime
 @pytest.mark.parametrize("broken", [False, True])
-async def test_the_backends_are_asked_once_a_second_also_while_they_fail(
+async def test_readiness_checks_the_backends_once_a_second_also_while_they_fail(
     store: CountingStore, builder: ScriptedBuilder, broken: bool
 ) -> None:
     async def fail() -> None:

@@ -51,7 +51,7 @@ async def test_a_followed_log_comes_line_by_line_and_ends_with_the_build(
         assert await response.content.read() == b"ended\n"
 
 
-async def test_an_answer_begins_even_where_a_build_says_nothing(
+async def test_a_log_response_begins_even_if_the_build_prints_nothing(
     serve: Serve, builder: ScriptedBuilder
 ) -> None:
     client = await serve(request_timeout=0.1)
@@ -85,12 +85,14 @@ async def test_a_followed_log_may_take_longer_than_a_request(
         (f"{DEPLOY}/mytool-deploy-20240404120000-1/builds/web/log", "has no deployment"),
     ],
 )
-async def test_what_is_not_there_is_named(deployed: Client, path: str, message: str) -> None:
+async def test_unknown_components_and_deployments_are_not_found(
+    deployed: Client, path: str, message: str
+) -> None:
     (error,) = await errors_of(await deployed.get(path), 404)
     assert message in error
 
 
-async def test_a_log_that_the_builder_has_lost_is_not_found(
+async def test_a_log_that_the_builder_does_not_have_is_not_found(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.logs.clear()
@@ -108,7 +110,7 @@ async def test_a_build_that_was_never_started_has_no_log(
     assert error == ("the build of 'web' has no log: it was not started: cannot find ref 'mian'")
 
 
-async def test_a_followed_log_of_a_build_that_waits_begins_once_it_is_started(
+async def test_a_followed_log_of_a_waiting_build_begins_once_it_starts(
     client: Client, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["web"] = NoFreeSlot("full")
@@ -123,7 +125,7 @@ async def test_a_followed_log_of_a_build_that_waits_begins_once_it_is_started(
         assert await (await asking).text() == "fetching\nended\n"
 
 
-async def test_a_followed_log_of_a_build_that_is_never_started_is_told(
+async def test_a_followed_log_of_a_build_that_never_starts_is_not_found(
     client: Client, builder: ScriptedBuilder
 ) -> None:
     builder.refusals["web"] = NoFreeSlot("full")
@@ -136,14 +138,14 @@ async def test_a_followed_log_of_a_build_that_is_never_started_is_told(
     assert "cancelled before it was started" in error
 
 
-async def test_a_builder_that_does_not_answer_is_told_in_the_envelope(
+async def test_an_unavailable_builder_is_reported_in_the_envelope(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.logs["build-1"] = [BuilderUnavailable("connection refused")]
     assert await errors_of(await deployed.get(LOG), 503) == ["connection refused"]
 
 
-async def test_a_log_that_breaks_off_is_not_taken_for_a_whole_one(
+async def test_an_interrupted_log_is_an_incomplete_response(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.logs["build-1"] = ["fetching", BuilderUnavailable("connection lost")]
@@ -152,7 +154,7 @@ async def test_a_log_that_breaks_off_is_not_taken_for_a_whole_one(
             await response.read()
 
 
-async def test_a_followed_log_is_cut_when_the_service_stops(deployed: Client) -> None:
+async def test_a_followed_log_is_cut_at_shutdown(deployed: Client) -> None:
     async with deployed.get(LOG, params={"follow": "true"}) as response:
         await response.content.readline()
         deployed.app[STOPPING].set()
@@ -160,7 +162,7 @@ async def test_a_followed_log_is_cut_when_the_service_stops(deployed: Client) ->
             await response.read()
 
 
-async def test_a_log_that_has_not_begun_when_the_service_stops_is_answered(
+async def test_a_log_that_has_not_begun_at_shutdown_is_a_503(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.gate.clear()
@@ -168,7 +170,7 @@ async def test_a_log_that_has_not_begun_when_the_service_stops_is_answered(
     await builder.until_waiting(1)
     deployed.app[STOPPING].set()
     assert await errors_of(await asking, 503) == [
-        "this instance of the service is stopping: ask again"
+        "this instance of the service is shutting down: send the request again"
     ]
 
 

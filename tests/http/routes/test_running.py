@@ -1,4 +1,4 @@
-"""What runs of a tool, over HTTP: it is deployed, seen, restarted, started and stopped."""
+"""Running components over HTTP: deployed, listed, restarted, started and stopped."""
 
 from typing import Any
 
@@ -63,7 +63,7 @@ async def test_a_new_deployment_shows_runs_that_wait_for_the_builds(runs: Client
     }
 
 
-async def test_what_runs_is_listed_with_its_origin(deployed: Client) -> None:
+async def test_running_components_are_listed_with_their_deployment(deployed: Client) -> None:
     deploy_id = (await data_of(await deployed.get(f"{DEPLOY}/latest")))["deploy-id"]
     components = (await data_of(await deployed.get(RUN)))["components"]
     assert set(components) == {"web", "site", "nightly"}
@@ -74,7 +74,7 @@ async def test_what_runs_is_listed_with_its_origin(deployed: Client) -> None:
     assert len(components["web"]["commit"]) == 40
 
 
-async def test_it_is_said_that_runs_are_simulated(deployed: Client) -> None:
+async def test_responses_about_simulated_runs_have_a_warning(deployed: Client) -> None:
     assert any("simulated" in each for each in await warnings(await deployed.get(RUN)))
 
 
@@ -104,7 +104,7 @@ async def test_all_components_are_stopped(deployed: Client) -> None:
     assert (await data_of(await deployed.get(RUN)))["components"] == {}
 
 
-async def test_an_unknown_component_is_not_found_and_the_nearest_is_named(
+async def test_an_unknown_component_is_not_found_with_a_suggestion(
     deployed: Client,
 ) -> None:
     (error,) = await errors_of(await deployed.delete(f"{RUN}/wep"), 404)
@@ -112,7 +112,7 @@ async def test_an_unknown_component_is_not_found_and_the_nearest_is_named(
     await errors_of(await deployed.post(f"{RUN}/wep/restart"), 404)
 
 
-async def test_the_log_of_what_runs_is_plain_text(deployed: Client) -> None:
+async def test_the_log_of_a_running_component_is_plain_text(deployed: Client) -> None:
     response = await deployed.get(f"{RUN}/web/log")
     assert response.content_type == "text/plain"
     assert "simulated run of web" in await response.text()
@@ -124,7 +124,7 @@ async def test_deleting_the_configuration_stops_nothing(deployed: Client) -> Non
     assert set((await data_of(await deployed.get(RUN)))["components"]) == {"web", "site", "nightly"}
 
 
-async def test_a_dry_run_says_what_would_become_of_the_runs(deployed: Client) -> None:
+async def test_a_dry_run_returns_the_planned_runs(deployed: Client) -> None:
     changed = configuration("web", "new", site=component(port=8001, publish="/"))
     await data_of(await deployed.post(CONFIG, json=changed))
     planned = await data_of(await deployed.post(DEPLOY, json={"dry-run": True}))
@@ -136,7 +136,7 @@ async def test_a_dry_run_says_what_would_become_of_the_runs(deployed: Client) ->
     }
 
 
-async def test_a_failed_run_is_an_error_and_what_ran_before_runs_again(deployed: Client) -> None:
+async def test_after_a_failed_run_the_previous_version_runs_again(deployed: Client) -> None:
     crashing = {"components": CONFIGURATION["components"] | {"web": component()}}
     crashing["components"]["web"]["run"]["command"] = "simulate/crash"
     await data_of(await deployed.post(CONFIG, json=crashing))

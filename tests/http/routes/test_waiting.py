@@ -15,7 +15,7 @@ LATEST = f"{DEPLOY}/latest"
 
 @pytest.fixture
 async def deployed(client: Client) -> Client:
-    """The service with a deployment that runs."""
+    """The service with a running deployment."""
     await client.post(CONFIG, json=configuration("web"))
     await data_of(await client.post(DEPLOY), 201)
     return client
@@ -29,7 +29,7 @@ async def test_a_running_deployment_can_be_cancelled(
     assert builder.cancelled == {"build-1": 1}
 
 
-async def test_one_that_has_ended_can_be_deleted_and_not_cancelled(
+async def test_a_final_deployment_can_be_deleted_and_not_cancelled(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.becomes(BuildStatus.FINISHED)
@@ -40,18 +40,20 @@ async def test_one_that_has_ended_can_be_deleted_and_not_cancelled(
     await errors_of(await deployed.get(f"{DEPLOY}/{data['deploy-id']}"), 404)
 
 
-async def test_one_that_runs_cannot_be_deleted(deployed: Client) -> None:
+async def test_a_running_deployment_cannot_be_deleted(deployed: Client) -> None:
     (error,) = await errors_of(await deployed.delete(LATEST), 409)
     assert "Cancel it first" in error
 
 
 @pytest.mark.parametrize("path", [f"{DEPLOY}/mytool-deploy-20240404120000-1", f"{DEPLOY}/x"])
-async def test_what_is_not_there_can_be_neither(client: Client, path: str) -> None:
+async def test_an_unknown_deployment_can_neither_be_cancelled_nor_deleted(
+    client: Client, path: str
+) -> None:
     await errors_of(await client.put(f"{path}/cancel"), 404)
     await errors_of(await client.delete(path), 404)
 
 
-async def test_an_answer_can_be_held_until_something_changes(
+async def test_wait_returns_once_the_deployment_changes(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     asked = asyncio.Event()
@@ -62,7 +64,7 @@ async def test_an_answer_can_be_held_until_something_changes(
     assert (await data_of(await waiting))["status"] == "FINISHED"
 
 
-async def test_a_final_deployment_is_not_waited_for(
+async def test_wait_returns_at_once_for_a_final_deployment(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     builder.becomes(BuildStatus.FINISHED)
@@ -71,7 +73,7 @@ async def test_a_final_deployment_is_not_waited_for(
     assert data["status"] == "FINISHED"
 
 
-async def test_with_a_tag_the_answer_is_held_until_it_differs(
+async def test_wait_with_an_etag_returns_once_the_etag_differs(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     etag = (await deployed.get(LATEST)).headers["ETag"]
@@ -82,7 +84,7 @@ async def test_with_a_tag_the_answer_is_held_until_it_differs(
         assert (await deployed.get(f"{LATEST}?wait=30", headers=other)).status == 200
 
 
-async def test_a_waiting_request_ends_with_what_is_known_when_the_service_stops(
+async def test_a_wait_returns_the_current_state_at_shutdown(
     deployed: Client, builder: ScriptedBuilder
 ) -> None:
     asked = asyncio.Event()
@@ -95,6 +97,6 @@ async def test_a_waiting_request_ends_with_what_is_known_when_the_service_stops(
 
 
 @pytest.mark.parametrize("wait", ["61", "-1", "soon", "nan"])
-async def test_the_time_to_wait_is_bounded(deployed: Client, wait: str) -> None:
+async def test_wait_has_a_maximum(deployed: Client, wait: str) -> None:
     (error,) = await errors_of(await deployed.get(f"{LATEST}?wait={wait}"), 400)
     assert error.startswith("wait: ")

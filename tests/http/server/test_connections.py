@@ -1,4 +1,4 @@
-"""Connections are finite: however many somebody opens, others are served."""
+"""Limits of connections: however many a client opens, others are served."""
 
 import asyncio
 import gzip
@@ -31,7 +31,7 @@ class Peer:
         self.reader, self.writer = reader, writer
 
     async def ask(self, sent: bytes = WHOLE) -> tuple[bytes, bytes]:
-        """Send something; return the status and headers of the answer, and its body."""
+        """Send a request; return the head of the response, and its body."""
         self.writer.write(sent)
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = next(
@@ -40,7 +40,7 @@ class Peer:
         return head, await self.reader.readexactly(int(length))
 
     async def has_ended(self) -> bool:
-        """Wait until the other end closes it."""
+        """Wait until the service closes it."""
         try:
             return await self.reader.read() == b""
         except ConnectionResetError:
@@ -49,7 +49,7 @@ class Peer:
 
 @asynccontextmanager
 async def peers(url: str, number: int = 1, sent: bytes = b"") -> AsyncIterator[list[Peer]]:
-    """Open connections, one after the other, and send something on each."""
+    """Open connections one after the other, and send the same bytes on each."""
     opened: list[Peer] = []
     try:
         for _ in range(number):
@@ -66,7 +66,7 @@ async def peers(url: str, number: int = 1, sent: bytes = b"") -> AsyncIterator[l
 
 
 @pytest.mark.parametrize("sent", [b"", HALF])
-async def test_who_says_nothing_or_half_of_it_is_not_waited_for(
+async def test_a_connection_without_a_whole_request_is_closed_after_the_idle_timeout(
     listen: Listen, sent: bytes
 ) -> None:
     _, url = await listen(Settings(port=0, idle_timeout=0.2))
@@ -74,7 +74,7 @@ async def test_who_says_nothing_or_half_of_it_is_not_waited_for(
         assert await peer.has_ended()
 
 
-async def test_headers_that_trickle_in_have_no_more_time(listen: Listen) -> None:
+async def test_slow_headers_do_not_extend_the_idle_timeout(listen: Listen) -> None:
     _, url = await listen(Settings(port=0, idle_timeout=0.3))
     async with peers(url, 1, HALF) as (peer,):
         ended = asyncio.create_task(peer.has_ended())
@@ -84,7 +84,7 @@ async def test_headers_that_trickle_in_have_no_more_time(listen: Listen) -> None
         assert ended.result()
 
 
-async def test_who_has_been_answered_has_to_ask_again_soon(listen: Listen) -> None:
+async def test_the_idle_timeout_applies_to_the_next_request(listen: Listen) -> None:
     _, url = await listen(Settings(port=0, idle_timeout=0.2))
     async with peers(url) as (peer,):
         assert b"200 OK" in (await peer.ask())[0]
@@ -92,7 +92,7 @@ async def test_who_has_been_answered_has_to_ask_again_soon(listen: Listen) -> No
         assert await peer.has_ended()
 
 
-async def test_a_request_that_takes_its_time_is_not_ended_by_that(listen: Listen) -> None:
+async def test_the_idle_timeout_does_not_apply_to_a_request_in_progress(listen: Listen) -> None:
     app = create_app(Settings())
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -103,53 +103,57 @@ async def test_a_request_that_takes_its_time_is_not_ended_by_that(listen: Listen
 
     app.router.add_get("/api/v1/tool/{toolname}/slow", slow)
     _, url = await listen(Settings(port=0, idle_timeout=0.1, max_connections=1), app)
-    asked = b"GET /api/v1/tool/mytool/slow HTTP/1.1\r\nHost: localhost\r\n"
+    request_ = b"GET /api/v1/tool/mytool/slow HTTP/1.1\r\nHost: localhost\r\n"
     subject = f"{HEADER}: {SUBJECT[HEADER]}\r\n\r\n".encode()
     async with peers(url) as (peer,):
-        answer = asyncio.create_task(peer.ask(asked + subject))
+        answer = asyncio.create_task(peer.ask(request_ + subject))
         await begun.wait()
-        # What is being answered makes room for nobody, and outlasts what is idle.
+        # A request in progress is not closed to make room.
         async with peers(url, 1, WHOLE) as (other,):
             assert await other.has_ended()
         go_on.set()
         assert (await answer)[1] == b"done"
 
 
-async def test_a_body_that_does_not_come_makes_room(listen: Listen) -> None:
+async def test_a_connection_whose_body_does_not_arrive_is_closed_to_make_room(
+    listen: Listen,
+) -> None:
     _, url = await listen(Settings(port=0, max_connections=1))
-    asked = (
+    request_ = (
         f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
         "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n{"
     )
-    async with peers(url, 1, asked.encode()) as (slow,):
+    async with peers(url, 1, request_.encode()) as (slow,):
         assert b" 100 " in await slow.reader.readuntil(b"\r\n\r\n")
         async with peers(url) as (other,):
             assert b"200 OK" in (await other.ask())[0]
         assert await slow.has_ended()
 
 
-async def test_where_there_is_no_room_who_has_not_asked_makes_some(listen: Listen) -> None:
+async def test_at_the_limit_an_idle_connection_is_closed_first(listen: Listen) -> None:
     _, url = await listen(Settings(port=0, max_connections=3))
-    async with peers(url) as (asked,), peers(url, 1, HALF) as (first,), peers(url) as (second,):
-        await asked.ask()
+    async with peers(url) as (request_,), peers(url, 1, HALF) as (first,), peers(url) as (second,):
+        await request_.ask()
         async with peers(url) as (third,):
             assert b"200 OK" in (await third.ask())[0]
             assert await first.has_ended()
-        assert b"200 OK" in (await asked.ask())[0]
+        assert b"200 OK" in (await request_.ask())[0]
         assert b"200 OK" in (await second.ask())[0]
 
 
-async def test_others_are_served_however_many_connections_somebody_opens(
+async def test_a_flood_of_connections_does_not_block_other_clients(
     listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, url = await listen(Settings(port=0, max_connections=20))
     async with peers(url, 100, HALF), peers(url, 100), peers(url, 1) as (other,):
         assert b"200 OK" in (await other.ask())[0]
     (line,) = [each for each in caplog.records if each.name.startswith("components.")]
-    assert line.getMessage() == "no room for all connections, such as the last one of 127.0.0.1"
+    assert line.getMessage() == (
+        "the limit of connections is reached, last by a connection from 127.0.0.1"
+    )
 
 
-async def test_an_address_has_so_many_connections(files: Files, listen: Listen) -> None:
+async def test_connections_of_an_address_are_limited(files: Files, listen: Listen) -> None:
     settings = files.settings(max_connections_per_address=2)
     _, url = await listen(settings)
     async with aiohttp.ClientSession() as session:
@@ -167,7 +171,9 @@ async def test_an_address_has_so_many_connections(files: Files, listen: Listen) 
             assert b"200 OK" in (await second.ask())[0]
 
 
-async def test_a_gateway_has_as_many_as_it_needs(files: Files, listen: Listen) -> None:
+async def test_connections_of_a_gateway_are_not_limited_by_address(
+    files: Files, listen: Listen
+) -> None:
     settings = files.settings(
         max_connections_per_address=1, gateway_subjects=("CN=gateway,OU=tests,O=platform",)
     )
@@ -184,7 +190,9 @@ async def test_a_gateway_has_as_many_as_it_needs(files: Files, listen: Listen) -
             assert b"200 OK" in (await each.ask())[0]
 
 
-async def test_a_handshake_that_does_not_begin_makes_room_too(files: Files, listen: Listen) -> None:
+async def test_a_connection_without_a_handshake_is_closed_to_make_room(
+    files: Files, listen: Listen
+) -> None:
     _, url = await listen(files.settings(max_connections=5))
     async with peers(url, 20) as connections, aiohttp.ClientSession() as session:
         async with session.get(f"{url}/healthz", ssl=files.client()) as response:
@@ -202,27 +210,27 @@ TINY_CHUNKS = (
 
 
 def connected(url: str, tls: ssl.SSLContext | None) -> socket.socket:
-    """Connect, from a thread of its own."""
+    """Connect; to be run in a thread."""
     address = ("127.0.0.1", int(url.rpartition(":")[2]))
     plain = socket.create_connection(address, timeout=20)
     return tls.wrap_socket(plain, server_hostname=address[0]) if tls else plain
 
 
 def answer_on(connection: socket.socket) -> bytes:
-    """Read to the end, from a thread of its own."""
+    """Read to the end; to be run in a thread."""
     with connection:
         return b"".join(iter(lambda: connection.recv(65536), b""))
 
 
 @pytest.mark.parametrize("tls", [False, True])
-async def test_a_body_of_tiny_chunks_does_not_hold_the_loop(
+async def test_a_body_of_tiny_chunks_does_not_block_the_loop(
     files: Files, listen: Listen, tls: bool
 ) -> None:
     _, url = await listen(files.settings() if tls else Settings(port=0))
     longest = []
-    for _ in range(3):  # the machine may be busy with something else
+    for _ in range(3):  # other work on the machine disturbs the measurement
         connection = await asyncio.to_thread(connected, url, files.client() if tls else None)
-        # Here, and not in a thread, so that all of it is there before the service reads any.
+        # Not in a thread, so that all of it has arrived before the service reads any.
         connection.sendall(TINY_CHUNKS)
         async with ticking() as gaps:
             answer = await asyncio.to_thread(answer_on, connection)
@@ -244,7 +252,7 @@ GARBLED = [
 
 
 @pytest.mark.parametrize("sent", GARBLED, ids=lambda sent: repr(sent[:20]))
-async def test_what_is_not_http_is_one_line_and_answered_as_all_is(
+async def test_invalid_http_gets_an_error_in_the_envelope_and_one_log_line(
     listen: Listen, sent: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "aiohttp")
@@ -258,34 +266,36 @@ async def test_what_is_not_http_is_one_line_and_answered_as_all_is(
         assert b'"error": ["this is not HTTP: ' in body
         assert await peer.has_ended()
     (line,) = [each for each in caplog.records if each.name != "asyncio"]
-    assert line.getMessage().startswith("what 127.0.0.1 sent is not HTTP: ")
+    assert line.getMessage().startswith("the input from 127.0.0.1 is not HTTP: ")
     assert line.getMessage().isprintable()
     assert not line.exc_info
 
 
-async def test_a_body_that_becomes_garbled_after_the_answer_is_no_traceback(
+async def test_an_invalid_chunk_after_the_response_logs_no_traceback(
     listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, url = await listen(Settings(port=0))
-    asked = f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    request_ = f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
     async with peers(url) as (peer,):
-        assert b" 401 " in (await peer.ask(asked.encode()))[0]
+        assert b" 401 " in (await peer.ask(request_.encode()))[0]
         peer.writer.write(b"not a chunk\r\n")
         assert await peer.has_ended()
     assert not [each for each in caplog.records if each.exc_info]
 
 
-async def test_a_url_that_only_fails_later_is_one_line_and_ends_its_connection(
+async def test_a_url_that_fails_after_parsing_is_one_log_line_and_closes_the_connection(
     listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     _, url = await listen(Settings(port=0))
     async with peers(url, 1, b"GET http://xn--a/ HTTP/1.1\r\nHost: localhost\r\n\r\n") as (peer,):
         assert await peer.has_ended()
     (line,) = [each for each in caplog.records if each.name != "asyncio"]
-    assert line.getMessage().startswith("what 127.0.0.1 sent is not HTTP: its URL cannot be read")
+    assert line.getMessage().startswith(
+        "the input from 127.0.0.1 is not HTTP: its URL cannot be read"
+    )
 
 
-async def test_who_goes_in_the_middle_of_a_body_is_no_traceback(
+async def test_a_disconnect_in_the_middle_of_a_body_logs_no_traceback(
     listen: Listen, caplog: pytest.LogCaptureFixture
 ) -> None:
     app, ended = create_app(Settings()), asyncio.Event()
@@ -299,10 +309,10 @@ async def test_who_goes_in_the_middle_of_a_body_is_no_traceback(
 
     app.middlewares.insert(0, note)
     _, url = await listen(Settings(port=0), app)
-    asked = f"POST {DEPLOY} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
+    request_ = f"POST {DEPLOY} HTTP/1.1\r\nHost: localhost\r\n{HEADER}: {SUBJECT[HEADER]}\r\n"
     expecting = "Expect: 100-continue\r\nContent-Length: 100\r\n\r\n"
-    async with peers(url, 1, (asked + expecting).encode()) as (peer,):
-        # It says so once the body is about to be read.
+    async with peers(url, 1, (request_ + expecting).encode()) as (peer,):
+        # This response means that the handler is about to read the body.
         assert b"100" in await peer.reader.readline()
         peer.writer.transport.abort()
         await ended.wait()
@@ -311,23 +321,23 @@ async def test_who_goes_in_the_middle_of_a_body_is_no_traceback(
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity", "", "x"])
-async def test_an_encoded_body_is_refused_and_its_connection_ends(
+async def test_an_encoded_body_is_rejected_and_the_connection_closed(
     listen: Listen, encoding: str
 ) -> None:
     _, url = await listen(Settings(port=0))
-    asked = (
+    request_ = (
         f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: {encoding}\r\n"
         "Content-Length: 1000000\r\n\r\n"
     )
     async with peers(url) as (peer,):
-        head, body = await peer.ask(asked.encode())
+        head, body = await peer.ask(request_.encode())
         assert b" 415 " in head
         assert b"Connection: close" in head
-        assert b"Content-Encoding: send the body as it is" in body
+        assert b"Content-Encoding: send the body uncompressed" in body
         assert await peer.has_ended()
 
 
-async def test_nothing_is_inflated(listen: Listen) -> None:
+async def test_compressed_bodies_are_not_decompressed(listen: Listen) -> None:
     _, url = await listen(Settings(port=0))
     headers = {"Content-Encoding": "gzip", "Content-Type": "application/json"}
     bomb = gzip.compress(b" " * 2**26)
@@ -340,15 +350,15 @@ async def test_nothing_is_inflated(listen: Listen) -> None:
         began = time.process_time()
         statuses = await asyncio.gather(*(send(session) for _ in range(32)))
     assert set(statuses) == {415}
-    # To inflate them takes seconds.
+    # To decompress them takes seconds.
     assert time.process_time() - began < 1
 
 
-async def test_a_body_that_nobody_read_ends_its_connection(listen: Listen) -> None:
+async def test_an_unread_body_closes_the_connection(listen: Listen) -> None:
     _, url = await listen(Settings(port=0))
-    asked = f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
+    request_ = f"POST {CONFIG} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
     async with peers(url) as (peer,):
-        head, _ = await peer.ask(asked.encode() + b"x" * 1000)
+        head, _ = await peer.ask(request_.encode() + b"x" * 1000)
         assert b" 401 " in head
         assert b"Connection: close" in head
         assert await peer.has_ended()

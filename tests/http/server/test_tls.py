@@ -1,4 +1,4 @@
-"""TLS that the service ends itself: who connects, who is believed, and files that change."""
+"""TLS terminated by the service: client certificates, trusted gateways, and changing files."""
 
 import asyncio
 import ssl
@@ -22,7 +22,7 @@ GATEWAY = "CN=gateway,OU=tests,O=platform"
 async def status(
     url: str, context: ssl.SSLContext | bool = True, header: str | None = None, tool: str = "mytool"
 ) -> int:
-    """Ask for a tool's deployments on a new connection; return the status."""
+    """Read a tool's deployments on a new connection; return the status."""
     headers = {HEADER: header} if header is not None else {}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
@@ -31,7 +31,7 @@ async def status(
         return response.status
 
 
-async def test_a_client_is_who_its_certificate_says(files: Files, listen: Listen) -> None:
+async def test_the_subject_of_the_client_certificate_is_used(files: Files, listen: Listen) -> None:
     _, url = await listen(files.settings())
     assert url.startswith("https://127.0.0.1:")
     assert await status(url, files.client()) == 200
@@ -39,14 +39,16 @@ async def test_a_client_is_who_its_certificate_says(files: Files, listen: Listen
     assert await status(url, files.client(organization="elsewhere")) == 403
 
 
-async def test_a_header_of_anyone_but_the_gateway_is_ignored(files: Files, listen: Listen) -> None:
+async def test_the_subject_header_of_other_clients_than_a_gateway_is_ignored(
+    files: Files, listen: Listen
+) -> None:
     _, url = await listen(files.settings(gateway_subjects=(GATEWAY,)))
     theirs = "CN=mytool,O=toolforge"
     assert await status(url, files.client("other"), theirs) == 403
     assert await status(url, files.client(), "CN=other,O=toolforge") == 200
 
 
-async def test_the_header_of_the_gateway_is_believed(files: Files, listen: Listen) -> None:
+async def test_the_subject_header_of_a_gateway_is_trusted(files: Files, listen: Listen) -> None:
     subjects = ("O=elsewhere,CN=x", "O=platform,CN=gateway,OU=tests")
     _, url = await listen(files.settings(gateway_subjects=subjects))
     gateway = files.client("gateway", "platform")
@@ -55,7 +57,7 @@ async def test_the_header_of_the_gateway_is_believed(files: Files, listen: Liste
     assert await status(url, gateway) == 401
 
 
-async def test_a_certificate_without_a_subject_of_ours_is_nobody(
+async def test_a_certificate_without_a_usable_subject_is_unauthenticated(
     files: Files, listen: Listen
 ) -> None:
     _, url = await listen(files.settings())
@@ -65,30 +67,30 @@ async def test_a_certificate_without_a_subject_of_ours_is_nobody(
     assert await status(url, context) == 401
 
 
-async def test_without_a_certificate_of_the_authority_nobody_connects(
+async def test_clients_without_a_certificate_of_the_ca_cannot_connect(
     files: Files, listen: Listen
 ) -> None:
     _, url = await listen(files.settings())
-    nobody = ssl.create_default_context()
-    files.server_ca.configure_trust(nobody)
-    for context in (nobody, files.client(by=trustme.CA())):
+    without_certificate = ssl.create_default_context()
+    files.server_ca.configure_trust(without_certificate)
+    for context in (without_certificate, files.client(by=trustme.CA())):
         with pytest.raises(aiohttp.ClientError):
             await status(url, context)
 
 
-async def test_plain_text_is_not_spoken(files: Files, listen: Listen) -> None:
+async def test_plain_text_is_rejected_on_a_tls_port(files: Files, listen: Listen) -> None:
     _, url = await listen(files.settings())
     with pytest.raises(aiohttp.ClientError):
         await status(url.replace("https", "http"))
 
 
-async def test_nothing_happens_while_the_files_are_the_same(files: Files, listen: Listen) -> None:
+async def test_unchanged_tls_files_are_not_reloaded(files: Files, listen: Listen) -> None:
     listener, url = await listen(files.settings())
     assert not await listener.renew()
     assert await status(url, files.client()) == 200
 
 
-async def test_a_renewed_certificate_is_taken_up_without_a_restart(
+async def test_a_renewed_certificate_is_used_without_a_restart(
     files: Files, listen: Listen
 ) -> None:
     listener, url = await listen(files.settings())
@@ -101,7 +103,7 @@ async def test_a_renewed_certificate_is_taken_up_without_a_restart(
         await status(url, old)
 
 
-async def test_an_authority_that_was_added_is_accepted_and_one_taken_out_is_not(
+async def test_an_added_ca_is_trusted_and_a_removed_one_is_not(
     files: Files, listen: Listen
 ) -> None:
     listener, url = await listen(files.settings())
@@ -117,7 +119,7 @@ async def test_an_authority_that_was_added_is_accepted_and_one_taken_out_is_not(
         await status(url, files.client())
 
 
-async def test_a_session_of_an_authority_taken_out_cannot_be_resumed(
+async def test_a_tls_session_of_a_removed_ca_cannot_be_resumed(
     files: Files, listen: Listen
 ) -> None:
     listener, url = await listen(files.settings())
@@ -129,9 +131,7 @@ async def test_a_session_of_an_authority_taken_out_cannot_be_resumed(
         await status(url, context)
 
 
-async def test_a_connection_from_before_is_closed_and_not_used_again(
-    files: Files, listen: Listen
-) -> None:
+async def test_connections_from_before_a_reload_are_closed(files: Files, listen: Listen) -> None:
     listener, url = await listen(files.settings())
     async with aiohttp.ClientSession() as session:
         path = f"{url}/api/v1/tool/mytool/deploy"
@@ -145,7 +145,7 @@ async def test_a_connection_from_before_is_closed_and_not_used_again(
 
 @pytest.mark.parametrize("name", ["tls.crt", "tls.key", "ca.crt"])
 @pytest.mark.parametrize("content", [b"", b"half", None])
-async def test_files_that_cannot_be_used_leave_everything_as_it_was(
+async def test_invalid_tls_files_are_not_loaded(
     files: Files,
     listen: Listen,
     caplog: pytest.LogCaptureFixture,
@@ -163,18 +163,14 @@ async def test_files_that_cannot_be_used_leave_everything_as_it_was(
     assert await status(url, files.client()) == 200
 
 
-async def test_a_listener_that_stopped_takes_no_more_connections(
-    files: Files, listen: Listen
-) -> None:
+async def test_a_stopped_listener_accepts_no_connections(files: Files, listen: Listen) -> None:
     listener, url = await listen(files.settings())
     await listener.stop()
     with pytest.raises(aiohttp.ClientConnectorError):
         await status(url, files.client())
 
 
-async def test_a_handshake_that_outlasts_a_change_of_files_is_of_no_use(
-    files: Files, listen: Listen
-) -> None:
+async def test_a_handshake_from_before_a_reload_is_rejected(files: Files, listen: Listen) -> None:
     listener, url = await listen(files.settings())
     port = int(url.rpartition(":")[2])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -186,35 +182,35 @@ async def test_a_handshake_that_outlasts_a_change_of_files_is_of_no_use(
         writer.write(b"GET /api/v1/tool/mytool/deploy HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b" 200 " not in await reader.readline()
     except (OSError, ssl.SSLError):
-        pass  # refused even earlier
+        pass  # rejected even earlier
     writer.close()
 
 
-async def test_a_certificate_without_a_subject_is_no_gateways() -> None:
+async def test_a_gateway_subject_must_not_be_empty() -> None:
     app = create_app(Settings(gateway_subjects=()))
     assert app[GATEWAYS] == ()
     with pytest.raises(SettingsError, match="GATEWAY_SUBJECTS: it is empty"):
         create_app(Settings(gateway_subjects=("",)))
 
 
-async def test_a_gateway_that_is_no_name_stops_the_start() -> None:
+async def test_an_invalid_gateway_subject_is_a_settings_error() -> None:
     with pytest.raises(SettingsError, match="COMPONENTS_GATEWAY_SUBJECTS"):
         create_app(Settings(gateway_subjects=("the gateway",)))
 
 
-async def test_without_tls_the_header_is_believed_from_this_machine(listen: Listen) -> None:
+async def test_without_tls_the_header_is_trusted_from_this_machine(listen: Listen) -> None:
     listener, url = await listen(Settings(port=0))
     assert await status(url, header="CN=mytool,O=toolforge") == 200
     assert not await listener.renew()
 
 
 @pytest.mark.parametrize(("trusted", "expected"), [(False, 401), (True, 200)])
-async def test_without_tls_the_header_of_others_is_believed_only_if_the_settings_say_so(
+async def test_without_tls_the_header_of_other_machines_is_trusted_only_by_a_setting(
     listen: Listen, trusted: bool, expected: int
 ) -> None:
     @web.middleware
     async def from_elsewhere(request: web.Request, handler: object) -> web.StreamResponse:
-        # What a request of another machine is; there is none to send it.
+        # As a request from another machine; the test has no other machine.
         return await handler(request.clone(remote="192.0.2.1"))  # type: ignore[operator, no-any-return]
 
     app = create_app(Settings(port=0, trust_plaintext=trusted), MemoryStore(), ScriptedBuilder())
@@ -223,9 +219,7 @@ async def test_without_tls_the_header_of_others_is_believed_only_if_the_settings
     assert await status(url, header="CN=mytool,O=toolforge") == expected
 
 
-async def test_health_checks_move_to_a_plain_port_of_their_own(
-    files: Files, listen: Listen
-) -> None:
+async def test_health_checks_can_have_a_plain_text_port(files: Files, listen: Listen) -> None:
     settings = files.settings(probe_port=0)
     app = create_app(settings, MemoryStore(), ScriptedBuilder())
     _, main_url = await listen(settings, app)

@@ -1,4 +1,4 @@
-"""The files that a service with TLS reads, and its clients' certificates."""
+"""The TLS files of a service, and client certificates."""
 
 import ssl
 from pathlib import Path
@@ -9,7 +9,7 @@ from components.settings import Settings
 
 
 class Files:
-    """The files that the service reads, as an operator writes them."""
+    """The TLS files that an operator provides."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -24,9 +24,9 @@ class Files:
         leaf.cert_chain_pems[0].write_to_path(self.directory / "tls.crt")
         leaf.private_key_pem.write_to_path(self.directory / "tls.key")
 
-    def trust(self, *authorities: trustme.CA) -> None:
-        """Write the file of the clients' authorities."""
-        text = b"".join(each.cert_pem.bytes() for each in authorities)
+    def trust(self, *cas: trustme.CA) -> None:
+        """Write the file of the clients' CAs."""
+        text = b"".join(each.cert_pem.bytes() for each in cas)
         (self.directory / "ca.crt").write_bytes(text)
 
     def settings(self, **more: object) -> Settings:

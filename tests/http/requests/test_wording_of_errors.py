@@ -1,6 +1,6 @@
-"""Whatever a request may say is refused in the service's own words: where, and what would be right.
+"""Errors of parameters and fields are the service's own: they name the place and allowed values.
 
-The fields are those of the OpenAPI document, so that a new one is looked at too.
+The parameters and fields are those of the OpenAPI document, so that new ones are tested too.
 """
 
 import re
@@ -20,7 +20,7 @@ PATHS = {"Deploy": DEPLOY, "RepeatedDeploy": f"{DEPLOY}/latest/retry"}
 
 
 def parameters() -> Iterator[tuple[str, str]]:
-    """Yield the path and the name of every query parameter that there is."""
+    """Yield the path and the name of every query parameter."""
     for path, item in document_of(create_app(Settings()))["paths"].items():
         for each in item.get("get", {}).get("parameters", ()):
             if each["in"] == "query":
@@ -28,7 +28,7 @@ def parameters() -> Iterator[tuple[str, str]]:
 
 
 def fields() -> Iterator[tuple[str, str]]:
-    """Yield the path and the name of everything that a body may say."""
+    """Yield the path and the name of every field of a body."""
     for name, schema in BODIES.items():
         for each, field in schema().fields.items():
             yield PATHS[name], field.data_key or each
@@ -41,7 +41,7 @@ def test_there_are_parameters_and_fields() -> None:
 
 @pytest.mark.parametrize("value", ["", "long", "x" * 5000, "-1e999", "nan", "\x1b"])
 @pytest.mark.parametrize(("path", "name"), tuple(parameters()))
-async def test_a_query_parameter_says_what_it_must_be(
+async def test_errors_of_query_parameters_name_the_allowed_values(
     client: Client, path: str, name: str, value: str
 ) -> None:
     (error,) = await errors_of(await client.get(path, params={name: value}), 400)
@@ -51,7 +51,7 @@ async def test_a_query_parameter_says_what_it_must_be(
 
 @pytest.mark.parametrize("value", [None, 1.5, [], {"a": 1}, [[]], [None]])
 @pytest.mark.parametrize(("path", "name"), tuple(fields()))
-async def test_a_field_of_a_body_says_what_it_must_be(
+async def test_errors_of_body_fields_name_the_allowed_values(
     client: Client, path: str, name: str, value: Any
 ) -> None:
     errors = await errors_of(await client.post(path, json={name: value}), 400)
