@@ -12,7 +12,7 @@ PYTEST_ARGS ?= -n 3 --dist worksteal
 
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 # Modules that only `make test-cluster` covers; `make coverage` includes them.
-IN_CLUSTER := backends/kube/connection.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py
+IN_CLUSTER := backends/kube/connection.py,backends/kube/pod_logs.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py,backends/runners/kubernetes/*
 # An API server is built unless KUBEBUILDER_ASSETS or a whole cluster is given.
 ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] || \
   KUBEBUILDER_ASSETS=$$($(BIN)/python -m tests.cluster.assets) || exit 1; export KUBEBUILDER_ASSETS
