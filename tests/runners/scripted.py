@@ -3,10 +3,18 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from random import Random
 
-from backends.runners.base import Fence, Health, Running, RunRequest
+from backends.runners.base import (
+    Fence,
+    Health,
+    RunnerUnavailable,
+    Running,
+    RunRequest,
+    Superseded,
+)
 from backends.runners.simulated import SimulatedRunner
 from tests.conftest import HandClock
 
@@ -15,9 +23,10 @@ class ScriptedRunner(SimulatedRunner):
     """Runs everything at once; `health` by component, and then by the image, says how it does.
 
     `refusals` by component and `outage` say what fails, `drift` what somebody has changed; what
-    `stays` takes its time to be removed. `before` and `after` map the name of a method to a
-    function that is called once before, or after, it. The requests and counters say what was asked.
-    With an `order`, calls pass in a random one.
+    `stays` takes its time to be removed, and what is `late` is applied when `arrive` says so, and
+    nobody is told. `before` and `after` map the name of a method to a function that is called once
+    before, or after, it. The requests and counters say what was asked. With an `order`, calls pass
+    in a random one.
     """
 
     notice = ""
@@ -29,6 +38,8 @@ class ScriptedRunner(SimulatedRunner):
         self.drift: dict[str, tuple[str, ...]] = {}
         self.refusals: dict[str, Exception] = {}
         self.stays: set[str] = set()
+        self.late: set[str] = set()
+        self._sent: list[RunRequest] = []
         self.before: dict[str, Callable[[], Awaitable[object]]] = {}
         self.after: dict[str, Callable[[], Awaitable[object]]] = {}
         self.outage: Exception | None = None
@@ -45,6 +56,9 @@ class ScriptedRunner(SimulatedRunner):
         await self._pass("apply")
         if request.component in self.refusals:
             raise self.refusals[request.component]
+        if request.component in self.late:
+            self._sent.append(request)
+            raise RunnerUnavailable("timed out")
         self.applied.append(request)
         await super().apply(request, running)
         if "apply" in self.after:
@@ -58,6 +72,12 @@ class ScriptedRunner(SimulatedRunner):
 
     async def ping(self) -> None:
         await self._pass("ping")
+
+    async def arrive(self) -> None:
+        """Let what is late be applied."""
+        while self._sent:
+            with suppress(Superseded):
+                await super().apply(self._sent.pop(0), None)
 
     def lose(self, tool: str, component: str) -> None:
         """Let somebody delete what runs."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from backends.builders.base import BuildRequest, BuildState
@@ -33,6 +33,11 @@ class BuildDriver(Driver[Build]):
     def breaker(self) -> Breaker:
         """See `Driver.breaker`."""
         return self.engine.breaker
+
+    @property
+    def settling(self) -> timedelta:
+        """See `Driver.settling`."""
+        return self.engine.limits.settling
 
     def steps(self, deployment: Deployment) -> Mapping[str, Build]:
         """See `Driver.steps`."""

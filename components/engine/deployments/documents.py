@@ -16,6 +16,7 @@ from backends.status import Status
 from backends.stores.base import Corrupt, Document, DocumentState, JsonObject
 from components.engine.deployments.model import Deployment, OnFailure
 from components.engine.deployments.stored_steps import Stored, StoredBuild, StoredRun
+from components.engine.runs.model import RunAction
 from components.engine.steps.model import StopReason
 
 DEPLOYMENT = "deployment"
@@ -122,18 +123,23 @@ def _as_known(data: JsonObject) -> tuple[JsonObject, bool]:
         for kind in ("builds", "runs")
         if kind in data
     }
-    if all(known[kind] == data[kind] for kind in known):
+    on_failure = data.get("on-failure")
+    if isinstance(on_failure, str) and on_failure not in set(OnFailure):
+        known["on-failure"] = OnFailure.PUT_BACK.value
+    if all(known[name] == data[name] for name in known):
         return data, False
     return {**data, **known}, True
 
 
 def _step_as_known(step: JsonObject) -> JsonObject:
-    status, stop = step.get("status"), step.get("stop")
+    status, stop, action = step.get("status"), step.get("stop"), step.get("action")
     if isinstance(status, str) and status not in set(Status):
         message = f"a newer version of the service reports {status}"
         step = {**step, "status": Status.RUNNING.value, "message": message}
     if isinstance(stop, dict) and stop.get("reason") not in set(StopReason):
         step = {**step, "stop": {**stop, "reason": StopReason.CANCELLED.value}}
+    if isinstance(action, str) and action not in set(RunAction):
+        step = {**step, "action": None}
     return step
 
 

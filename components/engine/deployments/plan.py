@@ -158,6 +158,7 @@ def _run_rules(run: Run, deployment: Deployment, limits: Limits) -> Rules:
         confirmation=limits.run,
         ending="is being put back",
         unconfirmed="what ran before is not healthy yet",
+        settling=limits.launch,
         fences=True,
         ends=deployment.on_failure is OnFailure.PUT_BACK,
     )

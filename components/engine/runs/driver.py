@@ -5,7 +5,7 @@ import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
 
 from backends.errors import BackendError
@@ -52,6 +52,11 @@ class RunDriver(Driver[Run]):
     def breaker(self) -> Breaker:
         """See `Driver.breaker`."""
         return self.engine.runner_breaker
+
+    @property
+    def settling(self) -> timedelta:
+        """See `Driver.settling`."""
+        return self.engine.limits.launch
 
     def steps(self, deployment: Deployment) -> Mapping[str, Run]:
         """See `Driver.steps`."""
@@ -136,6 +141,9 @@ class RunDriver(Driver[Run]):
 
     def observed(self, step: Run, state: RunState, now: datetime) -> Run:
         """See `Driver.observed`."""
+        if state.absent and step.doubt and now < step.doubt.settles:
+            # Nothing that is there fences off a start that may still be carried out.
+            state = RunState(state.id, Status.RUNNING, step.message)
         run = as_observed(
             step,
             state,
@@ -146,6 +154,8 @@ class RunDriver(Driver[Run]):
             url=state.url,
             was_put_back=state.was_put_back,
         )
+        if run.stop and not state.status.is_final:
+            run = replace(run, doubt=step.doubt)
         if state.healthy:
             run = replace(run, ended=step.ended or now)
         elif state.status.is_final:
@@ -169,7 +179,6 @@ class RunDriver(Driver[Run]):
             status=Status.RUNNING,
             id=str(fence_of(deployment)),
             claim=None,
-            doubt=None,
             message=str(error),
             stop=stop,
             started=now,

@@ -13,7 +13,10 @@ GONE = "what was started is gone"
 
 @dataclass(frozen=True, slots=True)
 class RunState:
-    """What is known of a run; `failure` says why it never will be healthy."""
+    """What is known of a run; `failure` says why it never will be healthy.
+
+    It is `absent` where nothing runs, as before it was started.
+    """
 
     id: str
     status: Status
@@ -27,6 +30,7 @@ class RunState:
     replicas: int = 0
     url: str | None = None
     was_put_back: bool = False
+    absent: bool = False
 
 
 def fence_of(deployment: Deployment, step: int = 0) -> Fence:
@@ -87,7 +91,8 @@ def _put_back_state(
         return _end(run, own_id, "what ran before is not known, so this was left as it is")
     if run.before is None:
         if there is None:
-            return _end(run, own_id, "nothing ran before, so nothing runs now")
+            state = _end(run, own_id, "nothing ran before, so nothing runs now")
+            return replace(state, absent=True)
     elif there and there.fence == fence:
         before = f"the version of {run.before.origin.deploy_id!r}"
         if there.health is Health.HEALTHY:

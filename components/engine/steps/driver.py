@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from backends.errors import BackendError
@@ -60,6 +60,11 @@ class Driver(ABC, Generic[S]):
     @abstractmethod
     def breaker(self) -> Breaker:
         """What is known of whether the backend answers."""
+
+    @property
+    @abstractmethod
+    def settling(self) -> timedelta:
+        """How long a start that was not answered may still be carried out."""
 
     @abstractmethod
     def steps(self, deployment: Deployment) -> Mapping[str, S]:

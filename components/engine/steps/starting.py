@@ -60,7 +60,7 @@ def interrupted(
 ) -> Mapping[str, S]:
     """Return the steps of a start that was interrupted before its outcome was known."""
     steps = driver.steps(deployment)
-    return {name: _doubtful(engine, steps[name], None, WAITS) for name in components}
+    return {name: _doubtful(driver, steps[name], None, WAITS) for name in components}
 
 
 class _TooLate(Exception):
@@ -100,7 +100,7 @@ def _outcome(
         case _TooLate():
             return _waiting(step, WAITS)
         case BackendError(maybe_started=True):
-            return _doubtful(engine, step, now, f"waits for {driver.backend}: {outcome}")
+            return _doubtful(driver, step, now, f"waits for {driver.backend}: {outcome}")
         # While there is a doubt about earlier attempts, no refusal of this one ends the step.
         case BackendRejected() if not step.doubt or driver.fences:
             return driver.rejected(deployment, step, outcome, now or planned)
@@ -110,7 +110,7 @@ def _outcome(
         case BaseException():
             where = f"{deployment.id}/{component}"
             message = f"waits for {driver.backend}: {_reason(driver, where, outcome)}"
-            return _doubtful(engine, step, now, message)
+            return _doubtful(driver, step, now, message)
         case _:
             return driver.observed(step, outcome, now or planned)
 
@@ -127,9 +127,9 @@ def _waiting(step: S, message: str) -> S:
     return replace(step, claim=None, message=message)
 
 
-def _doubtful(engine: Engine, step: S, now: datetime | None, message: str) -> S:
+def _doubtful(driver: Driver[S], step: S, now: datetime | None, message: str) -> S:
     ended = now or (step.claim.until if step.claim else None)
-    doubt = in_doubt(step, ended, engine.limits.settling) if ended else step.doubt
+    doubt = in_doubt(step, ended, driver.settling) if ended else step.doubt
     return replace(step, claim=None, doubt=doubt, message=message)
 
 

@@ -1,177 +1,216 @@
-"""A process that dies at any call in a run phase: another instance brings it to its end."""
+"""A process may be killed between any two calls: what runs is what was deployed last."""
 
-import asyncio
-from collections.abc import Mapping
-from contextlib import suppress
+import inspect
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from itertools import count
 from random import Random
+from typing import Any
 
 import pytest
 
-from backends.runners.base import Fence, Health, Running, RunRequest
-from backends.stores.base import Document, DocumentState, JsonObject, StoreError, Unavailable
+from backends.runners.base import Health, Wanted
+from backends.status import Status
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.creation.create import create_deployment
 from components.engine.creation.drafts import DeployRequest
-from components.engine.deployments.model import Deployment, DeploymentStatus
-from components.engine.errors import EngineError
+from components.engine.deployments.model import DeploymentStatus
+from components.engine.deployments.operations import list_deployments
+from components.engine.runs.model import RunAction
+from components.engine.runs.wanted import wanted_of
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.conftest import show_deployment
-from tests.engine.runs.conftest import finish, stepped
-from tests.factories import TOOL, configuration
+from tests.engine.runs.conftest import finish
+from tests.engine.runs.test_runs import cancel
+from tests.factories import TOOL, component, configuration
 from tests.runners.scripted import ScriptedRunner
 from tests.stores.counting import CountingStore
 
-BROKEN = (Health.FAILED, "crashes")
+STEPS = 7
+ROUNDS = 60
 
 
-class Death:
-    """Counts the calls of a process; at one of them the process stands still until it is killed."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-        self.at: int | None = None
-        self.came = asyncio.Event()
-        self.killed = False
-
-    async def pass_(self) -> None:
-        """Return, or never."""
-        self.calls += 1
-        if self.calls == self.at:
-            self.came.set()
-            await asyncio.Event().wait()
-
-    def check(self) -> None:
-        """Raise `Unavailable` in a process that was killed: it says nothing any more."""
-        if self.killed:
-            raise Unavailable("killed")
+class Killed(BaseException):
+    """The process ends: it does nothing any more."""
 
 
-class DyingStore(CountingStore):
-    def __init__(self, clock: HandClock) -> None:
-        super().__init__(clock)
-        self.death = Death()
+class Life:
+    """What a process can still do: so many calls. To end after one is to end before the next."""
 
-    async def _count(self, name: str) -> None:
-        self.death.check()
-        await super()._count(name)
-        await self.death.pass_()
+    def __init__(self, calls: int) -> None:
+        self.left = calls
 
-    async def replace(self, document: Document, data: JsonObject, state: DocumentState) -> Document:
-        written = await super().replace(document, data, state)
-        await self.death.pass_()
-        return written
+    def spend(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise Killed
+
+    def of(self, target: Any) -> Any:
+        """Return what a process with this life calls: `target`, as long as it lives."""
+        return _Mortal(target, self)
 
 
-class DyingRunner(ScriptedRunner):
-    def __init__(self, clock: HandClock, death: Death) -> None:
-        super().__init__(clock)
-        self.death = death
+class _Mortal:
+    def __init__(self, target: Any, life: Life) -> None:
+        self._target = target
+        self._life = life
 
-    async def list(self, tool: str) -> Mapping[str, Running]:
-        await self.death.pass_()
-        return await super().list(tool)
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._target, name)
+        if not inspect.iscoroutinefunction(found):
+            return found
 
-    async def apply(self, request: RunRequest, running: Running | None) -> None:
-        await self.death.pass_()
-        await super().apply(request, running)
-        await self.death.pass_()
+        async def call(*args: Any, **options: Any) -> Any:
+            self._life.spend()
+            return await found(*args, **options)
 
-    async def remove(self, tool: str, running: Running, fence: Fence | None = None) -> None:
-        await self.death.pass_()
-        await super().remove(tool, running, fence)
-        await self.death.pass_()
+        return call
 
 
 class World:
-    """A tool whose first version runs, and whose second one is deployed."""
+    """A store, a builder and a runner, and what has happened before."""
 
     def __init__(self) -> None:
         self.clock = HandClock()
-        self.store = DyingStore(self.clock)
-        self.death = self.store.death
-        self.runner = DyingRunner(self.clock, self.death)
         self.builder = ScriptedBuilder()
-        self.engine = self._instance("one")
-
-    def _instance(self, name: str) -> Engine:
-        return Engine(
-            self.store,
+        self.runner = ScriptedRunner(self.clock)
+        self.engine = Engine(
+            CountingStore(self.clock),
             self.builder,
             deployments_kept=9,
-            builder_timeout=15,
             random=Random(1),
             runner=self.runner,
-            instance=name,
+            instance="survivor",
         )
 
-    async def deploy(self, *names: str, steps: int) -> Deployment:
-        await set_configuration(self.engine, TOOL, configuration(*names))
+    def mortal(self, life: Life) -> Engine:
+        """Return the engine of another instance."""
+        return replace(
+            self.engine,
+            store=life.of(self.engine.store),
+            builder=life.of(self.builder),
+            runner=life.of(self.runner),
+            instance="mortal",
+            tasks=type(self.engine.tasks)(),
+        )
+
+    async def deploy(self, engine: Engine, *names: str, **others: Any) -> str:
         self.clock.turn(1)
-        request = DeployRequest(force_build=True)
-        made = (await create_deployment(self.engine, TOOL, request)).value
-        finish(self.builder)
-        return await stepped(self.engine, made, steps)
+        await set_configuration(engine, TOOL, configuration(*names, **others))
+        return (await create_deployment(engine, TOOL, DeployRequest(force_build=True))).value.id
 
-    async def until_death(self, deployment: Deployment, at: int | None) -> int:
-        """Reconcile a deployment until it is settled or the process dies; return the calls."""
-        self.death.calls, self.death.at = 0, at
-        task = asyncio.create_task(stepped(self.engine, deployment, 8))
-        death = asyncio.create_task(self.death.came.wait())
-        await asyncio.wait((task, death), return_when=asyncio.FIRST_COMPLETED)
-        self.death.killed = not task.done()
-        for each in (task, death):
-            each.cancel()
-        with suppress(StoreError, EngineError):
-            await asyncio.gather(task, death, return_exceptions=True)
-        await self.engine.tasks.close()
-        self.death.at, self.death.killed = None, False
-        return self.death.calls
+    async def step(self, engine: Engine, times: int = 1) -> None:
+        """Let an engine look at all deployments, as its background loop does."""
+        for _ in range(times):
+            finish(self.builder)
+            self.clock.turn(1)
+            for each in (await list_deployments(engine, TOOL)).value:
+                if not each.is_settled:
+                    await show_deployment(engine, TOOL, each.id)
 
-    async def finished_by_another(self, deployment: Deployment) -> Deployment:
-        """Return the deployment after another instance has looked after it for a while."""
-        engine = replace(self._instance("another"))
-        for _ in range(12):
-            self.clock.turn(61)
-            deployment = (await show_deployment(engine, TOOL, deployment.id)).value
-        return deployment
-
-    async def images(self) -> dict[str, str]:
-        listing = await self.runner.list(TOOL)
-        return {name: each.wanted.image for name, each in listing.items() if each.wanted}
+    async def end(self) -> None:
+        """Let the survivor see to it that everything is settled."""
+        for _ in range(ROUNDS):
+            await self.step(self.engine)
+            self.clock.turn(20)
+            if all(each.is_settled for each in (await list_deployments(self.engine, TOOL)).value):
+                return
+        pytest.fail("it never ends")
 
 
-async def world(*, breaks: bool) -> tuple[World, Deployment, dict[str, str], str]:
-    """Return a world in which the second version is built, what ran before, and its new image."""
-    made = World()
-    await made.deploy("web", "old", steps=5)
-    before = await made.images()
-    second = await made.deploy("web", "new", steps=1)
-    image = second.builds["web"].image or ""
-    if breaks:
-        made.runner.health[image] = BROKEN
-    return made, second, before, image
+async def well(world: World, engine: Engine) -> None:
+    await world.deploy(engine, "web", "new", api=component(replicas=2))
+    await world.step(engine, STEPS)
 
 
-@pytest.mark.parametrize("breaks", [False, True], ids=["finishes", "is put back"])
-async def test_whichever_call_a_process_dies_at_another_one_brings_it_to_its_end(
-    breaks: bool,
+async def failing(world: World, engine: Engine) -> None:
+    world.runner.health["new"] = (Health.FAILED, "it crashes")
+    await well(world, engine)
+
+
+async def failing_after_others_are_healthy(world: World, engine: Engine) -> None:
+    world.runner.health["new"] = (Health.PROGRESSING, "0 of 1 ready")
+    await world.deploy(engine, "web", "new", api=component(replicas=2))
+    await world.step(engine, 4)
+    world.runner.health["new"] = (Health.FAILED, "it crashes")
+    await world.step(engine, STEPS)
+
+
+def cancelled_after(steps: int) -> Callable[[World, Engine], Awaitable[None]]:
+    async def cancelled(world: World, engine: Engine) -> None:
+        world.runner.stays.add("old")
+        deploy_id = await world.deploy(engine, "web", "new", api=component(replicas=2))
+        await world.step(engine, steps)
+        world.runner.stays.clear()
+        await cancel(engine, (await show_deployment(engine, TOOL, deploy_id)).value)
+        await world.step(engine, STEPS)
+
+    cancelled.__name__ = f"cancelled_after_{steps}"
+    return cancelled
+
+
+async def two_at_once(world: World, engine: Engine) -> None:
+    world.runner.health["new"] = (Health.PROGRESSING, "0 of 1 ready")
+    await world.deploy(engine, "web", "new", "old")
+    await world.step(engine, 2)
+    await world.deploy(engine, "web", "newer")
+    await world.step(engine, 2)
+    world.runner.health.clear()
+    await world.step(engine, STEPS)
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        well,
+        failing,
+        failing_after_others_are_healthy,
+        *map(cancelled_after, (1, 2, 3, 4, 5)),
+        two_at_once,
+    ],
+    ids=lambda way: way.__name__,
+)
+async def test_a_killed_process_leaves_nothing_half_done(
+    way: Callable[[World, Engine], Awaitable[None]],
 ) -> None:
-    one, deployment, _, _ = await world(breaks=breaks)
-    calls = await one.until_death(deployment, None)
-    assert calls > 20
-    for at in range(1, calls + 1):
-        each, deployment, before, image = await world(breaks=breaks)
-        await each.until_death(deployment, at)
-        deployment = await each.finished_by_another(deployment)
-        assert deployment.is_settled, at
-        if breaks:
-            assert deployment.status is DeploymentStatus.ERROR, at
-            assert await each.images() == before, at
-        else:
-            assert deployment.status is DeploymentStatus.FINISHED, at
-            images = await each.images()
-            assert images.keys() == {"web", "new"}, at
-            assert images["web"] == image, at
+    for calls in count():
+        world = World()
+        await world.deploy(world.engine, "web", "old", api=component())
+        await world.end()
+        engine = world.mortal(Life(calls))
+        try:
+            await way(world, engine)
+            killed = False
+        except Killed:
+            killed = True
+        await engine.tasks.close(0)
+        world.runner.stays.clear()
+        if way is two_at_once:
+            world.runner.health.clear()
+        await world.end()
+        assert await running(world) == await deployed_last(world), f"after {calls} calls"
+        if not killed:
+            return
+
+
+async def running(world: World) -> dict[str, tuple[Wanted | None, str]]:
+    listing = await world.runner.list(TOOL)
+    return {
+        name: (each.wanted, each.origin.deploy_id if each.origin else "")
+        for name, each in listing.items()
+    }
+
+
+async def deployed_last(world: World) -> dict[str, tuple[Wanted | None, str]]:
+    """Return what the newest finished deployment says."""
+    found = (await list_deployments(world.engine, TOOL)).value
+    finished = [each for each in found if each.status is DeploymentStatus.FINISHED]
+    newest = max(finished, key=lambda each: each.created)
+    assert {each.status for each in newest.runs.values()} == {Status.FINISHED}
+    return {
+        name: (wanted_of(newest, name, run), newest.id)
+        for name, run in newest.runs.items()
+        if run.action is not RunAction.REMOVE
+    }

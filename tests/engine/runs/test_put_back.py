@@ -159,3 +159,20 @@ async def test_what_cannot_be_put_back_says_so_and_has_an_end(
         "the image cannot be pulled; it could not be put back: exceeded quota"
     )
     assert failed.ended
+
+
+async def test_a_start_that_comes_late_does_not_outlive_its_deployment(
+    deploy: Deploy, runner: ScriptedRunner, engine: Engine, clock: HandClock
+) -> None:
+    await deploy("web")
+    before = await wanted(runner)
+    runner.late |= {"web", "new"}
+    deployment = await deploy("web", "new", force_build=True)
+    assert deployment.status is DeploymentStatus.RUNNING
+    runner.late.clear()
+    await cancel(engine, deployment)
+    assert (await stepped(engine, deployment)).status is DeploymentStatus.RUNNING
+    await runner.arrive()
+    clock.turn(60)
+    assert (await stepped(engine, deployment)).status is DeploymentStatus.CANCELLED
+    assert await wanted(runner) == before
