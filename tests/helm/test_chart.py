@@ -235,3 +235,10 @@ def test_the_notes_warn_of_an_open_or_unreachable_api() -> None:
 
 def test_there_are_values_files_to_test() -> None:
     assert len(VALUES) == 7
+
+
+def test_an_upgrade_can_stop_all_instances_first() -> None:
+    (usual,) = rendered({}, "Deployment")
+    assert usual["spec"]["strategy"] == {"type": "RollingUpdate"}
+    (once,) = rendered({"strategy": "Recreate"}, "Deployment")
+    assert once["spec"]["strategy"] == {"type": "Recreate"}
