@@ -1,5 +1,7 @@
 """Errors as responses: one table maps each error to its status. No response has internal details.
 
+The texts of 404, 409 and 412 are those of `components.engine.errors`.
+
 RequestError
 ├── UnknownParameter      400   a query parameter that the route does not have
 ├── BadToolName           400   not a valid tool name
