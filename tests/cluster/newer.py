@@ -12,16 +12,16 @@ ROOT = Path(__file__).parents[2]
 WORD = "PUSHING"
 
 _CHANGES = {
-    "components/engine/deployments/documents.py": (("\nFORM = 1\n", "\nFORM = 2\n"),),
-    "backends/builders/base.py": (
-        ('    RUNNING = "RUNNING"\n', f'    RUNNING = "RUNNING"\n    {WORD} = "{WORD}"\n'),
-        (
-            "(BuildStatus.PENDING, BuildStatus.RUNNING)",
-            f"(BuildStatus.PENDING, BuildStatus.RUNNING, BuildStatus.{WORD})",
-        ),
+    "components/engine/deployments/documents.py": (
+        ("\nFORM = 2\n", "\nFORM = 3\n"),
+        ("\nFORM_WITHOUT_RUNS = 1\n", "\nFORM_WITHOUT_RUNS = 3\n"),
     ),
-    "components/engine/deployments/merge.py": (
-        ("build.status is BuildStatus.RUNNING,", "build.status is not BuildStatus.PENDING,"),
+    "backends/status.py": (
+        ('    RUNNING = "RUNNING"\n', f'    RUNNING = "RUNNING"\n    {WORD} = "{WORD}"\n'),
+        ("(Status.PENDING, Status.RUNNING)", f"(Status.PENDING, Status.RUNNING, Status.{WORD})"),
+    ),
+    "components/engine/steps/merge.py": (
+        ("step.status is Status.RUNNING,", "step.status is not Status.PENDING,"),
     ),
     "backends/builders/toolforge/payloads.py": (
         ('"BUILD_RUNNING": BuildStatus.RUNNING', f'"BUILD_RUNNING": BuildStatus.{WORD}'),
