@@ -130,5 +130,8 @@ async def test_a_job_ends(world: Ground, fate: Fate, condition: str) -> None:
 async def test_what_belongs_to_a_deployment_goes_with_it(world: Ground) -> None:
     await deploy(world, Fate.OK)
     await available(world)
-    await world.admin.call("DELETE", world.path("deployments", "one", group=APPS))
-    await world.admin.until(world.path("pods"), lambda event: event["type"] == "DELETED")
+    async with world.admin.watching(world.path("pods")) as events:
+        await world.admin.call("DELETE", world.path("deployments", "one", group=APPS))
+        async for event in events:
+            if event["type"] == "DELETED":
+                break
