@@ -1,12 +1,13 @@
-"""The engine's health: its store must respond, its builder should."""
+"""The engine's health: its store must respond, its builder and its runner should."""
 
 import asyncio
 import logging
+from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from async_lru import alru_cache
 
-from backends.builders.base import BuilderError
+from backends.errors import BackendError
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
 
@@ -21,10 +22,11 @@ CACHE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The store's error, empty if it is healthy; the builder's state as text."""
+    """The store's error, empty if it is healthy; the state of the others as text."""
 
     store: str
     builder: str
+    runner: str
 
 
 class HealthCheck:
@@ -34,15 +36,15 @@ class HealthCheck:
         self._engine = engine
         self._cached = alru_cache(maxsize=1, ttl=CACHE_SECONDS)(self._check)
 
-    async def builder(self) -> str:
-        """Return the builder's state as text. Raises `Unavailable` if the store does not respond.
+    async def ready(self) -> Health:
+        """Return the health of the backends. Raises `Unavailable` if the store does not respond.
 
         The result may be up to a second old.
         """
         health = await self._cached()
         if health.store:
             raise Unavailable(health.store)
-        return health.builder
+        return health
 
     async def close(self) -> None:
         """Cancel running checks."""
@@ -50,16 +52,16 @@ class HealthCheck:
 
     async def _check(self) -> Health:
         # Errors are values: an exception would not be cached, and each caller would check again.
-        store, builder = await asyncio.gather(
-            self._check_store(), self._check_builder(), return_exceptions=True
+        store, builder, runner = await asyncio.gather(
+            self._check_store(),
+            _checked(self._engine.builder.ping()),
+            _checked(self._engine.runner.ping()),
+            return_exceptions=True,
         )
         if isinstance(store, BaseException):
             logger.error("checking the store failed", exc_info=store)
             store = "the store check failed"
-        if isinstance(builder, BaseException):
-            logger.error("checking the builder failed", exc_info=builder)
-            builder = "the check failed"
-        return Health(store, builder)
+        return Health(store, _text("builder", builder), _text("runner", runner))
 
     async def _check_store(self) -> str:
         try:
@@ -71,12 +73,20 @@ class HealthCheck:
             return str(error) or "the store does not respond"
         return ""
 
-    async def _check_builder(self) -> str:
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                await self._engine.builder.ping()
-        except TimeoutError:
-            return f"did not respond within {PING_SECONDS:g} s"
-        except BuilderError as error:
-            return f"unavailable: {error}"
-        return "answers"
+
+async def _checked(ping: Awaitable[None]) -> str:
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            await ping
+    except TimeoutError:
+        return f"did not respond within {PING_SECONDS:g} s"
+    except BackendError as error:
+        return f"unavailable: {error}"
+    return "answers"
+
+
+def _text(name: str, state: str | BaseException) -> str:
+    if isinstance(state, str):
+        return state
+    logger.error("checking the %s failed", name, exc_info=state)
+    return "the check failed"

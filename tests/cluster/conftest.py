@@ -170,7 +170,11 @@ async def open_store(cluster: Cluster, service_rights: None) -> AsyncIterator[Op
 @pytest.fixture
 async def run_rights(admin: client.ApiClient) -> None:
     """The chart's rights for this runner, bound to the user that tests act as."""
-    values = {"settings": {"runner": "kubernetes"}}
+    await bind_rights(admin, {"settings": {"runner": "kubernetes"}})
+
+
+async def bind_rights(admin: client.ApiClient, values: dict[str, Any]) -> None:
+    """Bind all of the chart's permissions with some values to the user of the tests."""
     user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
     for role in rendered(values, "ClusterRole"):
         await apply(admin, f"{RBAC}/clusterroles", role)

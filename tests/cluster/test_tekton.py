@@ -22,10 +22,9 @@ from backends.builders.base import (
 from backends.builders.tekton.builder import TektonBuilder
 from backends.builders.tekton.runs import name_of
 from backends.kube.connection import KubeConnection
-from helm.check import rendered
 from tests.builders.contract import BackedBuilderContract
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
-from tests.cluster.conftest import PREFIX, RBAC, Cluster, Requests
+from tests.cluster.conftest import PREFIX, Cluster, Requests, bind_rights
 from tests.cluster.objects import apply
 from tests.cluster.tekton import RUNS, Controller, Kubelet, install
 from tests.factories import build_request
@@ -51,12 +50,7 @@ async def tool(tools: tuple[str, str], admin: client.ApiClient) -> str:
 @pytest.fixture
 async def build_rights(admin: client.ApiClient) -> None:
     """The chart's permissions for this builder, bound to the user of the tests."""
-    values = {"settings": {"builder": "tekton"}}
-    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
-    for role in rendered(values, "ClusterRole"):
-        await apply(admin, f"{RBAC}/clusterroles", role)
-    for binding in rendered(values, "ClusterRoleBinding"):
-        await apply(admin, f"{RBAC}/clusterrolebindings", {**binding, "subjects": [user]})
+    await bind_rights(admin, {"settings": {"builder": "tekton"}})
 
 
 @pytest.fixture

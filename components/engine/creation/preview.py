@@ -88,7 +88,7 @@ async def _planned_runs(
             running = await engine.runner.list(tool)
     except (BackendError, TimeoutError) as error:
         why = str(error) or "no response in time"
-        return {}, (f"the runner does not answer, so what would run is not known: {why}",)
+        return {}, (f"the runner does not respond, so what would run is not known: {why}",)
     reused = reuses(draft.configuration)
     runs = {}
     for name, spec in specs(draft.configuration).items():

@@ -59,7 +59,7 @@ async def begin_runs(
             running = await engine.runner.list(deployment.tool)
     except (BackendError, TimeoutError) as error:
         why = str(error) or "no response in time"
-        return Answer(deployment, (f"the runner does not answer, so no run has begun: {why}",))
+        return Answer(deployment, (f"the runner does not respond, so no run has begun: {why}",))
     now = await engine.store.now()
     unique_images = engine.builder.unique_images
     runs = begun_runs(deployment, running, now, unique_images=unique_images)

@@ -73,7 +73,11 @@ async def stop_components(
         if component not in running:
             raise NotRunning(tool, component, running)
         running = {component: running[component]}
-    await asyncio.gather(*(engine.runner.remove(tool, each) for each in running.values()))
+    outcomes = await asyncio.gather(
+        *(engine.runner.remove(tool, each) for each in running.values()), return_exceptions=True
+    )
+    for failure in filter(None, outcomes):
+        raise failure
     return Answer({name: _component(each) for name, each in running.items()}, _notices(engine))
 
 
@@ -94,7 +98,7 @@ async def _list(engine: Engine, tool: str) -> Mapping[str, Running]:
         async with engine.runner_breaker.guard(tool, engine.builder_timeout):
             return dict(sorted((await engine.runner.list(tool)).items()))
     except TimeoutError:
-        raise RunnerUnavailable("the runner has not answered in time") from None
+        raise RunnerUnavailable("the runner did not respond in time") from None
 
 
 async def _refuse_during_rollout(engine: Engine, tool: str) -> None:

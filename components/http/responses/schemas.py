@@ -156,6 +156,7 @@ class ReadinessSchema(Schema):
     status = fields.String(required=True)
     store = fields.String(required=True)
     builder = fields.String(required=True)
+    runner = fields.String(required=True)
     background = fields.String(required=True)
     background_round_age = fields.Float(
         data_key="background-round-age-seconds",

@@ -19,26 +19,27 @@ async def healthz(request: web.Request) -> web.Response:
 
 @operation(
     "getReadiness",
-    "Whether the service can reach its store, and the state of the builder",
+    "Whether the service can reach its store, and the state of the builder and the runner",
     ReadinessResponseSchema,
     HTTPStatus.SERVICE_UNAVAILABLE,
     tags=["health"],
 )
 async def readyz(request: web.Request) -> web.Response:
-    """Return ready if the store responds. The builder and the background loop are only reported.
+    """Return ready if the store responds. All else is only reported.
 
     Raises `Stopping`.
     """
     if request.app[STOPPING].is_set():
         raise Stopping
-    builder = await request.app[HEALTH].builder()
+    health = await request.app[HEALTH].ready()
     background = request.app[BACKGROUND]
     age, lag = background.since_last_scan, background.lag
     return enveloped(
         {
             "status": "ready",
             "store": "answers",
-            "builder": builder,
+            "builder": health.builder,
+            "runner": health.runner,
             "background": _describe(age, lag),
             "background-round-age-seconds": round(age, 1),
             "background-lag-seconds": round(lag, 1),

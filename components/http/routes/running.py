@@ -1,10 +1,11 @@
 """The routes of running components."""
 
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from aiohttp import web
 
-from components.engine.context import Answer
+from components.engine.context import Answer, Engine
 from components.engine.runs.operations import (
     Components,
     restart_component,
@@ -57,10 +58,7 @@ async def delete_all(request: web.Request) -> web.Response:
 )
 async def delete_component(request: web.Request) -> web.Response:
     """Stop one component."""
-    path = request.match_info
-    return _response(
-        await stop_components(request.app[ENGINE], path["toolname"], path["component"])
-    )
+    return await _of_component(request, stop_components)
 
 
 @operation(
@@ -74,10 +72,7 @@ async def delete_component(request: web.Request) -> web.Response:
 )
 async def post_restart(request: web.Request) -> web.Response:
     """Restart a component, and return the running components."""
-    path = request.match_info
-    return _response(
-        await restart_component(request.app[ENGINE], path["toolname"], path["component"])
-    )
+    return await _of_component(request, restart_component)
 
 
 @operation(
@@ -91,10 +86,14 @@ async def post_restart(request: web.Request) -> web.Response:
 )
 async def post_start(request: web.Request) -> web.Response:
     """Run a scheduled component, and return the running components."""
+    return await _of_component(request, start_component)
+
+
+async def _of_component(
+    request: web.Request, action: Callable[[Engine, str, str], Awaitable[Answer[Components]]]
+) -> web.Response:
     path = request.match_info
-    return _response(
-        await start_component(request.app[ENGINE], path["toolname"], path["component"])
-    )
+    return _response(await action(request.app[ENGINE], path["toolname"], path["component"]))
 
 
 def _response(answer: Answer[Components]) -> web.Response:

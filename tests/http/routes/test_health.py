@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from backends.builders.base import BuilderUnavailable
+from backends.runners.base import RunnerUnavailable
 from backends.stores.base import Unavailable
 from components.engine.context import Engine
 from components.engine.health import CACHE_SECONDS, PING_SECONDS, HealthCheck
@@ -13,8 +14,10 @@ from components.engine.loop.scheduling import MAX_PER_TOOL
 from components.http.keys import STOPPING
 from tests.builders.hanging import HangingBuilder
 from tests.builders.scripted import ScriptedBuilder
+from tests.conftest import HandClock
 from tests.factories import configuration
 from tests.http.conftest import CONFIG, DEPLOY, Client, Serve, data_of, errors_of
+from tests.runners.scripted import ScriptedRunner
 from tests.stores.counting import CountingStore
 
 
@@ -29,6 +32,7 @@ async def test_the_service_is_ready_when_the_store_responds(client: Client) -> N
         "status": "ready",
         "store": "answers",
         "builder": "answers",
+        "runner": "answers",
         "background": "is running",
         "background-round-age-seconds": pytest.approx(0, abs=5),
         "background-lag-seconds": 0,
@@ -78,7 +82,7 @@ async def test_the_check_of_the_store_has_a_timeout(
     builder.gate.clear()
     store.before["ping"] = builder.ping
     with pytest.raises(Unavailable, match=f"within {PING_SECONDS:g} s"):
-        await HealthCheck(Engine(store, builder)).builder()
+        await HealthCheck(Engine(store, builder)).ready()
 
 
 @pytest.mark.looptime
@@ -86,7 +90,27 @@ async def test_the_check_of_the_builder_has_a_timeout(
     builder: ScriptedBuilder, store: CountingStore
 ) -> None:
     builder.gate.clear()
-    assert await HealthCheck(Engine(store, builder)).builder() == "did not respond within 5 s"
+    assert (
+        await HealthCheck(Engine(store, builder)).ready()
+    ).builder == "did not respond within 5 s"
+
+
+@pytest.mark.parametrize(
+    ("outage", "state"),
+    [(None, "answers"), (RunnerUnavailable("refused"), "unavailable: refused")],
+)
+async def test_the_state_of_the_runner_is_reported(
+    outage: Exception | None,
+    state: str,
+    store: CountingStore,
+    builder: ScriptedBuilder,
+    clock: HandClock,
+) -> None:
+    runner = ScriptedRunner(clock)
+    runner.outage = outage
+    health = HealthCheck(Engine(store, builder, runner=runner))
+    assert (await health.ready()).runner == state
+    await health.close()
 
 
 async def test_an_unexpected_error_of_the_builder_is_reported_and_logged(
@@ -138,7 +162,7 @@ async def test_readiness_checks_the_backends_once_a_second_also_while_they_fail(
     for _ in range(3):
         for _ in range(10):
             with suppress(Unavailable):
-                await health.builder()
+                await health.ready()
         await asyncio.sleep(CACHE_SECONDS)  # which looptime lets pass at once
     assert store.calls["ping"] == builder.pings == 3
     await health.close()
