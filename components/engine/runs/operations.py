@@ -1,11 +1,11 @@
 """What runs of a tool now, whatever deployed it, and what can be done with it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from backends.runners.base import Health, RunnerUnavailable, Running
+from backends.runners.base import Health, NothingRuns, RunnerUnavailable, Running
 from components.engine.context import Answer, Engine
 from components.engine.errors import NotRunning, RolloutUnderWay
 from components.engine.queue.reservation import read_snapshot
@@ -43,21 +43,19 @@ async def show_running(engine: Engine, tool: str) -> Answer[Components]:
 async def restart_component(engine: Engine, tool: str, component: str) -> Answer[Components]:
     """Start a continuous component again, one instance after another; return what runs.
 
-    Raises `NothingRuns`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
+    Raises `NotRunning`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
     """
     await _refuse_during_rollout(engine, tool)
-    await engine.runner.restart(tool, component)
-    return await show_running(engine, tool)
+    return await _after(engine, tool, component, engine.runner.restart(tool, component))
 
 
 async def start_component(engine: Engine, tool: str, component: str) -> Answer[Components]:
     """Run a scheduled component once, now; return what runs.
 
-    Raises `NothingRuns`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
+    Raises `NotRunning`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
     """
     await _refuse_during_rollout(engine, tool)
-    await engine.runner.start(tool, component)
-    return await show_running(engine, tool)
+    return await _after(engine, tool, component, engine.runner.start(tool, component))
 
 
 async def stop_components(
@@ -90,6 +88,20 @@ async def running_log(
     `RunnerUnavailable` at any.
     """
     return engine.runner.log(tool, component, follow=follow)
+
+
+async def _after(
+    engine: Engine, tool: str, component: str, action: Awaitable[None]
+) -> Answer[Components]:
+    """Return what runs after an action. Raises `NotRunning`, with the nearest name that runs."""
+    try:
+        await action
+    except NothingRuns:
+        running = await _list(engine, tool)
+        if component in running or not engine.runner.runs:
+            raise
+        raise NotRunning(tool, component, running) from None
+    return await show_running(engine, tool)
 
 
 async def _list(engine: Engine, tool: str) -> Mapping[str, Running]:

@@ -2,7 +2,6 @@
 
 import pytest
 
-from backends.errors import BackendError
 from backends.runners.base import Checked, Health, Remark, RunSpec
 from components.configuration.problems import InvalidConfiguration
 from components.engine.configurations.operations import set_configuration
@@ -101,12 +100,15 @@ async def test_nothing_is_changed_by_hand_during_a_run_phase(
             await change
 
 
-async def test_what_does_not_run_cannot_be_stopped(engine: Engine, deploy: Deploy) -> None:
+async def test_a_component_that_does_not_run_is_refused_with_the_nearest_name(
+    engine: Engine, deploy: Deploy
+) -> None:
     await deploy("web")
     with pytest.raises(NotRunning, match="did you mean 'web'"):
         await stop_components(engine, TOOL, "wep")
-    with pytest.raises(BackendError):
-        await restart_component(engine, TOOL, "wep")
+    for change in (restart_component, start_component):
+        with pytest.raises(NotRunning, match="did you mean 'web'"):
+            await change(engine, TOOL, "wep")
 
 
 async def test_all_that_runs_is_stopped(
