@@ -14,7 +14,7 @@ import pytest
 from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.stores.base import Document
-from components.engine.deployments.documents import DEPLOYMENT, FORM
+from components.engine.deployments.documents import DEPLOYMENT, FORM, FORM_WITHOUT_RUNS
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.cluster.apiserver import SERVICE
 from tests.cluster.conftest import Cluster, OpenStore
@@ -138,7 +138,7 @@ async def test_a_rolling_upgrade_drops_nothing(
     before = await deployed(old, tool)
     waiting = await deployed(old, tool)
     new = await start(newer)
-    while (await document(tool, before)).data["form"] == FORM:
+    while (await document(tool, before)).data["form"] == FORM_WITHOUT_RUNS:
         await new.ask("GET", tool, f"deploy/{before}?wait=5")
     assert (await document(tool, before)).data["builds"]["web"]["status"] == WORD
     last = await deployed(old, tool)
