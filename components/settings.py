@@ -59,6 +59,7 @@ class Settings:
     tls_client_ca: str = ""
     gateway_subjects: tuple[str, ...] = ()
     trust_plaintext: bool = False
+    source_private: bool = False
     probe_port: int | None = None
 
     @property
@@ -144,6 +145,7 @@ class Settings:
                 filter(None, env.list("GATEWAY_SUBJECTS", [], subcast=str.strip, delimiter=";"))
             ),
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
+            source_private=env.bool("SOURCE_PRIVATE", cls.source_private),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
         )
         unfinished = settings.max_running + settings.max_queued

@@ -60,8 +60,7 @@ async def store(client: Client, file: GivenFile, if_match: str | None = None) ->
 
 def show_stored(client: Client, output: Output, reply: Reply) -> None:
     """Report that a configuration was stored."""
-    count = len(reply.data["components"])
-    output.line(f"stored the configuration of {client.connection.tool}: {_component_count(count)}")
+    output.line(f"stored the configuration of {client.connection.tool}: {_content(reply.data)}")
 
 
 @click.group("config")
@@ -171,7 +170,7 @@ def validate_(output: Output, file: GivenFile) -> int:
     if not output.data({"valid": not errors, "errors": errors, "warnings": warnings}):
         output.messages(warnings=warnings, errors=errors)
         if not errors:
-            output.line(f"valid: {_component_count(len(value['components']))}")
+            output.line(f"valid: {_content(value)}")
     return EXIT_UNSUCCESSFUL if errors else 0
 
 
@@ -183,5 +182,8 @@ def schema(output: Output) -> int:
     return 0
 
 
-def _component_count(count: int) -> str:
+def _content(value: Any) -> str:
+    if "source_url" in value:
+        return "each deployment fetches it"
+    count = len(value["components"])
     return f"{count} component{'s' if count != 1 else ''}"

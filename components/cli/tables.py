@@ -116,19 +116,27 @@ def _running_details(component: Mapping[str, Any]) -> str:
 
 
 def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
-    """Return one row per configuration: ETag, time of storing, number of components."""
-    rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "")]
+    """Return one row per configuration: ETag, time of storing, number of components, and origin."""
+    rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "", "")]
     for each in configurations:
         stored = each["stored-time"]
         rows.append(
             (
                 Cell(each["etag"]),
                 Cell(_to_the_minute(stored) if stored else "unknown"),
-                Cell(str(len(each["config"]["components"]))),
+                Cell(str(len(each["config"].get("components", ())))),
                 Cell("current" if each["current"] else ""),
+                Cell(_origin(each.get("fetched-from"))),
             )
         )
     return Rows(rows)
+
+
+def _origin(origin: Mapping[str, Any] | None) -> str:
+    if origin is None:
+        return ""
+    version = origin["commit"] or origin["etag"]
+    return f"fetched from {origin['url']}" + (f" ({version})" if version else "")
 
 
 def elapsed(deployment: Mapping[str, Any], step: Mapping[str, Any], now: datetime) -> str:

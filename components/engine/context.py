@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from backends.builders.base import Builder
 from backends.runners.base import Runner
 from backends.runners.none import NoRunner
+from backends.sources.base import Fetcher, NoFetcher
 from backends.stores.base import Store
 from components.engine.breaker import Breaker
 from components.engine.cache import BoundedCache
@@ -78,7 +79,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A store, a builder, a runner, and their limits.
+    """A store, a builder, a runner, a fetcher of configurations, and their limits.
 
     `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself
     continues after that. Status queries and cancellations have half of it.
@@ -104,6 +105,7 @@ class Engine:
     breaker: Breaker = field(default_factory=Breaker)
     runner: Runner = field(default_factory=NoRunner)
     runner_breaker: Breaker = field(default_factory=Breaker)
+    fetcher: Fetcher = field(default_factory=NoFetcher)
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from secrets import token_urlsafe
 
 from aiohttp import web
@@ -12,9 +13,12 @@ from aiohttp.typedefs import Middleware
 from aiohttp_apigami import validation_middleware
 from cryptography.x509 import Name
 
+from backends.addresses import connector
 from backends.builders.base import Builder
 from backends.members.base import Members
 from backends.runners.base import Runner
+from backends.sources.base import Fetcher
+from backends.sources.http import HttpFetcher
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
 from components.engine.context import Engine, Limits
@@ -98,8 +102,11 @@ def create_app(
                 stack.push_async_callback(used_members.close)
             for line in unknown_settings(env):
                 logger.warning(line)
+            fetcher = HttpFetcher(partial(connector, private=settings.source_private))
+            await fetcher.open()
+            stack.push_async_callback(fetcher.close)
             engine = app[ENGINE] = _engine(
-                settings, used_store, used_builder, used_runner, used_members
+                settings, used_store, used_builder, used_runner, used_members, fetcher
             )
             stack.push_async_callback(engine.tasks.close)
             refresher = app[REFRESHER] = Refresher(engine)
@@ -124,7 +131,12 @@ def create_app(
 
 
 def _engine(
-    settings: Settings, store: Store, builder: Builder, runner: Runner, members: Members
+    settings: Settings,
+    store: Store,
+    builder: Builder,
+    runner: Runner,
+    members: Members,
+    fetcher: Fetcher,
 ) -> Engine:
     launch = settings.launch_timeout
     return Engine(
@@ -146,6 +158,7 @@ def _engine(
         ),
         instance=members.own,
         runner=runner,
+        fetcher=fetcher,
     )
 
 

@@ -30,6 +30,7 @@ from aiohttp.typedefs import Handler
 from backends.builders.base import BuildNotFound
 from backends.errors import BackendUnavailable
 from backends.runners.base import NothingRuns, RunRejected, Superseded
+from backends.sources.base import SourceRejected
 from backends.stores.base import Corrupt, Rejected, Unavailable
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
@@ -101,8 +102,7 @@ class UnknownParameter(RequestError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
-        names = ", ".join(sorted(known))
-        hint = f"did you mean {near!r}?" if near else f"it has {names or 'none'}"
+        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
         super().__init__(f"this path has no query parameter {named(name)}: {hint}")
 
 
@@ -207,6 +207,7 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    SourceRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownComponents: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownHost: HTTPStatus.MISDIRECTED_REQUEST,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,

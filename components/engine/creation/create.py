@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backends.stores.base import AlreadyExists, Document, NotFound, OverQuota, Rejected, StoreError
+from components.engine.configurations.fetching import configuration_to_deploy
 from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import (
     DEFAULTS,
@@ -57,16 +58,21 @@ class Stored:
 async def create_deployment(
     engine: Engine, tool: str, options: DeployRequest = DEFAULTS, key: str | None = None
 ) -> Answer[Deployment]:
-    """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
+    """Deploy a tool's configuration: store the deployment, launch all its builds, prune.
 
     A `key` makes it idempotent: another request with the same key returns the same deployment.
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
+    Raises what `configuration_to_deploy` raises, `UnknownComponents`, `NoSuchTool`, `Busy`,
     `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
     """
+
+    async def drafting(engine: Engine, snapshot: Snapshot) -> Draft:
+        current = await configuration_to_deploy(engine, tool, snapshot.configuration)
+        return await draft_of_configuration(engine, snapshot, current, options)
+
     return await _create(
         engine,
         tool,
-        lambda engine, snapshot: draft_of_configuration(engine, snapshot, options),
+        drafting,
         options,
         _idempotency_key(key, "deploy", options),
     )
@@ -232,7 +238,7 @@ async def _begin(
         )
     pruned = await _prune(engine, document)
     warnings = (*engine.notices, *draft.warnings, *answer.warnings, *pruned)
-    return Answer(answer.value, warnings, answer.errors, info)
+    return Answer(answer.value, warnings, answer.errors, (*draft.info, *info))
 
 
 async def _concurrent_duplicate(

@@ -6,10 +6,9 @@ from typing import Any
 
 from backends.status import Status
 from components.configuration.sources import selected, sources
-from components.configuration.validation import validate
 from components.engine.builds.model import Build
-from components.engine.configurations.documents import configuration_of
-from components.engine.context import Engine
+from components.engine.configurations.documents import Configuration
+from components.engine.context import Answer, Engine
 from components.engine.creation.checks import check_runs
 from components.engine.creation.reuse import (
     Decision,
@@ -22,7 +21,6 @@ from components.engine.deployments.finding import LATEST
 from components.engine.deployments.model import Deployment, DeploymentStatus, OnFailure
 from components.engine.errors import (
     ImagesGone,
-    NoConfiguration,
     NoDeployment,
     NoDeploymentYet,
     NoDigest,
@@ -59,6 +57,7 @@ class Draft:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     selected: bool = False
     warnings: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
 
     @property
     def builds(self) -> Mapping[str, Build]:
@@ -67,17 +66,13 @@ class Draft:
 
 
 async def draft_of_configuration(
-    engine: Engine, snapshot: Snapshot, options: DeployRequest
+    engine: Engine, snapshot: Snapshot, current: Answer[Configuration], options: DeployRequest
 ) -> Draft:
-    """Return a draft from the stored configuration.
+    """Return a draft from the current configuration, which is valid.
 
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `Corrupt`.
+    Raises `UnknownComponents` and what the runner's check of a configuration raises.
     """
-    if snapshot.configuration is None:
-        raise NoConfiguration(snapshot.tool)
-    configuration = configuration_of(snapshot.configuration).value
-    # An earlier version may have stored a configuration that is invalid now.
-    await run_in_thread(validate, configuration)
+    configuration = current.value.value
     if options.components:
         unknown = [each for each in options.components if each not in configuration["components"]]
         if unknown:
@@ -91,7 +86,13 @@ async def draft_of_configuration(
         snapshot.newest_first,
         force=options.force_build,
     )
-    return Draft(configuration, decisions, bool(options.components), warnings)
+    return Draft(
+        configuration,
+        decisions,
+        bool(options.components),
+        (*current.warnings, *warnings),
+        current.info,
+    )
 
 
 async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:

@@ -8,6 +8,7 @@ from backends.errors import BackendError
 from backends.runners.base import Running, Wanted
 from components.configuration.problems import listed
 from components.configuration.sources import reuses, sources
+from components.engine.configurations.fetching import current_configuration
 from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import DeployRequest, Draft, draft_of_configuration
 from components.engine.creation.reuse import Decision
@@ -50,11 +51,13 @@ class Preview:
 async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) -> Answer[Preview]:
     """Return what `create_deployment` would do now; nothing is stored or started.
 
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `SourceRejected`, `SourceUnavailable`,
+    `UnknownComponents`.
     """
     snapshot = await read_snapshot(engine, tool)
-    draft = await draft_of_configuration(engine, snapshot, options)
-    info = ["dry run, nothing was stored: this is what a deployment would do"]
+    current = await current_configuration(engine, tool, snapshot.configuration)
+    draft = await draft_of_configuration(engine, snapshot, current, options)
+    info = [*draft.info, "dry run, nothing was stored: this is what a deployment would do"]
     warnings = [*engine.notices, *draft.warnings]
     try:
         ahead = find_ahead(engine, snapshot.queue_state, options.when_busy)

@@ -21,7 +21,7 @@ from marshmallow import Schema, fields
 
 from components import __version__
 from components.caller_secret import CALLER_HEADER
-from components.configuration.json_schema import publish_component
+from components.configuration.json_schema import REQUIRED, publish_component
 from components.http.documentation.examples import EXAMPLES
 from components.http.documentation.links import add_links
 from components.http.errors import CHALLENGE
@@ -223,6 +223,7 @@ def _adjust(document: dict[str, Any]) -> None:
             each.pop("produces", None)
             if unauthorized := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
                 unauthorized["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
+    document["components"]["schemas"]["Configuration"] |= REQUIRED
     # Without examples, Swagger UI shows random values that match the patterns.
     for name, example in EXAMPLES.items():
         document["components"]["schemas"][name]["example"] = example

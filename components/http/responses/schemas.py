@@ -120,6 +120,20 @@ class PreviewSchema(Schema):
     runs = fields.Dict(keys=fields.String(), values=fields.Nested(PlannedRunSchema), required=True)
 
 
+class OriginSchema(Schema):
+    """Where a configuration was fetched from, and which version it is."""
+
+    url = fields.String(required=True, metadata={"description": "The `source_url`."})
+    commit = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The commit, if the host or the URL names it."},
+    )
+    etag = fields.String(
+        required=True, allow_none=True, metadata={"description": "The host's `ETag`, if any."}
+    )
+
+
 class HistoryEntrySchema(Schema):
     """A current or earlier configuration."""
 
@@ -134,6 +148,13 @@ class HistoryEntrySchema(Schema):
     )
     current = fields.Boolean(
         required=True, metadata={"description": "Whether it is the current one."}
+    )
+    origin = fields.Nested(
+        OriginSchema,
+        data_key="fetched-from",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Where it was fetched from; null if a client sent it."},
     )
     value = fields.Raw(data_key="config", required=True)
 

@@ -76,7 +76,7 @@ async def get_config(request: web.Request) -> web.Response:
     found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
     if is_known(request, found.etag):
         return not_modified(ETag(found.etag))
-    return _configuration_response(Answer(found))
+    return _configuration_response(Answer(found, info=_origin(found)))
 
 
 @operation(
@@ -142,6 +142,12 @@ async def delete_config(request: web.Request) -> web.Response:
     """Delete the configuration and return it. Queued deployments are cancelled."""
     tool, condition = request.match_info["toolname"], condition_of(request)
     return _configuration_response(await delete_configuration(request.app[ENGINE], tool, condition))
+
+
+def _origin(found: Configuration) -> tuple[str, ...]:
+    if found.origin is None:
+        return ()
+    return (f"it was fetched from its source_url: {found.origin.version}",)
 
 
 def _configuration_response(answer: Answer[Configuration]) -> web.Response:
