@@ -117,8 +117,11 @@ class Deployment:
 
     @property
     def since(self) -> datetime:
-        """When its time began: when it might start, since how long it waits is up to others."""
-        return self.admitted or self.created
+        """When its time began: when it might start, since how long it waits is up to others.
+
+        The time of its run phase is counted anew for that reason.
+        """
+        return self.begun or self.admitted or self.created
 
     @property
     def status(self) -> DeploymentStatus:
@@ -153,13 +156,19 @@ class Deployment:
         if self.queued and not self.cancel_requested:
             return "waits for its turn"
         parts = [self.reason] if self.cancel_requested and self.reason else []
-        if any(run.was_put_back for run in self.runs.values()):
-            parts.append("what ran before was put back")
-        elif self.kind is Kind.RUN and any(run.stop and run.id for run in self.runs.values()):
+        if self._puts_back:
             parts.append("what ran before is being put back")
+        elif any(run.was_put_back for run in self.runs.values()):
+            parts.append("what ran before was put back")
         elif self.status.is_final and not self.is_settled:
             parts.append("builds may still run until the builder confirms that they have ended")
         return "; ".join(parts)
+
+    @property
+    def _puts_back(self) -> bool:
+        stopped = (run for run in self.runs.values() if run.stop)
+        ends = self.on_failure is OnFailure.PUT_BACK
+        return ends and any(run.id is not None or run.doubt for run in stopped)
 
     @cached_property
     def etag(self) -> str:

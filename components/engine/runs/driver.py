@@ -154,7 +154,8 @@ class RunDriver(Driver[Run]):
             url=state.url,
             was_put_back=state.was_put_back,
         )
-        if run.stop and not state.status.is_final:
+        if not state.status.is_final:
+            # That a later attempt has succeeded proves nothing about an earlier one.
             run = replace(run, doubt=step.doubt)
         if state.healthy:
             run = replace(run, ended=step.ended or now)
@@ -167,7 +168,7 @@ class RunDriver(Driver[Run]):
     def lost(self, step: Run, now: datetime) -> Run:
         """See `Driver.lost`. What ran before is gone as well, and put back if this is stopped."""
         again = step.started_again(f"{GONE}: it is started again")
-        return replace(again, healthy=False, ready=0, doubt=Doubt(now, now))
+        return replace(again, healthy=False, ready=0, doubt=step.doubt or Doubt(now, now))
 
     def rejected(
         self, deployment: Deployment, step: Run, error: BackendError, now: datetime

@@ -93,6 +93,11 @@ class Step:
         """Whether it has ended, and nothing of it can still be under way."""
         return self.status.is_final and self.stop is None
 
+    def confirmed(self, end: Self) -> Self:
+        """Return the step, which was given up, with what the backend says at last of its end."""
+        message = self.stop.message if self.stop and end.id else end.message
+        return replace(self, id=end.id, message=message, ended=end.ended)
+
     def started_again(self, message: str) -> Self:
         """Return the step as it is after the backend has lost it: to be started once more."""
         return replace(
