@@ -17,6 +17,9 @@ Address = IPv4Address | IPv6Address
 _NAT64 = IPv6Network("64:ff9b::/96")
 """Addresses that a gateway translates to the IPv4 address in their last 32 bits (RFC 6052)."""
 
+_RECEIVE_BYTES = 32 * 1024
+"""How much of a response may arrive before it is read."""
+
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 """All that has been assigned for use as public addresses (RFC 4291, 2.4)."""
 
@@ -72,7 +75,7 @@ def connector(
     another address raises `ClientConnectorError`, whose `os_error` is `AddressRefused`. `resolver`
     replaces the system's; `options` are those of `TCPConnector`.
     """
-    factory = None if private else _public_socket
+    factory = _socket if private else _public_socket
     return aiohttp.TCPConnector(resolver=resolver, socket_factory=factory, **options)
 
 
@@ -81,6 +84,13 @@ def _public_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
     aiohttp gets each of its sockets here, also for an address in a URL and after a redirect.
     """
-    family, kind, protocol, _, (host, *_) = info
-    check_address(str(host))
-    return socket.socket(family, kind, protocol)
+    check_address(str(info[-1][0]))
+    return _socket(info)
+
+
+def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    family, kind, protocol, _, _ = info
+    found = socket.socket(family, kind, protocol)
+    # What has arrived is parsed at once, and holds the event loop for as long.
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
+    return found

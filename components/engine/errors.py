@@ -24,8 +24,8 @@
     ├── MadeByNewer            a newer version of the service wrote the document and manages it
     └── TooManyConflicts       others kept changing the same document; try again
 
-The errors of `components.configuration`, of the stores and of the builders' logs pass through
-unchanged.
+The errors of `components.configuration`, of the stores, of the sources and of the builders' logs
+pass through unchanged.
 """
 
 from collections.abc import Collection, Sequence

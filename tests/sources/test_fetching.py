@@ -22,6 +22,7 @@ from aiohttp.test_utils import TestServer
 from backends.addresses import check_address, connector
 from backends.sources.base import NoFetcher, SourceRejected, SourceUnavailable
 from backends.sources.http import MAX_BYTES, MAX_OF_TOOL, Connect, HttpFetcher
+from tests.http.ticking import ticking
 from tests.sources.test_addresses import Answers
 
 TOOL = "mytool"
@@ -419,14 +420,50 @@ async def test_a_response_that_is_broken_is_not_repeated(
         await fetcher.fetch(TOOL, await raw(answer, b""))
 
 
-async def test_headers_without_end_do_not_use_endless_memory(hasty: HttpFetcher, raw: Raw) -> None:
-    url = await raw(b"HTTP/1.1 200 OK\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(1000)))
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("beginning", "part"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(1000))),
+        (b"HTTP/1.1 200 OK\r\nX-Long: ", HUGE.encode()),
+        (b"HTTP/1.1 200 ", HUGE.encode()),
+        (CHUNKED + b"1;", HUGE.encode()),
+        (CHUNKED + b"1\r\na\r\n0\r\n", b"".join(b"X-%d: a\r\n" % n for n in range(1000))),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" * 1000),
+    ],
+    ids=["headers", "header", "reason", "chunk extension", "trailers", "early hints"],
+)
+async def test_other_parts_of_a_response_without_end_use_no_endless_memory(
+    hasty: HttpFetcher, raw: Raw, beginning: bytes, part: bytes
+) -> None:
+    url = await raw(beginning, part)
     tracemalloc.start()
     with pytest.raises(SourceUnavailable):
         await hasty.fetch(TOOL, url)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 4 * MAX_BYTES
+    assert peak < 16 * MAX_BYTES
+
+
+@pytest.mark.parametrize(
+    ("beginning", "part"),
+    [
+        (b"", b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000),
+        (CHUNKED, b"1\r\na\r\n" * 10_000),
+        (b"HTTP/1.1 200 OK\r\n", b"a:b\r\n" * 10_000),
+    ],
+    ids=["early hints", "chunks", "headers"],
+)
+async def test_what_comes_fast_does_not_block_the_event_loop(
+    hasty: HttpFetcher, raw: Raw, beginning: bytes, part: bytes
+) -> None:
+    url = await raw(beginning, part)
+    async with ticking() as gaps:
+        with pytest.raises((SourceRejected, SourceUnavailable)):
+            await hasty.fetch(TOOL, url)
+    assert gaps.longest < 0.05
 
 
 async def test_a_tool_has_few_fetches_at_a_time_and_others_do_not_wait_for_them(
