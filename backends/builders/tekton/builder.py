@@ -20,6 +20,7 @@ from backends.builders.base import (
     BuildState,
     BuildStatus,
     NoFreeSlot,
+    Source,
 )
 from backends.builders.tekton.checks import check_source
 from backends.builders.tekton.logs import run_lines
@@ -35,6 +36,7 @@ from backends.builders.tekton.runs import (
     state_of,
 )
 from backends.builders.tekton.template import Template, read_template
+from backends.git.resolver import CommitResolver
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import (
     KubeAlreadyExists,
@@ -52,7 +54,10 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 class TektonBuilder(Builder):
-    """Builds as PipelineRuns, in one `namespace` or, if that is empty, in each tool's own."""
+    """Builds as PipelineRuns, in one `namespace` or, if that is empty, in each tool's own.
+
+    Without a `resolver`, commits are not known before they are built.
+    """
 
     # The API server aborts a request after a minute (--request-timeout).
     settling = timedelta(seconds=60)
@@ -64,6 +69,7 @@ class TektonBuilder(Builder):
         namespace: str = "",
         prefix: str = "tool-",
         max_builds: int = 4,
+        resolver: CommitResolver | None = None,
     ) -> None:
         self._kube = connection
         self._template_name = template
@@ -71,17 +77,19 @@ class TektonBuilder(Builder):
         self._namespace = namespace
         self._prefix = prefix
         self._max_builds = max_builds
+        self._resolver = resolver
         self._start_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder configured by `TEKTON_TEMPLATE`, `_NAMESPACE` and `_MAX_BUILDS`."""
+        """Return a builder configured by `TEKTON_TEMPLATE`, `_NAMESPACE` and the others."""
         return cls(
             KubeConnection(os.environ.get("KUBECONFIG"), env.str("KUBE_CONTEXT", "") or None),
             env.str("TEKTON_TEMPLATE", ""),
             env.str("TEKTON_NAMESPACE", ""),
             env.str("NAMESPACE_PREFIX", "tool-"),
             env.int("TEKTON_MAX_BUILDS", 4, validate=validate.Range(1, 1000)),
+            CommitResolver.from_env(env),
         )
 
     async def open(self) -> None:
@@ -91,6 +99,8 @@ class TektonBuilder(Builder):
         except BadTemplate as error:
             raise EnvError(f"COMPONENTS_TEKTON_TEMPLATE: {error}") from None
         await self._kube.open()
+        if self._resolver is not None:
+            await self._resolver.open()
 
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`. The run's name is derived from the key, so it cannot exist twice.
@@ -198,6 +208,11 @@ class TektonBuilder(Builder):
             async for line in lines:
                 yield line
 
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """See `Builder.resolve`."""
+        check_source(source)
+        return await self._resolver.resolve(tool, source) if self._resolver else None
+
     async def ping(self) -> None:
         """See `Builder.ping`."""
         with _builder_errors():
@@ -206,6 +221,8 @@ class TektonBuilder(Builder):
     async def close(self) -> None:
         """See `Builder.close`."""
         await self._kube.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     @property
     def _api(self) -> client.CustomObjectsApi:
