@@ -38,6 +38,7 @@ from backends.builders.toolforge.errors import (
     Unauthorized,
     error_messages,
 )
+from backends.builders.toolforge.existing import existing_builds
 from backends.builders.toolforge.files import ClientFiles
 from backends.builders.toolforge.payloads import parameters_of, started, update_of
 from backends.builders.toolforge.search import Search
@@ -240,6 +241,13 @@ class ToolforgeBuilder(Builder):
     async def resolve(self, tool: str, source: Source) -> str | None:
         """See `Builder.resolve`."""
         return await self._resolver.resolve(tool, source) if self._resolver else None
+
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        """See `Builder.existing`. One call lists all builds of the tool, whoever started them."""
+        try:
+            return existing_builds(await attempts(self._within)(self._list, tool), wanted)
+        except ApiError as error:
+            raise _unavailable(error, maybe_started=False) from None
 
     async def ping(self) -> None:
         """See `Builder.ping`."""
