@@ -25,6 +25,7 @@ setup(
         "click>=8.3",
         "cronsim>=2.7",
         "cryptography>=46",
+        "dulwich>=1.2.21",
         "environs>=14.6",
         "kubernetes-asyncio>=34.3",
         "marshmallow>=3.26.2,<4",

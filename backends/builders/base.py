@@ -168,6 +168,14 @@ class Builder(ABC):
         """
         return None
 
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        """Return builds that need not be started again, by component, whoever started them.
+
+        The ref of each source is its commit. A build is finished and has its image, or it still
+        runs; no other build that is known to the backend takes its image's name over.
+        """
+        return {}
+
     async def has_image(self, tool: str, image: str) -> bool | None:
         """Return whether a built image still exists; None if that is unknown."""
         return None

@@ -17,8 +17,8 @@ from yarl import URL
 
 from backends.addresses import AddressRefused, connector
 from backends.errors import BackendError
+from backends.resolver import ThreadResolver
 from backends.sources.base import Fetched, Fetcher, SourceRejected, SourceUnavailable
-from backends.sources.resolver import ThreadResolver
 
 SECONDS = 10.0
 """How long fetching may take, redirects and everything else included."""

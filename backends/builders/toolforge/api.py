@@ -6,12 +6,13 @@ calls.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import aiohttp
 from yarl import URL
@@ -29,8 +30,13 @@ from backends.builders.toolforge.files import ClientFiles, RenewedContext
 CALL_SECONDS = 5.0
 """The timeout of one attempt of a call, and of connecting."""
 
-MAX_CONNECTIONS = 100
-"""The limit of concurrent starts, and that of other calls."""
+MAX_STARTS = 200
+MAX_STARTS_OF_TOOL = 50
+"""The limits of concurrent starts: in total, and for one tool. A start takes as long as a git host
+may, and the others of its tool must not hold up those of other tools."""
+
+MAX_CALLS = 100
+"""The limit of other concurrent calls."""
 
 MAX_LOGS = 200
 MAX_LOGS_OF_TOOL = 20
@@ -54,6 +60,7 @@ class BuildsApi:
         self._start_seconds = start_seconds
         self._pools: _Pools | None = None
         self._readers: Counter[str] = Counter()
+        self._starts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def open(self) -> None:
         """Read the files and create the pools. Raises `OSError` and `ValueError` for a bad file."""
@@ -77,7 +84,8 @@ class BuildsApi:
         """Return the JSON object of the response to a start. Raises `ApiError`."""
         timeout = aiohttp.ClientTimeout(total=self._start_seconds, connect=CALL_SECONDS)
         pool = self._open_pools.starts
-        return await self._call(pool, "POST", tool, "builds", json=parameters, timeout=timeout)
+        async with self._turn(tool):
+            return await self._call(pool, "POST", tool, "builds", json=parameters, timeout=timeout)
 
     async def lines(
         self, tool: str, *path: str, follow: bool
@@ -101,6 +109,21 @@ class BuildsApi:
                     async for line in lines:
                         if line.strip():
                             yield json_object(line) or {"line": line.decode("utf-8", "replace")}
+
+    @asynccontextmanager
+    async def _turn(self, tool: str) -> AsyncIterator[None]:
+        """Wait until fewer starts of a tool are in progress, as long as for a connection."""
+        turns = self._starts.setdefault(tool, asyncio.Semaphore(MAX_STARTS_OF_TOOL))
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            words = f"{MAX_STARTS_OF_TOOL} starts of this tool are already in progress"
+            raise NotExecuted(words) from None
+        try:
+            yield
+        finally:
+            turns.release()
 
     @contextmanager
     def _reader(self, tool: str) -> Iterator[None]:
@@ -158,9 +181,9 @@ class _Pools:
 
     # A start on an idle connection that the server closes would have an unknown outcome.
     starts: aiohttp.ClientSession = field(
-        default_factory=lambda: _session(limit=MAX_CONNECTIONS, force_close=True)
+        default_factory=lambda: _session(limit=MAX_STARTS, force_close=True)
     )
-    calls: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_CONNECTIONS))
+    calls: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_CALLS))
     logs: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_LOGS))
 
     async def close(self) -> None:

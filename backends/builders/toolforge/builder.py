@@ -25,6 +25,7 @@ from backends.builders.base import (
     BuildState,
     BuildStatus,
     NoFreeSlot,
+    Source,
 )
 from backends.builders.toolforge.api import BuildsApi
 from backends.builders.toolforge.errors import (
@@ -37,9 +38,11 @@ from backends.builders.toolforge.errors import (
     Unauthorized,
     error_messages,
 )
+from backends.builders.toolforge.existing import existing_builds
 from backends.builders.toolforge.files import ClientFiles
 from backends.builders.toolforge.payloads import parameters_of, started, update_of
 from backends.builders.toolforge.search import Search
+from backends.git.resolver import CommitResolver
 from backends.retries import attempts
 
 logger = logging.getLogger(__name__)
@@ -57,7 +60,8 @@ class ToolforgeBuilder(Builder):
     """Builds of the service at `url`, the base of its paths (`v1/tool/...`).
 
     `within` is the time limit in seconds of a call with all its attempts, and `start_seconds` the
-    time a start may take there, even if no client waits for it.
+    time a start may take there, even if no client waits for it. Without a `resolver`, commits are
+    not known before they are built.
     """
 
     knows_keys = False
@@ -68,17 +72,20 @@ class ToolforgeBuilder(Builder):
         files: ClientFiles | None = None,
         within: float = TOTAL_SECONDS,
         start_seconds: float = START_SECONDS,
+        resolver: CommitResolver | None = None,
     ) -> None:
         self.settling = timedelta(seconds=start_seconds)
         self._within = within
         self._url, self._files = url, files or ClientFiles()
         self._api = BuildsApi(self._url, self._files, start_seconds)
         self._search = Search(self.settling)
+        self._resolver = resolver
         self._starting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder configured by `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA`, `_START_TIMEOUT`.
+        """Return a builder configured by `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA`, `_START_TIMEOUT`,
+        and `SOURCE_PRIVATE`.
 
         The URL is the gateway's; the builds service is at its `/builds`.
         """
@@ -92,7 +99,12 @@ class ToolforgeBuilder(Builder):
         start_seconds = env.float(
             "TOOLFORGE_START_TIMEOUT", START_SECONDS, validate=validate.Range(1, 3600)
         )
-        return cls(url / "builds" if url.host else url, files, start_seconds=start_seconds)
+        return cls(
+            url / "builds" if url.host else url,
+            files,
+            start_seconds=start_seconds,
+            resolver=CommitResolver.from_env(env),
+        )
 
     async def open(self) -> None:
         """See `Builder.open`."""
@@ -112,6 +124,8 @@ class ToolforgeBuilder(Builder):
             named = getattr(error, "filename", None) or "COMPONENTS_TOOLFORGE_CERT, _KEY or _CA"
             reason = getattr(error, "strerror", None) or error
             raise EnvError(f"{named} cannot be used: {reason}") from None
+        if self._resolver is not None:
+            await self._resolver.open()
 
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`. The service has no idempotency keys: earlier starts are searched."""
@@ -224,6 +238,17 @@ class ToolforgeBuilder(Builder):
         except ApiError as error:
             raise _unavailable(error) from None
 
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """See `Builder.resolve`."""
+        return await self._resolver.resolve(tool, source) if self._resolver else None
+
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        """See `Builder.existing`. One call lists all builds of the tool, whoever started them."""
+        try:
+            return existing_builds(await attempts(self._within)(self._list, tool), wanted)
+        except ApiError as error:
+            raise _unavailable(error, maybe_started=False) from None
+
     async def ping(self) -> None:
         """See `Builder.ping`."""
         try:
@@ -234,6 +259,8 @@ class ToolforgeBuilder(Builder):
     async def close(self) -> None:
         """See `Builder.close`."""
         await self._api.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
 
 class _OutcomeUnknown(Exception):

@@ -48,6 +48,12 @@ def update_of(build: Mapping[str, Any]) -> BuildState | None:
     return state_of(build, str(build["build_id"])) if known else None
 
 
+def is_under_way(build: Mapping[str, Any]) -> bool:
+    """Whether a `Build` has not ended, as far as is known."""
+    status = _STATUSES.get(str(build.get("status")))
+    return status is None or not status.is_final
+
+
 def state_of(build: Mapping[str, Any], build_id: str) -> BuildState:
     """Return a `Build` as our own type, with a hint on how to read its log."""
     status = _STATUSES.get(str(build.get("status")), BuildStatus.PENDING)

@@ -1,7 +1,8 @@
 """Drafts of deployments, from the stored configuration or from an earlier deployment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.status import Status
@@ -10,6 +11,7 @@ from components.engine.builds.model import Build
 from components.engine.configurations.documents import Configuration
 from components.engine.context import Answer, Engine
 from components.engine.creation.checks import check_runs
+from components.engine.creation.existing import existing_builds
 from components.engine.creation.reuse import (
     Decision,
     as_reused,
@@ -108,12 +110,15 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
     }
     images = [build.image for build in finished.values() if build.image]
     gone = await missing_images(engine, snapshot.tool, images)
+    existing = await _still_existing(engine, snapshot, earlier, finished)
     decisions = {}
     for name, build in earlier.builds.items():
         if name not in finished:
             decisions[name] = _rebuilt(build, f"it ended as {build.status}")
         elif build.image in gone:
             decisions[name] = _rebuilt(build, "its image no longer exists")
+        elif name in existing:
+            decisions[name] = Decision(existing[name], existing[name].message)
         elif not has_stable_image(engine, build):
             decisions[name] = _rebuilt(build, "a later build may have overwritten its image")
         else:
@@ -142,6 +147,19 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
     decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
     warnings = await run_in_thread(check_runs, engine.runner, snapshot.tool, earlier.configuration)
     return Draft(earlier.configuration, decisions, earlier.selected, warnings)
+
+
+async def _still_existing(
+    engine: Engine, snapshot: Snapshot, earlier: Deployment, finished: Mapping[str, Build]
+) -> Mapping[str, Build]:
+    """Return finished builds, of those whose images have no stable name, that the builder has."""
+    wanted = {
+        name: replace(earlier.sources[name], ref=build.commit)
+        for name, build in finished.items()
+        if build.commit and not has_stable_image(engine, build)
+    }
+    deadline = asyncio.get_running_loop().time() + engine.builder_timeout / 2
+    return await existing_builds(engine, snapshot.tool, wanted, snapshot.newest_first, deadline)
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:

@@ -96,7 +96,7 @@ async def _planned_runs(
     runs = {}
     for name, spec in specs(draft.configuration).items():
         decision, there = draft.decisions[reused.get(name, name)], running.get(name)
-        if not decision.is_reuse:
+        if not decision.is_reuse or not decision.build.status.is_final:
             runs[name] = _with_new_build(there)
             continue
         wanted = Wanted(pinned(decision.build), spec)

@@ -83,7 +83,10 @@ def plan(
     if deployment.stage is Stage.QUEUED:
         return Plan(deployment, at)
     if deployment.kind is Kind.BUILD:
-        rules = dict.fromkeys(deployment.builds, build_rules(limits))
+        own, adopted = build_rules(limits), replace(build_rules(limits), ends=False)
+        rules = {
+            name: adopted if build.is_adopted else own for name, build in deployment.builds.items()
+        }
         stops = _stops(deployment, deployment.builds, rules, at, limits)
         may_start = start and not deployment.queued
         builds = {

@@ -55,7 +55,10 @@ class BuildSchema(Schema):
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment that built it, if it was not this one."},
+        metadata={
+            "description": "The deployment that built it, if it was not this one; or the build "
+            "itself, if the builder has it from somebody else."
+        },
     )
 
 
@@ -106,7 +109,10 @@ class PlannedBuildSchema(Schema):
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment whose build would be reused."},
+        metadata={
+            "description": "The deployment whose build would be reused; or the build itself, if "
+            "the builder has it from somebody else."
+        },
     )
     reason = fields.String(required=True)
 
