@@ -46,6 +46,7 @@ class _StoredDeployment(Stored):
     description = fields.String(load_default="")
     configured = fields.Boolean(load_default=False)
     ended = fields.AwareDateTime(data_key="ended-time", load_default=None, allow_none=True)
+    force_build = fields.Boolean(data_key="force-build", load_default=False)
 
     # Not in form 1.
     runs = fields.Dict(keys=fields.String(), values=fields.Nested(StoredRun), load_default=dict)
