@@ -9,6 +9,8 @@ from typing import Self
 
 from environs import Env, EnvError, ValidationError, validate
 
+from components.engine.queue.state import WhenBusy
+
 PREFIX = "COMPONENTS_"
 """The prefix of all environment variables of this project."""
 
@@ -60,6 +62,8 @@ class Settings:
     gateway_subjects: tuple[str, ...] = ()
     trust_plaintext: bool = False
     probe_port: int | None = None
+    toolforge_api: bool = False
+    toolforge_when_busy: WhenBusy = WhenBusy.REJECT
 
     @property
     def tls(self) -> bool:
@@ -145,6 +149,14 @@ class Settings:
             ),
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
+            toolforge_api=env.bool("TOOLFORGE_API", cls.toolforge_api),
+            toolforge_when_busy=WhenBusy(
+                env.str(
+                    "TOOLFORGE_WHEN_BUSY",
+                    cls.toolforge_when_busy.value,
+                    validate=validate.OneOf([each.value for each in WhenBusy]),
+                )
+            ),
         )
         unfinished = settings.max_running + settings.max_queued
         if settings.max_running and settings.deployments_kept <= unfinished:

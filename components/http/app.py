@@ -24,6 +24,7 @@ from components.engine.loop.refreshing import Refresher
 from components.http.documentation.document import setup_documentation
 from components.http.errors import error_middleware, expect_continue
 from components.http.identity.access import access_middleware
+from components.http.identity.needs import NEEDS
 from components.http.identity.origins import origin_middleware
 from components.http.identity.subject import parse_name
 from components.http.keys import (
@@ -34,6 +35,7 @@ from components.http.keys import (
     GATEWAYS,
     HEALTH,
     REFRESHER,
+    ROUTE_NEEDS,
     SETTINGS,
     STOPPING,
 )
@@ -77,7 +79,7 @@ def create_app(
         budget_middleware(settings),
     )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
-    app[CALLER_SECRET] = token_urlsafe(32)
+    app[CALLER_SECRET], app[ROUTE_NEEDS] = token_urlsafe(32), NEEDS
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()

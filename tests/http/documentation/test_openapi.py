@@ -10,7 +10,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from components.configuration.validation import validate
 from components.http.app import create_app
-from components.http.identity.access import PUBLIC_PATHS
+from components.http.identity.needs import PUBLIC_PATHS
 from components.settings import Settings
 from tests.http.conftest import Client
 

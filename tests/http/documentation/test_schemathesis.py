@@ -17,7 +17,7 @@ from pytest_aiohttp.plugin import AiohttpServer
 from backends.builders.simulated import SimulatedBuilder
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app
-from components.http.identity.access import PUBLIC_PATHS
+from components.http.identity.needs import PUBLIC_PATHS
 from components.settings import Settings
 from tests.conftest import ROOT, unmeasured
 from tests.http.conftest import HEADER
