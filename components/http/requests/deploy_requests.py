@@ -113,9 +113,7 @@ class RepeatedDeploySchema(Schema):
 
     @post_load
     def _deploy_body(self, data: dict[str, Any], **_: Any) -> DeployBody:
-        given = data.pop("description", "")
-        description = _first_line(given)
-        warnings = () if description == given.strip() else (_SHORTENED,)
+        description, warnings = described(data.pop("description", ""))
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
         on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
@@ -172,17 +170,33 @@ async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Dep
     body = await request.read()
     if not body:
         return DeployBody()
-    if media_type(request) != "application/json":
-        sent = named(request.headers.get("Content-Type", "no content type"))
-        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+    check_json(request)
     return await run_in_thread(_parse, body, schema)
 
 
-def _parse(body: bytes, schema: type[Schema]) -> DeployBody:
+def check_json(request: web.Request) -> None:
+    """Raise `UnsupportedFormat` if the body is not sent as JSON."""
+    if media_type(request) != "application/json":
+        sent = named(request.headers.get("Content-Type", "no content type"))
+        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+
+
+def json_of(body: bytes) -> Any:
+    """Return the value in a body. Raises `BadBody`, `MalformedConfiguration`."""
     try:
-        value = read(body, Format.JSON)
+        return read(body, Format.JSON)
     except InvalidConfiguration as error:
         raise BadBody([_message(each) for each in error.problems]) from None
+
+
+def described(given: str) -> tuple[str, tuple[str, ...]]:
+    """Return the description that is stored, and a warning if it is not all that was given."""
+    description = _first_line(given)
+    return description, () if description == given.strip() else (_SHORTENED,)
+
+
+def _parse(body: bytes, schema: type[Schema]) -> DeployBody:
+    value = json_of(body)
     if not isinstance(value, dict):
         raise BadBody(["the body must be a JSON object"])
     try:
