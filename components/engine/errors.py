@@ -128,6 +128,7 @@ class AlreadyFinal(EngineError):
 
     def __init__(self, deploy_id: str, status: str) -> None:
         super().__init__(f"deployment {deploy_id!r} has ended: its status is {status}")
+        self.deploy_id = deploy_id
 
 
 class NotFinal(EngineError):
@@ -172,13 +173,17 @@ class ImagesGone(EngineError):
 
 
 class Busy(EngineError):
-    """The limit of running deployments is reached, and the request rejects a wait."""
+    """The limit of running deployments is reached, and the request rejects a wait.
+
+    `running` is one of them.
+    """
 
     def __init__(self, running: str) -> None:
         super().__init__(
             f"deployment {running!r} is running: wait for its end, cancel it, or deploy with "
             "when-busy queue or supersede"
         )
+        self.running = running
 
 
 class QueueFull(EngineError):
@@ -189,6 +194,7 @@ class QueueFull(EngineError):
             f"the queue is full, {waiting} deployments wait: wait for one to start, cancel one, or "
             "deploy with when-busy supersede, which cancels them all"
         )
+        self.waiting = waiting
 
 
 class KeyReused(EngineError):

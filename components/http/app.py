@@ -54,6 +54,9 @@ from components.http.routes import running as running_routes
 from components.http.routes import tokens as token_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
+from components.http.toolforge import routes as toolforge_routes
+from components.http.toolforge.documentation import SCHEMES as TOOLFORGE_SCHEMES
+from components.http.toolforge.errors import toolforge_errors_middleware
 from components.plugins import open_builder, open_members, open_runner, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 from components.unknown_settings import unknown_settings
@@ -75,6 +78,7 @@ def create_app(
     """
     app = _application(
         settings,
+        *((toolforge_errors_middleware,) if settings.toolforge_api else ()),
         origin_middleware,
         access_middleware,
         parameters_middleware,
@@ -126,7 +130,10 @@ def create_app(
     _add_routes(app, token_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
-    setup_documentation(app, settings.auth_header)
+    if settings.toolforge_api:
+        _add_routes(app, toolforge_routes.ROUTES)
+    schemes = TOOLFORGE_SCHEMES if settings.toolforge_api else {}
+    setup_documentation(app, settings.auth_header, schemes)
     return app
 
 

@@ -181,6 +181,7 @@ async def _store(
         configured=snapshot.configuration is not None,
         runs=_pending_runs(engine, draft),
         selected=draft.selected,
+        force_build=options.force_build,
         force_run=options.force_run,
         on_failure=options.on_failure,
     )

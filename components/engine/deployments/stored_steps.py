@@ -69,6 +69,7 @@ class _StoredStep(Stored):
     unasked = fields.TimeDelta(
         data_key="unasked-seconds", serialization_type=float, load_default=timedelta()
     )
+    timed_out = fields.Boolean(data_key="timed-out", load_default=False)
 
 
 class StoredBuild(_StoredStep):

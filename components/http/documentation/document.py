@@ -1,7 +1,7 @@
 """The OpenAPI document: the declarations of routes, and how it is assembled."""
 
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -104,16 +104,18 @@ def operation(
     *errors: HTTPStatus,
     path: type[ToolPath] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
+    scheme: str = SECURITY_SCHEME,
     **attributes: Any,
 ) -> Callable[[H], H]:
     """Document a handler: its response, its path, and the statuses of its errors.
 
-    An `answer` of None means plain text without an envelope, unless `responses` says otherwise.
+    `scheme` is the security scheme that says who calls. An `answer` of None means plain text
+    without an envelope, unless `responses` says otherwise.
     """
     statuses = {*_COMMON_STATUSES, *errors, *(_TOOL_STATUSES if path else ())}
     security: list[dict[str, list[str]]] = [
-        {SECURITY_SCHEME: []},
-        {SECURITY_SCHEME: [], CALLER_SCHEME: []},
+        {scheme: []},
+        {scheme: [], CALLER_SCHEME: []},
     ]
 
     def decorate(handler: H) -> H:
@@ -135,8 +137,13 @@ def operation(
     return decorate
 
 
-def setup_documentation(app: web.Application, auth_header: str) -> None:
-    """Serve the OpenAPI document of all routes of `app`, and Swagger UI."""
+def setup_documentation(
+    app: web.Application, auth_header: str, schemes: Mapping[str, dict[str, Any]]
+) -> None:
+    """Serve the OpenAPI document of all routes of `app`, and Swagger UI.
+
+    `schemes` are more security schemes, by their names.
+    """
     api = AiohttpApiSpec(
         url="/openapi.json",
         openapi_version=OpenApiVersion.V303,
@@ -169,6 +176,8 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
     }
     api.spec.components.security_scheme(CALLER_SCHEME, caller)
     api.spec.components.security_scheme(TOKEN_SCHEME, token)
+    for name, each in schemes.items():
+        api.spec.components.security_scheme(name, each)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
     for name, schema in (BODIES | TOKEN_BODIES).items():

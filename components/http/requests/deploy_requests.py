@@ -102,9 +102,7 @@ class RepeatedDeploySchema(Schema):
 
     @post_load
     def _deploy_body(self, data: dict[str, Any], **_: Any) -> DeployBody:
-        given = data.pop("description", "")
-        description = _first_line(given)
-        warnings = () if description == given.strip() else (_SHORTENED,)
+        description, warnings = described(data.pop("description", ""))
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
         on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
@@ -161,6 +159,12 @@ async def read_deploy_request(request: web.Request, schema: type[Schema]) -> Dep
     sent = await request.read()
     parsed: DeployBody = await read_object(request, schema) if sent else DeployBody()
     return replace(parsed, options=replace(parsed.options, permitted=request[CALLER].components))
+
+
+def described(given: str) -> tuple[str, tuple[str, ...]]:
+    """Return the description that is stored, and a warning if it is not all that was given."""
+    description = _first_line(given)
+    return description, () if description == given.strip() else (_SHORTENED,)
 
 
 def _first_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Bodies that are JSON objects of a schema."""
+"""Bodies in JSON, above all objects of a schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -29,17 +29,27 @@ async def read_object(request: web.Request, schema: type[Schema]) -> Any:
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
     """
     body = await request.read()
-    if media_type(request) != "application/json":
-        sent = named(request.headers.get("Content-Type", "no content type"))
-        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+    check_json(request)
     return await run_in_thread(_parse, body, schema)
 
 
-def _parse(body: bytes, schema: type[Schema]) -> Any:
+def check_json(request: web.Request) -> None:
+    """Raise `UnsupportedFormat` if the body is not sent as JSON."""
+    if media_type(request) != "application/json":
+        sent = named(request.headers.get("Content-Type", "no content type"))
+        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+
+
+def json_of(body: bytes) -> Any:
+    """Return the value in a body. Raises `BadBody`, `MalformedConfiguration`."""
     try:
-        value = read(body, Format.JSON)
+        return read(body, Format.JSON)
     except InvalidConfiguration as error:
         raise BadBody([_message(each) for each in error.problems]) from None
+
+
+def _parse(body: bytes, schema: type[Schema]) -> Any:
+    value = json_of(body)
     if not isinstance(value, dict):
         raise BadBody(["the body must be a JSON object"])
     try:
