@@ -20,6 +20,7 @@
     ├── TooManyUnfinished      too many deployments have not ended, or may still run
     ├── RolloutUnderWay        the run phase of a deployment is in progress
     ├── NotRunning             no such component runs
+    ├── NotPermitted           the caller may not deploy or cancel these components
     ├── NoDigest               a later build may have overwritten images of the deployment
     ├── MadeByNewer            a newer version of the service wrote the document and manages it
     └── TooManyConflicts       others kept changing the same document; try again
@@ -242,6 +243,10 @@ class NotRunning(EngineError):
     def __init__(self, tool: str, component: str, running: Collection[str]) -> None:
         hint = _hint(component, running) if running else "nothing of it runs"
         super().__init__(f"tool {tool!r} runs no component {named(component)}: {hint}")
+
+
+class NotPermitted(EngineError):
+    """The caller may deploy only some components, and this is about others too."""
 
 
 class MadeByNewer(EngineError):

@@ -10,6 +10,7 @@ from components.engine.health import HealthCheck
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.http.identity.callers import Caller, Needs
+from components.http.identity.unknown_tokens import UnknownTokens
 from components.http.server.tls import CurrentTls
 from components.settings import Settings
 
@@ -26,6 +27,9 @@ CURRENT_TLS = web.AppKey("current_tls", CurrentTls)
 
 ROUTE_NEEDS = web.AppKey("route_needs", Needs)
 """What each route needs; `components.http.identity.needs` has the table."""
+
+UNKNOWN_TOKENS = web.AppKey("unknown_tokens", UnknownTokens)
+"""The limit of tokens that this instance has not accepted before."""
 
 CALLER_SECRET = web.AppKey("caller_secret", str)
 """The secret that callers without TLS must send if builds run on this machine."""

@@ -30,6 +30,7 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import execute
 from components.engine.errors import NoDeployment, NoSuchTool, TooManyConflicts
 from components.engine.instant import Instant
+from components.engine.permitted import check_components, check_supersede
 from components.engine.queue.admission import cancel, supersede
 from components.engine.queue.reservation import (
     IdempotencyKey,
@@ -60,8 +61,9 @@ async def create_deployment(
     """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
 
     A `key` makes it idempotent: another request with the same key returns the same deployment.
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
-    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NotPermitted`,
+    `NoSuchTool`, `Busy`, `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what
+    the store raises.
     """
     return await _create(
         engine,
@@ -125,7 +127,9 @@ async def _create(
     earlier = earlier_reservation(snapshot, idempotency_key)
     if earlier and earlier.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[earlier.deploy_id])
+    check_supersede(options.permitted, options.when_busy)
     draft = await drafting(engine, snapshot)
+    check_components(options.permitted, draft.configuration["components"])
     reservation, snapshot = await reserve(engine, snapshot, options.when_busy, idempotency_key)
     if reservation.repeated and reservation.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[reservation.deploy_id])

@@ -12,6 +12,7 @@ from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import DeployRequest, Draft, draft_of_configuration
 from components.engine.creation.reuse import Decision
 from components.engine.errors import Busy, QueueFull, TooManyUnfinished
+from components.engine.permitted import check_components, check_supersede
 from components.engine.queue.reservation import find_ahead, read_snapshot
 from components.engine.queue.state import WhenBusy, position_message
 from components.engine.runs.beginning import decided
@@ -50,10 +51,12 @@ class Preview:
 async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) -> Answer[Preview]:
     """Return what `create_deployment` would do now; nothing is stored or started.
 
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NotPermitted`.
     """
     snapshot = await read_snapshot(engine, tool)
+    check_supersede(options.permitted, options.when_busy)
     draft = await draft_of_configuration(engine, snapshot, options)
+    check_components(options.permitted, draft.configuration["components"])
     info = ["dry run, nothing was stored: this is what a deployment would do"]
     warnings = [*engine.notices, *draft.warnings]
     try:

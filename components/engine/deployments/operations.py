@@ -1,6 +1,7 @@
 """Operations on existing deployments: list, show, cancel, delete."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -22,6 +23,7 @@ from components.engine.errors import (
 )
 from components.engine.loop.refreshing import Refresher
 from components.engine.loop.waiting import MAX_PAUSE_SECONDS
+from components.engine.permitted import check_components
 from components.engine.queue.reservation import release
 
 T = TypeVar("T")
@@ -49,15 +51,21 @@ async def show_deployment(
 
 
 async def cancel_deployment(
-    engine: Engine, refresher: Refresher, tool: str, deploy_id: str
+    engine: Engine,
+    refresher: Refresher,
+    tool: str,
+    deploy_id: str,
+    permitted: Sequence[str] | None = None,
 ) -> Answer[Deployment]:
     """Cancel a deployment: waiting builds never start, running builds are cancelled.
 
     This reconciles it at once; later reconciliations continue. Cancelling again has no effect.
-    Raises `NoDeployment`, `AlreadyFinal`, `TooManyConflicts`.
+    `permitted`, if not None, are the only components that the caller may deploy.
+    Raises `NoDeployment`, `NotPermitted`, `AlreadyFinal`, `TooManyConflicts`.
     """
     document = await find(engine, tool, deploy_id)
     found = deployment_of(engine, document)
+    check_components(permitted, found.configuration["components"])
     if found.status.is_final:
         raise AlreadyFinal(found.id, found.status)
     try:

@@ -22,12 +22,16 @@ from marshmallow import Schema, fields
 from components import __version__
 from components.caller_secret import CALLER_HEADER
 from components.configuration.json_schema import publish_component
+from components.engine.tokens.text import PREFIX
 from components.http.documentation.examples import EXAMPLES
 from components.http.documentation.links import add_links
-from components.http.errors import CHALLENGE
+from components.http.errors import CHALLENGE, TOKEN_CHALLENGE
+from components.http.identity.callers import Permission
+from components.http.identity.needs import NEEDS, OWN
 from components.http.middlewares.headers import POLICY
 from components.http.middlewares.limits import refuse_parameters
 from components.http.requests.deploy_requests import BODIES
+from components.http.requests.token_requests import TOKEN_BODIES
 from components.http.responses.schemas import ErrorResponseSchema
 from components.tool_name import TOOL_NAME
 
@@ -35,6 +39,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 SECURITY_SCHEME = "subject"
 CALLER_SCHEME = "caller"
+TOKEN_SCHEME = "token"  # noqa: S105 - a name
 _DESCRIPTION = """\
 Stores a tool's configuration and deploys its components. All builds start in parallel.
 
@@ -78,6 +83,12 @@ class ComponentPath(ToolPath):
     """The path of a component that runs."""
 
     component = fields.String(required=True, metadata={"description": "The component's name."})
+
+
+class TokenPath(ToolPath):
+    """The path of a token."""
+
+    name = fields.String(required=True, metadata={"description": "The token's name."})
 
 
 class BuildPath(DeploymentPath):
@@ -156,12 +167,20 @@ def setup_documentation(
         "file that its log names.",
     }
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
+    token = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": f"{PREFIX}...",
+        "description": "A token of the tool, in place of a subject, with the scope that the "
+        "operation needs: `read` or `deploy`.",
+    }
     api.spec.components.security_scheme(CALLER_SCHEME, caller)
+    api.spec.components.security_scheme(TOKEN_SCHEME, token)
     for name, each in schemes.items():
         api.spec.components.security_scheme(name, each)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
-    for name, schema in BODIES.items():
+    for name, schema in (BODIES | TOKEN_BODIES).items():
         api.spec.components.schema(name, schema=schema)
     api.register(app, in_place=True)
     _adjust(document_of(app))
@@ -226,12 +245,16 @@ def _adjust(document: dict[str, Any]) -> None:
     OpenAPI 3 has no `produces`. The HEAD that aiohttp adds to each GET would be a second operation
     with the same id.
     """
-    for path in document["paths"].values():
-        path.pop("head", None)
-        for each in path.values():
+    challenges = {"schema": {"enum": [CHALLENGE, TOKEN_CHALLENGE]}}
+    for path, methods in document["paths"].items():
+        methods.pop("head", None)
+        for method, each in methods.items():
             each.pop("produces", None)
             if unauthorized := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
-                unauthorized["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
+                unauthorized["headers"] = {"WWW-Authenticate": challenges}
+            need = NEEDS.get((method.upper(), path))
+            if path.startswith(OWN) and need is not Permission.MANAGE:
+                each["security"] = [*each["security"], {TOKEN_SCHEME: []}]
     # Without examples, Swagger UI shows random values that match the patterns.
     for name, example in EXAMPLES.items():
         document["components"]["schemas"][name]["example"] = example

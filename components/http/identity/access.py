@@ -5,8 +5,8 @@ from aiohttp.typedefs import Handler
 
 from components.http.errors import Forbidden
 from components.http.identity.callers import Caller, Permission
-from components.http.identity.identification import identify, tool_of
-from components.http.identity.needs import need_of
+from components.http.identity.identification import identify
+from components.http.identity.needs import need_of, tool_of
 from components.http.keys import CALLER
 
 

@@ -36,4 +36,4 @@ class Caller:
     tool: str
     name: str = "the tool"
     permissions: frozenset[Permission] = EVERYTHING
-    components: frozenset[str] | None = None
+    components: tuple[str, ...] | None = None

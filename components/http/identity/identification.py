@@ -1,14 +1,16 @@
-"""Who calls: the subject of a certificate, or the tool that a gateway names."""
+"""Who calls: the subject of a certificate, the tool that a gateway names, or a token."""
 
 from aiohttp import web
 
-from components.http.errors import BadToolName, Forbidden, Unauthenticated
+from components.engine.tokens.errors import BadToken
+from components.engine.tokens.text import PREFIX
+from components.http.errors import Forbidden, Unauthenticated
 from components.http.identity.callers import Caller
-from components.http.identity.needs import is_toolforge
+from components.http.identity.needs import is_toolforge, tool_of
 from components.http.identity.peers import Peer, peer_of, trusted_header
 from components.http.identity.subject import Subject
+from components.http.identity.tokens import bearer_of, by_token, is_ours
 from components.http.keys import SETTINGS
-from components.tool_name import RULE, is_tool_name
 
 TOOL_HEADER = "x-toolforge-tool"
 """The header of the second face: the tool, as a gateway has found it."""
@@ -17,21 +19,25 @@ TOOL_HEADER = "x-toolforge-tool"
 async def identify(request: web.Request) -> Caller:
     """Return who calls. Neither face knows the header of the other.
 
-    Raises `StaleConnection`, `Unauthenticated`, `BadToolName`, and `Forbidden` for a subject of
-    another organization.
+    Raises `StaleConnection`, `Unauthenticated`, `BadToken`, `BadToolName`, `TooManyRequests` for
+    unknown tokens, and `Forbidden` for a subject of another organization.
     """
     peer = peer_of(request)
     if is_toolforge(request):
         return _on_toolforge(request, peer)
+    bearer = bearer_of(request)
+    has_subject = request.app[SETTINGS].auth_header in request.headers
+    if bearer is not None and is_ours(bearer):
+        if has_subject:
+            raise Unauthenticated(
+                f"the request has a token and the header {request.app[SETTINGS].auth_header}: send "
+                "one of them"
+            )
+        return await by_token(request, bearer)
+    is_client = peer.name is not None and not peer.trusted
+    if bearer is not None and not has_subject and not is_client:
+        raise BadToken(f"the bearer token is not one of this service's: those begin with {PREFIX}")
     return _by_subject(request, peer)
-
-
-def tool_of(request: web.Request) -> str:
-    """Return the tool in the path. Raises `BadToolName`."""
-    tool = request.match_info.get("toolname", "")
-    if not is_tool_name(tool):
-        raise BadToolName(f"a tool's name is {RULE}")
-    return tool
 
 
 def _on_toolforge(request: web.Request, peer: Peer) -> Caller:

@@ -2,8 +2,10 @@
 
 from aiohttp import hdrs, web
 
+from components.http.errors import BadToolName
 from components.http.identity.callers import Needs, Permission
 from components.http.keys import ROUTE_NEEDS
+from components.tool_name import RULE, is_tool_name
 
 OWN = "/api/v1/tool/{toolname}"
 """Where the paths of a tool begin."""
@@ -74,6 +76,14 @@ def need_of(request: web.Request) -> Permission | None:
 def is_toolforge(request: web.Request) -> bool:
     """Whether the route of a request belongs to the second face."""
     return path_of(request).startswith(f"{TOOLFORGE}/")
+
+
+def tool_of(request: web.Request) -> str:
+    """Return the tool in the path. Raises `BadToolName`."""
+    tool = request.match_info.get("toolname", "")
+    if not is_tool_name(tool):
+        raise BadToolName(f"a tool's name is {RULE}")
+    return tool
 
 
 def path_of(request: web.Request) -> str:

@@ -33,7 +33,7 @@ def test_every_route_of_a_tool_is_protected() -> None:
 async def test_protected_routes_reject_requests_without_a_subject(
     anonymous: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname=TOOL, deploy_id="latest", component="web")
+    url = path.format(toolname=TOOL, deploy_id="latest", component="web", name="ci")
     response = await anonymous.request(method, url)
     assert response.status == 401
     if method != "HEAD":
@@ -45,7 +45,7 @@ async def test_protected_routes_reject_requests_without_a_subject(
 async def test_protected_routes_reject_another_tool(
     anonymous: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname="other", deploy_id="latest", component="web")
+    url = path.format(toolname="other", deploy_id="latest", component="web", name="ci")
     response = await anonymous.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
     assert response.status == 403
 
@@ -72,7 +72,9 @@ async def test_public_paths_need_no_subject(anonymous: Client, path: str) -> Non
 
 async def test_an_unauthenticated_response_has_a_challenge(anonymous: Client) -> None:
     response = await anonymous.get(CONFIG)
-    assert response.headers["WWW-Authenticate"] == 'ClientCertificate realm="components-api"'
+    assert response.headers["WWW-Authenticate"] == (
+        'ClientCertificate realm="components-api", Bearer realm="components-api"'
+    )
 
 
 async def test_a_hexadecimal_name_is_reported(anonymous: Client) -> None:
