@@ -29,3 +29,19 @@ class TooManyTokens(EngineError):
 
     def __init__(self, tool: str, most: int) -> None:
         super().__init__(f"tool {tool!r} has {most} tokens, and may not have more: revoke one")
+
+
+class NoDeployToken(NoToken):
+    """The tool has no deploy token."""
+
+    def __init__(self, tool: str) -> None:
+        EngineError.__init__(self, f"Unable to find a deploy token of tool {tool!r}: create one")
+
+
+class DeployTokenExists(TokenExists):
+    """The tool has a deploy token."""
+
+    def __init__(self, tool: str) -> None:
+        EngineError.__init__(
+            self, f"tool {tool!r} has a deploy token already: refresh or delete it"
+        )

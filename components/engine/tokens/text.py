@@ -40,7 +40,7 @@ def digest_of(text: str) -> str:
     Nobody can guess 256 random bits, so neither salt nor a slow hash would add anything: those are
     for passwords, which people choose.
     """
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _checksum(unsigned: str) -> str:

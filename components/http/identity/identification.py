@@ -9,7 +9,13 @@ from components.http.identity.callers import Caller
 from components.http.identity.needs import is_toolforge, tool_of
 from components.http.identity.peers import Peer, peer_of, trusted_header
 from components.http.identity.subject import Subject
-from components.http.identity.tokens import bearer_of, by_token, is_ours
+from components.http.identity.tokens import (
+    TOKEN_PARAMETER,
+    bearer_of,
+    by_deploy_token,
+    by_token,
+    is_ours,
+)
 from components.http.keys import SETTINGS
 
 TOOL_HEADER = "x-toolforge-tool"
@@ -24,7 +30,7 @@ async def identify(request: web.Request) -> Caller:
     """
     peer = peer_of(request)
     if is_toolforge(request):
-        return _on_toolforge(request, peer)
+        return await _on_toolforge(request, peer)
     bearer = bearer_of(request)
     has_subject = request.app[SETTINGS].auth_header in request.headers
     if bearer is not None and is_ours(bearer):
@@ -40,8 +46,14 @@ async def identify(request: web.Request) -> Caller:
     return _by_subject(request, peer)
 
 
-def _on_toolforge(request: web.Request, peer: Peer) -> Caller:
-    """Return the tool in the header of a trusted peer, or that of the client certificate."""
+async def _on_toolforge(request: web.Request, peer: Peer) -> Caller:
+    """Return the tool in the header of a trusted peer, or who sends the deploy token in the query.
+
+    Without either, return the tool of the client certificate.
+    """
+    is_named = peer.trusted and TOOL_HEADER in request.headers
+    if TOKEN_PARAMETER in request.query and not is_named:
+        return await by_deploy_token(request)
     if not peer.trusted:
         return _by_subject(request, peer)
     named = trusted_header(request, peer, TOOL_HEADER)
