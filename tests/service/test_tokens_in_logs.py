@@ -10,6 +10,7 @@ from components.engine.tokens.text import new_text
 from tests.factories import configuration
 from tests.service.test_process import SUBJECT, service
 
+NAMED = {"x-toolforge-tool": "mytool"}
 TOOL = "/api/v1/tool/mytool"
 
 
@@ -24,7 +25,8 @@ async def send_raw(url: str, *requests: str) -> None:
 
 async def spread(url: str) -> list[str]:
     """Send tokens in every part of a request, also where none belongs; return them."""
-    made, foreign, unknown = "", str(uuid4()), new_text()
+    foreign, unknown = str(uuid4()), new_text()
+    deployment = "/v1/tool/mytool/deployment"
     async with aiohttp.ClientSession() as session:
 
         async def ask(method: str, path: str, token: str, **options: object) -> None:
@@ -35,18 +37,28 @@ async def spread(url: str) -> list[str]:
         body = {"name": "ci", "scopes": ["read", "deploy"]}
         async with session.post(f"{url}{TOOL}/tokens", json=body, headers=SUBJECT) as response:
             made = (await response.json())["data"]["token"]
+        async with session.post(f"{url}{deployment}/token", headers=NAMED) as response:
+            shown = (await response.json())["data"]["token"]
+        async with session.post(f"{url}{deployment}?token={shown}") as response:
+            assert response.status == 404  # there is no configuration
         await ask("POST", f"{TOOL}/config", "", json=configuration())
         for token in (made, unknown, made[:-1], f"{made}x", foreign):
             await ask("POST", f"{TOOL}/deploy", token, json={"description": "by CI"})
             await ask("GET", f"{TOOL}/deploy/latest", token)
             await ask("DELETE", f"{TOOL}/config", token)
             await ask("GET", "/nowhere", token)
-        for token in (made, unknown, foreign):
-            for path in ("/v1/tool/mytool/deployment", f"{TOOL}/deploy", "/nowhere", "/healthz"):
+        for token in (made, unknown, foreign, shown):
+            for path in (
+                deployment,
+                f"{deployment}/token",
+                f"{TOOL}/deploy",
+                "/nowhere",
+                "/healthz",
+            ):
                 await ask("GET", f"{path}?token={token}", "")
                 await ask("POST", f"{path}?%74oken={token}", "", data="{")
         await ask("DELETE", f"{TOOL}/tokens/ci", "")
-    for token in (made, unknown, foreign):
+    for token in (made, unknown, foreign, shown):
         await send_raw(
             url,
             f"GET /?token={token} HTTP/9.9\r\n\r\n",
@@ -58,12 +70,16 @@ async def spread(url: str) -> list[str]:
             f"Bearer {token}\r\n\r\n",
             f"{token}\r\n\r\n",
         )
-    return [made, unknown, foreign]
+    return [made, unknown, foreign, shown]
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
 async def test_no_token_is_logged_at_any_level(log_format: str) -> None:
-    env = {"COMPONENTS_LOG_FORMAT": log_format, "COMPONENTS_LOG_LEVEL": "DEBUG"}
+    env = {
+        "COMPONENTS_TOOLFORGE_API": "true",
+        "COMPONENTS_LOG_FORMAT": log_format,
+        "COMPONENTS_LOG_LEVEL": "DEBUG",
+    }
     async with service(PYTHONASYNCIODEBUG="1", **env) as (process, url):
         assert process.stderr is not None
         reading = asyncio.create_task(process.stderr.read())

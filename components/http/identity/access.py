@@ -7,6 +7,7 @@ from components.http.errors import Forbidden
 from components.http.identity.callers import Caller, Permission
 from components.http.identity.identification import identify
 from components.http.identity.needs import need_of, tool_of
+from components.http.identity.revocation import closed_when_revoked
 from components.http.keys import CALLER
 
 
@@ -23,6 +24,9 @@ async def access_middleware(request: web.Request, handler: Handler) -> web.Strea
             caller = await identify(request)
             _authorize(caller, tool_of(request), need)
             request[CALLER] = caller
+            if caller.is_token:
+                async with closed_when_revoked(request):
+                    return await handler(request)
     return await handler(request)
 
 

@@ -37,3 +37,8 @@ class Caller:
     name: str = "the tool"
     permissions: frozenset[Permission] = EVERYTHING
     components: tuple[str, ...] | None = None
+
+    @property
+    def is_token(self) -> bool:
+        """Whether it is a token, which can be revoked and expires; the tool itself may do all."""
+        return self.permissions != EVERYTHING

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, validate
 
 from components.configuration.schemas import ConfigurationSchema
-from components.http.responses.fields import Status
+from components.http.responses.fields import Status, Time
 from components.http.responses.schemas import MessagesSchema
 from components.http.toolforge.states import BuildState, DeploymentState, RunState
 
@@ -65,6 +65,13 @@ class ToolforgeDeploymentsSchema(Schema):
     deployments = fields.List(fields.Nested(ToolforgeDeploymentSchema), required=True)
 
 
+class ToolforgeTokenSchema(Schema):
+    """The deploy token of a tool."""
+
+    text = fields.UUID(data_key="token", required=True)
+    created = Time(data_key="creation_date", required=True)
+
+
 class ToolforgeHealthSchema(Schema):
     """Whether the service is alive."""
 
@@ -98,4 +105,5 @@ def enveloped_schema(name: str, data: type[Schema]) -> type[Schema]:
 
 DeploymentResponseSchema = enveloped_schema("Deployment", ToolforgeDeploymentSchema)
 DeploymentsResponseSchema = enveloped_schema("Deployments", ToolforgeDeploymentsSchema)
+TokenResponseSchema = enveloped_schema("Token", ToolforgeTokenSchema)
 HealthResponseSchema = enveloped_schema("Health", ToolforgeHealthSchema)

@@ -1,5 +1,6 @@
 """Tokens as credentials: what they may do, and how they are refused."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from multidict import CIMultiDict
 
 from backends.builders.base import BuildStatus
+from backends.stores.base import Unavailable
 from backends.stores.memory import MemoryStore
 from components.engine.tokens.text import new_text
 from components.http.app import create_app
@@ -173,6 +175,50 @@ async def test_a_token_in_the_url_is_not_accepted(anonymous: Client) -> None:
     token = (await make(anonymous))["Authorization"].removeprefix("Bearer ")
     await errors_of(await anonymous.get(f"{DEPLOY}?token={token}"), 401)
     await errors_of(await anonymous.get(f"{DEPLOY}?access_token={token}"), 401)
+
+
+@pytest.mark.parametrize("path", ["latest/events", "latest/builds/web/log?follow=true"])
+async def test_a_stream_ends_when_its_token_is_revoked(
+    serve: Serve, builder: ScriptedBuilder, path: str
+) -> None:
+    client = await serve(headers={}, request_timeout=0.4)
+    token = await make(client)
+    await configured(client)
+    await data_of(await client.post(DEPLOY, headers=token), 201)
+    builder.logs["build-1"] = ["one line"]
+    stream = await client.get(f"{DEPLOY}/{path}", headers=token)
+    assert stream.status == 200
+    await stream.content.readany()
+    await data_of(await client.delete(f"{TOKENS}/ci", headers=SUBJECT))
+    async with asyncio.timeout(10):
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await stream.read()
+
+
+async def test_a_stream_goes_on_while_the_store_does_not_respond(
+    serve: Serve, store: CountingStore
+) -> None:
+    client = await serve(headers={}, request_timeout=0.4)
+    token = await make(client)
+    await configured(client)
+    await data_of(await client.post(DEPLOY, headers=token), 201)
+    stream = await client.get(f"{DEPLOY}/latest/events", headers=token)
+    failed, again = asyncio.Event(), asyncio.Event()
+
+    async def succeed() -> None:
+        again.set()
+
+    async def fail() -> None:
+        failed.set()
+        store.before["list"] = succeed
+        raise Unavailable("down")
+
+    store.before["list"] = fail
+    async with asyncio.timeout(10):
+        await failed.wait()
+        await again.wait()
+    assert not stream.closed
+    stream.close()
 
 
 async def test_a_token_needs_no_secret_where_builds_run(serve: Serve) -> None:

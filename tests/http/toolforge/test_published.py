@@ -16,10 +16,10 @@ from tests.http.toolforge.published import FILE, Published
 from tests.stores.counting import CountingStore
 
 LATEST = f"{DEPLOYMENT}/latest"
+TOKEN = f"{DEPLOYMENT}/token"
 NOT_HERE = {
     ("GET", "/metrics"),
     ("GET", "/v1/tool/{toolname}/config/generate"),
-    *((each, "/v1/tool/{toolname}/deployment/token") for each in ("GET", "POST", "PUT", "DELETE")),
 }
 """What the service does not have; docs/toolforge.md says so."""
 
@@ -59,6 +59,11 @@ async def test_every_answer_has_the_published_form(
     await send("DELETE", f"{DEPLOYMENT}/{deploy_id}")
     await send("DELETE", f"{DEPLOYMENT}/{deploy_id}", 404)
     await send("DELETE", CONFIG)
+    await send("GET", TOKEN, 404)
+    for method in ("POST", "GET", "PUT"):
+        await send(method, TOKEN)
+    await send("POST", TOKEN, 409)
+    await send("DELETE", TOKEN)
     assert published.operations - published.checked - NOT_HERE == set()
 
 
