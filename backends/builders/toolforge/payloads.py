@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from backends.builders.base import BuildRequest, BuildState, BuildStatus
-from backends.builders.toolforge.errors import NoResponse
+from backends.toolforge.errors import NoResponse
 
 _STATUSES = {
     "BUILD_PENDING": BuildStatus.PENDING,
