@@ -6,7 +6,7 @@ calls.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -73,13 +73,16 @@ class ServiceApi:
         if self._pools is not None:
             await self._pools.close()
 
-    async def call(self, method: str, tool: str, *path: str) -> dict[str, Any]:
+    async def call(
+        self, method: str, tool: str, *path: str, params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Return the JSON object of the response to one request of a tool. Raises `ApiError`.
 
         Without a tool, the path is one of the service's own.
         """
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        return await self._call(self._open_pools.calls, method, tool, *path, timeout=timeout)
+        pool = self._open_pools.calls
+        return await self._call(pool, method, tool, *path, params=params, timeout=timeout)
 
     async def start(
         self, method: str, tool: str, *path: str, body: dict[str, Any] | None = None
