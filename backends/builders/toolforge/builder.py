@@ -24,9 +24,10 @@ from backends.builders.base import (
     BuildRequest,
     BuildState,
     BuildStatus,
+    Built,
     NoFreeSlot,
 )
-from backends.builders.toolforge.payloads import parameters_of, started, update_of
+from backends.builders.toolforge.payloads import built_of, parameters_of, started, update_of
 from backends.builders.toolforge.search import Search
 from backends.retries import attempts
 from backends.toolforge.api import ServiceApi
@@ -179,6 +180,13 @@ class ToolforgeBuilder(Builder):
         if not isinstance(builds, list):
             raise NoResponse("the builds service did not return a list of builds")
         return [each for each in builds if isinstance(each, dict) and each.get("build_id")]
+
+    async def built(self, tool: str) -> tuple[Built, ...]:
+        """See `Builder.built`."""
+        try:
+            return built_of(await attempts(self._within)(self._list, tool))
+        except ApiError as error:
+            raise _unavailable(error) from None
 
     async def cancel(self, tool: str, build_id: str) -> None:
         """See `Builder.cancel`."""
