@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
 from components.engine.tokens.deploy_token import create_deploy_token
 from components.engine.tokens.documents import Scope
@@ -20,7 +21,6 @@ from components.http.keys import ENGINE
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
-from tests.engine.conftest import set_configuration
 from tests.factories import TOOL, configuration
 from tests.http.conftest import HEADER, Listen
 from tests.http.server.test_tls import GATEWAY
