@@ -134,7 +134,7 @@ class _StoredOrigin(Stored):
 
 class _StoredBefore(Stored):
     wanted = fields.Nested(_StoredWanted, required=True)
-    origin = fields.Nested(_StoredOrigin, required=True)
+    origin = fields.Nested(_StoredOrigin, required=True, allow_none=True)
 
     @post_load
     def _before(self, data: dict[str, Any], **_: Any) -> Before:

@@ -1,4 +1,4 @@
-"""Bodies in JSON, above all objects of a schema."""
+"""Bodies that are JSON objects of a schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -28,20 +28,23 @@ async def read_object(request: web.Request, schema: type[Schema]) -> Any:
 
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
     """
+    return await run_in_thread(_parse, await _read(request), schema)
+
+
+async def read_value(request: web.Request) -> Any:
+    """Parse the body and return its value, which may be of any type. Raises as `read_object`."""
+    return await run_in_thread(_value, await _read(request))
+
+
+async def _read(request: web.Request) -> bytes:
     body = await request.read()
-    check_json(request)
-    return await run_in_thread(_parse, body, schema)
-
-
-def check_json(request: web.Request) -> None:
-    """Raise `UnsupportedFormat` if the body is not sent as JSON."""
     if media_type(request) != "application/json":
         sent = named(request.headers.get("Content-Type", "no content type"))
         raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
+    return body
 
 
-def json_of(body: bytes) -> Any:
-    """Return the value in a body. Raises `BadBody`, `MalformedConfiguration`."""
+def _value(body: bytes) -> Any:
     try:
         return read(body, Format.JSON)
     except InvalidConfiguration as error:
@@ -49,7 +52,7 @@ def json_of(body: bytes) -> Any:
 
 
 def _parse(body: bytes, schema: type[Schema]) -> Any:
-    value = json_of(body)
+    value = _value(body)
     if not isinstance(value, dict):
         raise BadBody(["the body must be a JSON object"])
     try:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp_apigami import querystring_schema
 
+from components.engine.configurations.generating import generate_configuration
 from components.engine.configurations.operations import (
     delete_configuration,
     get_configuration,
@@ -32,6 +33,19 @@ async def get_config(request: web.Request) -> web.Response:
     """Return the stored configuration."""
     found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
     return enveloped(found.value)
+
+
+@tool_operation(
+    "toolforgeGenerateConfig",
+    "Return a configuration that would give what runs now, or a sample; nothing is stored",
+    ConfigurationResponseSchema,
+    path=ToolPath,
+)
+@querystring_schema(CommonQuery)
+async def get_generated(request: web.Request) -> web.Response:
+    """Return a generated configuration."""
+    answer = await generate_configuration(request.app[ENGINE], request.match_info["toolname"])
+    return enveloped(answer.value, info=answer.info, warnings=answer.warnings)
 
 
 @tool_operation(
@@ -71,6 +85,7 @@ async def delete_config(request: web.Request) -> web.Response:
 
 ROUTES = (
     web.get(f"{TOOLFORGE}/config", get_config),
+    web.get(f"{TOOLFORGE}/config/generate", get_generated),
     web.post(f"{TOOLFORGE}/config", post_config),
     web.delete(f"{TOOLFORGE}/config", delete_config),
 )

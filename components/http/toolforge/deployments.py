@@ -21,7 +21,7 @@ from components.engine.deployments.operations import (
 from components.engine.loop.refreshing import Refresher
 from components.http.documentation.document import DeploymentPath, ToolPath
 from components.http.identity.needs import TOOLFORGE
-from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS
+from components.http.keys import CALLER, DEADLINE, ENGINE, REFRESHER, SETTINGS
 from components.http.responses.envelope import envelope, response
 from components.http.toolforge.documentation import tool_operation
 from components.http.toolforge.requests import (
@@ -61,6 +61,7 @@ async def post_deployment(request: web.Request) -> web.Response:
         force_build=query["force_build"],
         force_run=query["force_run"],
         when_busy=request.app[SETTINGS].toolforge_when_busy,
+        permitted=request[CALLER].components,
     )
     answer = await create_deployment(request.app[ENGINE], tool, options)
     created = f"Deployment for {tool} created successfully."
@@ -152,7 +153,7 @@ async def delete_route(request: web.Request) -> web.Response:
 
 async def _cancelled(request: web.Request) -> web.Response:
     """Cancel a deployment; it is shown as being cancelled, even if it has ended at once."""
-    answer = await cancel_deployment(*_arguments(request))
+    answer = await cancel_deployment(*_arguments(request), request[CALLER].components)
     return _response(answer, DeploymentState.CANCELLING)
 
 

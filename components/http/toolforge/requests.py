@@ -6,10 +6,9 @@ from aiohttp import web
 from marshmallow import Schema, fields
 
 from components.configuration.problems import listed, named, printable
-from components.engine.threads import run_in_thread
 from components.http.errors import BadBody
 from components.http.requests.deploy_requests import described
-from components.http.requests.objects import check_json, json_of
+from components.http.requests.objects import read_value
 from components.http.requests.queries import Switch
 
 
@@ -85,11 +84,7 @@ async def read_deploy_body(request: web.Request) -> DeployBody:
     What forges send when something is pushed is accepted too: what is unknown is only a warning.
     Raises `UnsupportedFormat`, `MalformedConfiguration`, `BadBody`.
     """
-    body = await request.read()
-    if not body:
-        return DeployBody()
-    check_json(request)
-    value = await run_in_thread(json_of, body)
+    value = await read_value(request) if await request.read() else None
     if value is None:
         return DeployBody()
     if not isinstance(value, dict):

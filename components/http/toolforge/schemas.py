@@ -53,7 +53,11 @@ class ToolforgeDeploymentSchema(Schema):
     tool_config = fields.Nested(
         ConfigurationSchema,
         required=True,
-        metadata={"description": "The configuration that is deployed."},
+        allow_none=True,
+        metadata={
+            "description": "The configuration that is deployed; null only for the older ones of a "
+            "long list."
+        },
     )
     force_build = fields.Boolean(required=True)
     force_run = fields.Boolean(required=True)

@@ -1,5 +1,6 @@
 """The states of deployments, builds and runs as this interface names them."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from backends.status import Status
@@ -76,9 +77,13 @@ def deployment_state(deployment: Deployment) -> DeploymentState:
     return _DEPLOYMENT_STATES[deployment.status]
 
 
-def build_state(build: Build) -> BuildState:
-    """Return the state of a component's own build; one that was there before is skipped."""
-    if build.reused and build.status is Status.FINISHED:
+def build_state(build: Build, created: datetime) -> BuildState:
+    """Return the state of a component's own build in a deployment that was `created` then.
+
+    One of others that was there already is skipped, but not one that was still waited for.
+    """
+    was_awaited = build.ended is not None and build.ended > created
+    if build.reused and build.status is Status.FINISHED and not was_awaited:
         return BuildState.SKIPPED
     return _BUILD_STATES[build.status]
 

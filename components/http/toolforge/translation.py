@@ -28,6 +28,9 @@ NO_BUILD_NEEDED = "no-build-needed"
 NO_IMAGE_YET = "no-image-yet"
 TIME_FORMAT = "%Y%m%d-%H%M%S"
 
+MAX_CONFIGURATIONS = 4 * 1024 * 1024
+"""How many characters the deployments of a list have that have their configuration."""
+
 NOTHING_RUNS = "this service only builds, so nothing is started"
 """What the run of a component says where the service has no runner."""
 
@@ -38,12 +41,21 @@ def deployment_json(deployment: Deployment, state: DeploymentState | None = None
 
 
 async def deployments_json(newest_first: Iterable[Deployment]) -> str:
-    """Return deployments as JSON, the oldest first; the loop serves others in between."""
-    texts = []
-    for each in reversed(tuple(newest_first)):
-        texts.append(deployment_json(each))
+    """Return deployments as JSON, the oldest first; the loop serves others in between.
+
+    Only the newest have their configurations, up to `MAX_CONFIGURATIONS`.
+    """
+    texts, left = [], MAX_CONFIGURATIONS
+    for each in newest_first:
+        data = deployment_data(each)
+        text = json.dumps(data)
+        if len(text) > left:
+            text = json.dumps(data | {"tool_config": None})
+        else:
+            left -= len(text)
+        texts.append(text)
         await asyncio.sleep(0)
-    return f'{{"deployments": [{", ".join(texts)}]}}'
+    return f'{{"deployments": [{", ".join(reversed(texts))}]}}'
 
 
 def deployment_data(deployment: Deployment, state: DeploymentState | None = None) -> dict[str, Any]:
@@ -70,7 +82,7 @@ def _builds(deployment: Deployment) -> dict[str, dict[str, Any]]:
         own = name not in reused
         found[name] = {
             "build_id": (build.id or NO_ID_YET) if own else NO_BUILD_NEEDED,
-            "build_status": build_state(build) if own else BuildState.SKIPPED,
+            "build_status": build_state(build, deployment.created) if own else BuildState.SKIPPED,
             "build_image": _image(build),
             "build_long_status": build.message,
         }

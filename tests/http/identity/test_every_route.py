@@ -58,6 +58,7 @@ TABLE = {
     "DELETE /api/v1/tool/{toolname}/tokens/{name}": "manage",
     "GET /v1/healthz": "public",
     "GET /v1/tool/{toolname}/config": "read",
+    "GET /v1/tool/{toolname}/config/generate": "read",
     "POST /v1/tool/{toolname}/config": "manage",
     "DELETE /v1/tool/{toolname}/config": "manage",
     "POST /v1/tool/{toolname}/deployment": "create",

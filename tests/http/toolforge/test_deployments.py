@@ -3,7 +3,6 @@
 import asyncio
 import re
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.factories import configuration, reusing
 from tests.http.conftest import DEPLOY as OWN_DEPLOY
 from tests.http.conftest import SUBJECT, Client, Serve, data_of, errors_of
-from tests.http.toolforge.conftest import CONFIG, DEPLOYMENT, NAMED
+from tests.http.toolforge.conftest import CONFIG, DEPLOYMENT, NAMED, ended
 
 
 async def configured(client: Client, *names: str) -> None:
@@ -191,8 +190,8 @@ async def test_what_runs_can_be_cancelled_and_what_has_ended_cannot(
     assert (await data_of(await theirs.put(f"{path}/cancel")))["status"] == "cancelling"
     assert (await data_of(await theirs.get(path)))["status"] == "cancelling"
     builder.becomes(BuildStatus.CANCELLED)
-    ended = await end_of(theirs, deploy_id)
-    assert (ended["status"], ended["builds"]["web"]["build_status"]) == ("cancelled", "cancelled")
+    found = await ended(theirs, deploy_id)
+    assert (found["status"], found["builds"]["web"]["build_status"]) == ("cancelled", "cancelled")
     (error,) = await errors_of(await theirs.put(f"{path}/cancel"), 409)
     assert error == f"deployment {deploy_id!r} has ended already, so it cannot be cancelled"
 
@@ -226,10 +225,10 @@ async def test_a_deployment_is_deleted_in_any_state_and_its_builds_are_left_alon
     assert not builder.cancelled
     await errors_of(await theirs.get(path), 404)
     await errors_of(await theirs.delete(path), 404)
-    ended = (await data_of(await theirs.post(DEPLOYMENT)))["deploy_id"]
+    second = (await data_of(await theirs.post(DEPLOYMENT)))["deploy_id"]
     builder.becomes(BuildStatus.FINISHED)
-    await end_of(theirs, ended)
-    assert (await data_of(await theirs.delete(f"{DEPLOYMENT}/{ended}")))["status"] == "successful"
+    await ended(theirs, second)
+    assert (await data_of(await theirs.delete(f"{DEPLOYMENT}/{second}")))["status"] == "successful"
 
 
 async def test_over_the_limit_a_deployment_is_refused(limited: Client) -> None:
@@ -279,10 +278,3 @@ async def test_where_the_operator_wants_it_the_newest_takes_the_place_of_others(
     shown = await data_of(await client.get(f"{DEPLOYMENT}/{first['deploy_id']}"))
     assert shown["status"] == "cancelling"
     assert second["deploy_id"] in shown["long_status"]
-
-
-async def end_of(client: Client, deploy_id: str) -> Any:
-    """Wait until a deployment has ended, and return it."""
-    path = f"{OWN_DEPLOY}/{deploy_id}?wait=30"
-    await data_of(await client.get(path, headers=SUBJECT))
-    return await data_of(await client.get(f"{DEPLOYMENT}/{deploy_id}"))

@@ -1,7 +1,9 @@
 """The states, and the sentences about them, of deployments on the second face."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -11,11 +13,16 @@ from components.engine.deployments.model import Deployment
 from components.engine.runs.model import Run, RunAction
 from components.engine.steps.model import Stop, StopReason
 from components.http.toolforge.sentences import MAX_NAMED, long_status
-from components.http.toolforge.translation import deployment_data
+from components.http.toolforge.translation import (
+    MAX_CONFIGURATIONS,
+    deployment_data,
+    deployments_json,
+)
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration, reusing
 
 PENDING, RUNNING, FINISHED, ERROR, CANCELLED = Status
+BEFORE, AFTER = NOON - timedelta(minutes=1), NOON + timedelta(minutes=1)
 STOP = Stop(StopReason.CANCELLED, NOON, "cancelled")
 
 
@@ -56,7 +63,9 @@ def test_a_deployment_has_one_of_the_published_states(found: Deployment, expecte
         (launched(ERROR), ("failed", "b-1", "no-image-yet")),
         (launched(CANCELLED), ("cancelled", "b-1", "no-image-yet")),
         (launched(FINISHED, image="i", reused="another"), ("skipped", "b-1", "i")),
-        (launched(RUNNING, reused="another"), ("running", "b-1", "no-image-yet")),
+        (launched(FINISHED, image="i", reused="another", ended=BEFORE), ("skipped", "b-1", "i")),
+        (launched(FINISHED, image="i", reused="b-1", ended=AFTER), ("successful", "b-1", "i")),
+        (launched(RUNNING, reused="b-1"), ("running", "b-1", "no-image-yet")),
     ],
 )
 def test_a_build_has_one_of_the_published_states(
@@ -176,3 +185,16 @@ def test_the_long_status_is_short_however_many_components_fail() -> None:
     text = long_status(deployment({}, **builds))
     assert f"and {200 - MAX_NAMED} more" in text
     assert len(text) < 3000
+
+
+async def test_a_list_is_bounded_and_the_newest_have_their_configurations() -> None:
+    large = configuration("web") | {"comment": "x" * 250_000}
+    many = [
+        Deployment(TOOL, f"id-{n}", NOON, large, {"web": launched(FINISHED)}) for n in range(30)
+    ]
+    text = await deployments_json(many)
+    listed = json.loads(text)["deployments"]
+    assert [each["deploy_id"] for each in listed] == [f"id-{n}" for n in reversed(range(30))]
+    assert listed[-1]["tool_config"] == large
+    assert listed[0]["tool_config"] is None
+    assert len(text) < MAX_CONFIGURATIONS + 30 * 2000
