@@ -86,6 +86,7 @@ setup(
             "none = backends.runners.none:NoRunner.from_env",
             "kubernetes = backends.runners.kubernetes.runner:KubernetesRunner.from_env",
             "simulated = backends.runners.simulated:SimulatedRunner.from_env",
+            "toolforge = backends.runners.toolforge:ToolforgeRunner.from_env",
         ],
     },
 )

@@ -139,6 +139,24 @@ def _origin(origin: Mapping[str, Any] | None) -> str:
     return f"fetched from {origin['url']}" + (f" ({version})" if version else "")
 
 
+def tokens_table(tokens: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return one row per token: its name, what it permits, its end, and its last use."""
+    rows = [_heading("TOKEN", "SCOPES", "ENDS (UTC)", "LAST USED", "COMPONENTS")]
+    for each in tokens:
+        components = each["components"]
+        rows.append(
+            (
+                Cell(each["name"]),
+                Cell(", ".join(each["scopes"])),
+                Cell(_to_the_minute(each["end-time"])),
+                # It is known to the day.
+                Cell((each["last-use-time"] or "never")[:10]),
+                Cell("all" if components is None else ", ".join(components)),
+            )
+        )
+    return Rows(rows)
+
+
 def elapsed(deployment: Mapping[str, Any], step: Mapping[str, Any], now: datetime) -> str:
     """Return the duration of a build or a run until its end, or until `now`, in whole seconds.
 

@@ -21,6 +21,9 @@ T = TypeVar("T")
 DeploymentCache = BoundedCache[tuple[str, str, str], Deployment]
 """Parsed deployments, by the tool, name and version of their documents."""
 
+TokenUses = BoundedCache[str, datetime]
+"""When this instance last tried to store the use of a token, by the token's hash."""
+
 MAX_PAUSE = timedelta(seconds=10)
 """The longest time between two reconciliations of a deployment by the background loop."""
 
@@ -106,6 +109,7 @@ class Engine:
     runner: Runner = field(default_factory=NoRunner)
     runner_breaker: Breaker = field(default_factory=Breaker)
     fetcher: Fetcher = field(default_factory=NoFetcher)
+    token_uses: TokenUses = field(default_factory=lambda: BoundedCache(_MAX_CACHED, _MAX_CACHED))
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -26,10 +26,12 @@ from components.engine.health import HealthCheck
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.http.documentation.document import setup_documentation
-from components.http.errors import error_middleware, expect_continue
+from components.http.errors import error_middleware
 from components.http.identity.access import access_middleware
+from components.http.identity.needs import NEEDS
 from components.http.identity.origins import origin_middleware
 from components.http.identity.subject import parse_name
+from components.http.identity.unknown_tokens import UnknownTokens
 from components.http.keys import (
     BACKGROUND,
     CALLER_SECRET,
@@ -38,11 +40,13 @@ from components.http.keys import (
     GATEWAYS,
     HEALTH,
     REFRESHER,
+    ROUTE_NEEDS,
     SETTINGS,
     STOPPING,
+    UNKNOWN_TOKENS,
 )
 from components.http.middlewares.budgets import budget_middleware
-from components.http.middlewares.headers import add_headers, encoding_middleware
+from components.http.middlewares.headers import add_headers, encoding_middleware, expect_continue
 from components.http.middlewares.limits import deadline_middleware, parameters_middleware
 from components.http.routes import configurations as config_routes
 from components.http.routes import deployments as deploy_routes
@@ -51,8 +55,12 @@ from components.http.routes import health as health_routes
 from components.http.routes import logs as log_routes
 from components.http.routes import retry_and_rollback as retry_routes
 from components.http.routes import running as running_routes
+from components.http.routes import tokens as token_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
+from components.http.toolforge import routes as toolforge_routes
+from components.http.toolforge.documentation import SCHEMES as TOOLFORGE_SCHEMES
+from components.http.toolforge.errors import toolforge_errors_middleware
 from components.plugins import open_builder, open_members, open_runner, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 from components.unknown_settings import unknown_settings
@@ -74,6 +82,7 @@ def create_app(
     """
     app = _application(
         settings,
+        *((toolforge_errors_middleware,) if settings.toolforge_api else ()),
         origin_middleware,
         access_middleware,
         parameters_middleware,
@@ -81,7 +90,8 @@ def create_app(
         budget_middleware(settings),
     )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
-    app[CALLER_SECRET] = token_urlsafe(32)
+    app[UNKNOWN_TOKENS] = UnknownTokens(settings.reads_per_minute)
+    app[CALLER_SECRET], app[ROUTE_NEEDS] = token_urlsafe(32), NEEDS
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()
@@ -124,9 +134,13 @@ def create_app(
     _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
     _add_routes(app, running_routes.ROUTES)
+    _add_routes(app, token_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
-    setup_documentation(app, settings.auth_header)
+    if settings.toolforge_api:
+        _add_routes(app, toolforge_routes.ROUTES)
+    schemes = TOOLFORGE_SCHEMES if settings.toolforge_api else {}
+    setup_documentation(app, settings.auth_header, schemes)
     return app
 
 

@@ -31,6 +31,7 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import execute
 from components.engine.errors import NoDeployment, NoSuchTool, TooManyConflicts
 from components.engine.instant import Instant
+from components.engine.permitted import check_components, check_supersede
 from components.engine.queue.admission import cancel, supersede
 from components.engine.queue.reservation import (
     IdempotencyKey,
@@ -61,8 +62,9 @@ async def create_deployment(
     """Deploy a tool's configuration: store the deployment, launch all its builds, prune.
 
     A `key` makes it idempotent: another request with the same key returns the same deployment.
-    Raises what `configuration_to_deploy` raises, `UnknownComponents`, `NoSuchTool`, `Busy`,
-    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
+    Raises what `configuration_to_deploy` raises, `UnknownComponents`, `NotPermitted`, `NoSuchTool`,
+    `Busy`, `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store
+    raises.
     """
 
     async def drafting(engine: Engine, snapshot: Snapshot) -> Draft:
@@ -131,7 +133,9 @@ async def _create(
     earlier = earlier_reservation(snapshot, idempotency_key)
     if earlier and earlier.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[earlier.deploy_id])
+    check_supersede(options.permitted, options.when_busy)
     draft = await drafting(engine, snapshot)
+    check_components(options.permitted, draft.configuration["components"])
     reservation, snapshot = await reserve(engine, snapshot, options.when_busy, idempotency_key)
     if reservation.repeated and reservation.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[reservation.deploy_id])
@@ -183,6 +187,7 @@ async def _store(
         configured=snapshot.configuration is not None,
         runs=_pending_runs(engine, draft),
         selected=draft.selected,
+        force_build=options.force_build,
         force_run=options.force_run,
         on_failure=options.on_failure,
     )

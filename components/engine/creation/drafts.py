@@ -38,7 +38,10 @@ from components.engine.threads import run_in_thread
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """The options of a new deployment; if it names `components`, it has only those."""
+    """The options of a new deployment; if it names `components`, it has only those.
+
+    `permitted`, if not None, are the only components that the caller may deploy.
+    """
 
     description: str = ""
     components: Sequence[str] = ()
@@ -46,6 +49,7 @@ class DeployRequest:
     force_run: bool = False
     on_failure: OnFailure = OnFailure.PUT_BACK
     when_busy: WhenBusy = WhenBusy.QUEUE
+    permitted: tuple[str, ...] | None = None
 
 
 DEFAULTS = DeployRequest()

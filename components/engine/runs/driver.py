@@ -26,10 +26,11 @@ from components.engine.runs.states import (
     RunState,
     ended,
     fence_of,
-    is_unknown,
+    left_as_it_is,
     state_of,
     under_way,
 )
+from components.engine.runs.unmarked import as_done
 from components.engine.runs.wanted import build_of, wanted_of
 from components.engine.steps.asking import as_observed
 from components.engine.steps.driver import Driver
@@ -64,7 +65,7 @@ class RunDriver(Driver[Run]):
 
     async def prepare(self, deployment: Deployment) -> Mapping[str, Running]:
         """See `Driver.prepare`."""
-        return await self.engine.runner.list(deployment.tool)
+        return await self._running(deployment)
 
     async def start(
         self, deployment: Deployment, component: str, prepared: Mapping[str, Running]
@@ -92,7 +93,7 @@ class RunDriver(Driver[Run]):
         self, deployment: Deployment, components: Collection[str]
     ) -> Mapping[str, RunState]:
         """See `Driver.get`."""
-        listing = await self.engine.runner.list(deployment.tool)
+        listing = await self._running(deployment)
         return {name: state_of(deployment, name, listing.get(name)) for name in components}
 
     async def end(self, deployment: Deployment, components: Collection[str]) -> Mapping[str, Run]:
@@ -100,7 +101,7 @@ class RunDriver(Driver[Run]):
         tool = deployment.tool
         try:
             async with self.breaker.guard(tool, self.engine.builder_timeout / 2):
-                listing = await self.engine.runner.list(tool)
+                listing = await self._running(deployment)
         except (BackendError, TimeoutError) as error:
             why = str(error) or "no response in time"
             logger.warning("putting back what ran before %s failed: %s", deployment.id, why)
@@ -110,7 +111,7 @@ class RunDriver(Driver[Run]):
             *(self._put_back(deployment, name, listing.get(name)) for name in components),
             return_exceptions=True,
         )
-        outcome_of = {}
+        outcome_of, accepted = {}, []
         for name, failure in zip(components, outcomes, strict=True):
             if isinstance(failure, RunRejected):
                 run = ended(deployment.runs[name], f"it could not be put back: {failure}")
@@ -122,19 +123,45 @@ class RunDriver(Driver[Run]):
                 logger.warning("putting %s of %s back failed: %s", name, deployment.id, why)
             elif failure is not None:
                 logger.error("putting %s of %s back failed", name, deployment.id, exc_info=failure)
+            else:
+                accepted.append(name)
+        if not self.engine.runner.marks:
+            outcome_of |= await self._put_back_by_now(deployment, accepted, now)
         return outcome_of
+
+    async def _put_back_by_now(
+        self, deployment: Deployment, components: Collection[str], now: datetime
+    ) -> Mapping[str, Run]:
+        """Return the runs of which the runner has just taken what ran before: nothing marks it."""
+        try:
+            async with self.breaker.guard(deployment.tool, self.engine.builder_timeout / 2):
+                listing = await self._running(deployment, components)
+        except (BackendError, TimeoutError):
+            return {}  # the next round asks again
+        return {
+            name: self.observed(run, state_of(deployment, name, listing.get(name)), now)
+            for name, run in deployment.runs.items()
+            if name in components
+        }
+
+    async def _running(
+        self, deployment: Deployment, put_back: Collection[str] = ()
+    ) -> Mapping[str, Running]:
+        """Return what runs, with what the deployment has done to it."""
+        listing, now = await self.engine.runner.list(deployment.tool), await self.engine.store.now()
+        return as_done(self.engine.runner, deployment, listing, now, put_back)
 
     async def _put_back(
         self, deployment: Deployment, component: str, there: Running | None
     ) -> None:
         run, fence = deployment.runs[component], fence_of(deployment, step=1)
-        if (there and there.fence and there.fence >= fence) or is_unknown(run):
+        is_back = there is not None and there.fence is not None and there.fence >= fence
+        if is_back or left_as_it_is(deployment, component, there):
             return
         async with self.breaker.guard(deployment.tool, self.engine.builder_timeout / 2):
             if run.before:
-                request = RunRequest(
-                    deployment.tool, component, run.before.wanted, run.before.origin, fence
-                )
+                origin = run.before.origin or Origin(deployment.id)
+                request = RunRequest(deployment.tool, component, run.before.wanted, origin, fence)
                 await self.engine.runner.apply(request, there)
             elif there:
                 await self.engine.runner.remove(deployment.tool, there, fence)

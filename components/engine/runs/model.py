@@ -20,10 +20,13 @@ class RunAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What ran of a component before a deployment changed it, and where that came from."""
+    """What ran of a component before a deployment changed it, and where that came from.
+
+    `origin` is None where somebody else had made it.
+    """
 
     wanted: Wanted
-    origin: Origin
+    origin: Origin | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from backends.runners.base import Fence, Health, Running
 from backends.status import Status
 from components.engine.deployments.model import Deployment
 from components.engine.runs.model import Run, RunAction
+from components.engine.runs.wanted import wanted_of
 
 GONE = "what was started is gone"
 
@@ -43,9 +44,17 @@ def under_way(run: Run) -> str:
     return "is being removed" if run.action is RunAction.REMOVE else "is being rolled out"
 
 
-def is_unknown(run: Run) -> bool:
-    """Whether what ran before is not known, so that it cannot be put back."""
-    return run.action is not RunAction.START and run.before is None
+def left_as_it_is(deployment: Deployment, component: str, there: Running | None) -> str:
+    """Return why what ran before is not put back in place of what runs; empty where it is."""
+    run = deployment.runs[component]
+    if run.before is None:
+        return "what ran before is not known" if run.action is not RunAction.START else ""
+    if there is None or there.marked or not run.changes:
+        return ""
+    revision = run.revision
+    same = replace(run.before.wanted, revision=revision) == wanted_of(deployment, component, run)
+    # Whatever the name of an image meant before: by now it means the new build.
+    return "its image has the same name as before" if same else ""
 
 
 def state_of(deployment: Deployment, component: str, there: Running | None) -> RunState:
@@ -53,7 +62,7 @@ def state_of(deployment: Deployment, component: str, there: Running | None) -> R
     run, own = deployment.runs[component], fence_of(deployment)
     own_id = run.id or str(own)
     if run.stop:
-        return _put_back_state(deployment, run, own_id, there)
+        return _put_back_state(deployment, component, own_id, there)
     if there and there.fence and there.fence > own:
         if there.fence == fence_of(deployment, step=1):  # somebody who knows of a stop was faster
             return RunState(own_id, Status.RUNNING, run.message)
@@ -82,19 +91,20 @@ def _new_version_state(run: Run, own_id: str, there: Running) -> RunState:
 
 
 def _put_back_state(
-    deployment: Deployment, run: Run, own_id: str, there: Running | None
+    deployment: Deployment, component: str, own_id: str, there: Running | None
 ) -> RunState:
-    fence = fence_of(deployment, step=1)
+    run, fence = deployment.runs[component], fence_of(deployment, step=1)
     if there and there.fence and there.fence > fence:
         return _end(run, own_id, f"{there.fence.deploy_id!r} runs by now")
-    if is_unknown(run):
-        return _end(run, own_id, "what ran before is not known, so this was left as it is")
+    if why := left_as_it_is(deployment, component, there):
+        return _end(run, own_id, f"{why}, so this was left as it is")
     if run.before is None:
         if there is None:
             state = _end(run, own_id, "nothing ran before, so nothing runs now")
             return replace(state, absent=True)
     elif there and there.fence == fence:
-        before = f"the version of {run.before.origin.deploy_id!r}"
+        origin = run.before.origin
+        before = f"the version of {origin.deploy_id!r}" if origin else "what ran before"
         if there.health is Health.HEALTHY:
             return _end(run, own_id, f"{before} runs again", was_put_back=True)
         # A run that was given up does not wait for the health of what ran before.

@@ -67,6 +67,8 @@ def final(step: S, stop: Stop | None) -> S:
 
     One that was stopped for a failure, and is cancelled for that, is `ERROR`.
     """
+    if stop and stop.is_timeout and step.status is not Status.FINISHED:
+        step = replace(step, timed_out=True)
     if stop and stop.reason.is_failure and step.status is Status.CANCELLED:
         step = replace(step, status=Status.ERROR, message=stop.message)
     return replace(step, claim=None, doubt=None, stop=None, seen=None, lost=0, unasked=timedelta())

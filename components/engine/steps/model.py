@@ -57,6 +57,11 @@ class Stop:
     since: datetime
     message: str
 
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the step is to end because its deployment takes too long."""
+        return self.reason is StopReason.DEPLOYMENT_TIMEOUT
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -64,7 +69,8 @@ class Step:
 
     `attempt` counts the claims. `doubt` is there where earlier attempts may have started the step.
     `seen` is the store's time at which this was what the backend said, and `unasked` how long in
-    all the backend could not be asked. `lost` counts how often the backend has lost it.
+    all the backend could not be asked. `lost` counts how often the backend has lost it. It has
+    `timed_out` where it was ended because its deployment took too long.
 
     A step that has ended while there is still a `stop` was given up: the backend has not confirmed
     that it has ended.
@@ -82,6 +88,7 @@ class Step:
     seen: datetime | None = None
     lost: int = 0
     unasked: timedelta = timedelta()
+    timed_out: bool = False
 
     @property
     def awaits_start(self) -> bool:

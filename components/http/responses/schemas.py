@@ -9,6 +9,11 @@ from components.configuration.schemas import ConfigurationSchema
 from components.engine.deployments.model import DeploymentStatus
 from components.http.responses.fields import Status, Time
 from components.http.responses.run_schemas import PlannedRunSchema, RunningSchema, RunSchema
+from components.http.responses.token_schemas import (
+    MadeTokenSchema,
+    RevokedTokenSchema,
+    TokensSchema,
+)
 
 
 class BuildSchema(Schema):
@@ -228,5 +233,8 @@ DeploymentsResponseSchema = _response("Deployments", DeploymentsSchema)
 HistoryResponseSchema = _response("History", HistorySchema)
 RunningResponseSchema = _response("Running", RunningSchema)
 PreviewResponseSchema = _response("Preview", PreviewSchema)
+TokensResponseSchema = _response("Tokens", TokensSchema)
+MadeTokenResponseSchema = _response("MadeToken", MadeTokenSchema)
+RevokedTokenResponseSchema = _response("RevokedToken", RevokedTokenSchema)
 HealthResponseSchema = _response("Health", HealthSchema)
 ReadinessResponseSchema = _response("Readiness", ReadinessSchema)

@@ -7,7 +7,6 @@ from typing import Any
 
 from aiohttp import ETag, web
 
-from components.configuration.schemas import ConfigurationSchema
 from components.engine.configurations.documents import Configuration
 from components.engine.configurations.operations import (
     HistoryEntry,
@@ -20,7 +19,7 @@ from components.engine.context import Answer
 from components.engine.threads import run_in_thread
 from components.http.documentation.document import ToolPath, operation
 from components.http.keys import ENGINE
-from components.http.requests.bodies import read_configuration
+from components.http.requests.bodies import CONFIGURATION_BODY, read_configuration
 from components.http.requests.conditions import ETAGS_SCHEMA, condition_of, is_known, not_modified
 from components.http.responses.envelope import envelope, enveloped, response
 from components.http.responses.schemas import (
@@ -30,15 +29,6 @@ from components.http.responses.schemas import (
 )
 
 _ENTRY = HistoryEntrySchema()
-
-_BODY = {
-    "required": True,
-    "content": {
-        media_type: {"schema": ConfigurationSchema}
-        for media_type in ("application/json", "application/yaml")
-    },
-}
-
 
 _CONDITIONS: list[dict[str, Any]] = [
     {
@@ -112,7 +102,7 @@ def _history_json(entries: Iterable[HistoryEntry]) -> str:
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["configuration"],
-    requestBody=_BODY,
+    requestBody=CONFIGURATION_BODY,
     parameters=_CONDITIONS,
 )
 async def post_config(request: web.Request) -> web.Response:

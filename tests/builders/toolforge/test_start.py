@@ -9,7 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, NoFreeSlot
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.api import MAX_STARTS, MAX_STARTS_OF_TOOL
+from backends.toolforge.api import MAX_STARTS, MAX_STARTS_OF_TOOL
 from tests.builders.toolforge.builds_service import REFUSED_REF, BuildsService, commit_of
 from tests.builders.toolforge.misbehaving import Fault, Html
 from tests.factories import TOOL, build_request
