@@ -65,7 +65,7 @@ def show_stored(client: Client, output: Output, reply: Reply) -> None:
 
 @click.group("config")
 def configuration() -> None:
-    """Show, set, compare, validate and delete the tool's configuration."""
+    """Show, set, generate, compare, validate and delete the tool's configuration."""
 
 
 @configuration.command("show")
@@ -116,6 +116,16 @@ async def history(client: Client, output: Output) -> None:
             output.table(history_table(reply.data["configurations"]))
         else:
             output.line(f"{client.connection.tool} has no configuration history")
+
+
+@configuration.command("generate")
+@with_client
+async def generate(client: Client, output: Output) -> None:
+    """Print a configuration as YAML that would give what runs, or a sample. Nothing is stored."""
+    reply = await client.request("GET", "config/generate")
+    output.reply(reply)
+    if not output.data(reply.data):
+        output.lines(yaml_text(reply.data))
 
 
 @configuration.command("diff")

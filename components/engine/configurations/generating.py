@@ -5,6 +5,7 @@ builder, which has a build whose image has its name, or one that is its image.
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
@@ -14,6 +15,7 @@ from backends.errors import BackendError
 from backends.runners.base import Running, RunSpec
 from backends.status import Status
 from components.configuration.generated import acceptable, of_components, sample
+from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import listed, named
 from components.configuration.schemas import MAX_COMPONENTS, ComponentType
 from components.configuration.sources import reuses, sources
@@ -37,6 +39,9 @@ SAMPLE = (
     "instead"
 )
 
+
+_MAX_SIZE = MAX_BYTES // 2
+"""The size of all components as JSON, in characters: as YAML they are longer."""
 
 MAX_CONSIDERED = 5 * MAX_COMPONENTS
 """Of how many components at most the sources are sought."""
@@ -142,12 +147,15 @@ def _configuration(found: list[_Found]) -> tuple[dict[str, Any] | None, tuple[st
     """Return the configuration of components, None where there are none; and what is left out."""
     components: dict[str, dict[str, Any]] = {}
     warnings: list[str] = []
+    size = 0
     for each in found:
-        if len(components) == MAX_COMPONENTS:
-            warnings.append(f"left out, since only {MAX_COMPONENTS} are possible: {each.name!r}")
-            break
         component, left_out = acceptable(each.name, _component(each))
         warnings += left_out
+        size += len(json.dumps(component))
+        if len(components) == MAX_COMPONENTS or size > _MAX_SIZE:
+            more = f"left out, since a configuration has no room for it: {named(each.name)}"
+            warnings.append(f"{more}, and for any after it")
+            break
         if component:
             components[each.name] = component
     with_own = {each.name for each in found if each.reused is None} & components.keys()

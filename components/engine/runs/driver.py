@@ -148,8 +148,8 @@ class RunDriver(Driver[Run]):
         self, deployment: Deployment, put_back: Collection[str] = ()
     ) -> Mapping[str, Running]:
         """Return what runs, with what the deployment has done to it."""
-        listing, now = await self.engine.runner.list(deployment.tool), await self.engine.store.now()
-        return as_done(self.engine.runner, deployment, listing, now, put_back)
+        listing = await self.engine.runner.list(deployment.tool)
+        return as_done(self.engine.runner, deployment, listing, put_back)
 
     async def _put_back(
         self, deployment: Deployment, component: str, there: Running | None
@@ -168,8 +168,11 @@ class RunDriver(Driver[Run]):
 
     def observed(self, step: Run, state: RunState, now: datetime) -> Run:
         """See `Driver.observed`."""
-        if state.absent and step.doubt and now < step.doubt.settles:
+        is_unfenced = state.absent or (state.was_put_back and not self.engine.runner.marks)
+        if is_unfenced and step.doubt and now < step.doubt.settles:
             # Nothing that is there fences off a start that may still be carried out.
+            state = RunState(state.id, Status.RUNNING, step.message)
+        elif state.is_from_before(step, now):
             state = RunState(state.id, Status.RUNNING, step.message)
         run = as_observed(
             step,

@@ -8,17 +8,13 @@ that, the runner says.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
 
-from backends.runners.base import Health, Origin, Runner, Running
+from backends.runners.base import Origin, Runner, Running
 from backends.status import Status
 from components.engine.deployments.model import Deployment
 from components.engine.runs.model import Before, Run, RunAction
 from components.engine.runs.states import fence_of
 from components.engine.runs.wanted import build_of, wanted_of
-
-CATCHES_UP = timedelta(seconds=5)
-"""For how long a status that is older than what was asked for may be that of what ran before."""
 
 
 def recalled(
@@ -69,7 +65,6 @@ def as_done(
     runner: Runner,
     deployment: Deployment,
     listing: Mapping[str, Running],
-    now: datetime,
     put_back: Collection[str] = (),
 ) -> Mapping[str, Running]:
     """Return what runs with what a deployment in its run phase has done to it.
@@ -79,7 +74,7 @@ def as_done(
     if runner.marks:
         return listing
     return {
-        name: _as_done(runner, deployment, name, there, now, was_put_back=name in put_back)
+        name: _as_done(runner, deployment, name, there, was_put_back=name in put_back)
         for name, there in listing.items()
         if name in deployment.runs
     }
@@ -90,7 +85,6 @@ def _as_done(
     deployment: Deployment,
     component: str,
     there: Running,
-    now: datetime,
     *,
     was_put_back: bool,
 ) -> Running:
@@ -103,15 +97,4 @@ def _as_done(
         fence = fence_of(deployment)
         if not run.stop:
             wanted = wanted_of(deployment, component, run)
-    known = replace(there, wanted=wanted, fence=fence)
-    return _catching_up(known, run, now) if fence else known
-
-
-def _catching_up(there: Running, run: Run, now: datetime) -> Running:
-    """Return what runs, without a status that may not be its own yet."""
-    asked = run.stop.since if run.stop else run.started
-    if there.wanted is None or there.wanted.spec.schedule or there.started is None or not asked:
-        return there
-    if there.started >= asked or now >= asked + CATCHES_UP:
-        return there
-    return replace(there, health=Health.PROGRESSING, message="its status is from before")
+    return replace(there, wanted=wanted, fence=fence)

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import ETag, web
 
 from components.engine.configurations.documents import Configuration
+from components.engine.configurations.generating import generate_configuration
 from components.engine.configurations.operations import (
     HistoryEntry,
     delete_configuration,
@@ -134,6 +135,19 @@ async def delete_config(request: web.Request) -> web.Response:
     return _configuration_response(await delete_configuration(request.app[ENGINE], tool, condition))
 
 
+@operation(
+    "generateConfig",
+    "Generate a configuration from what runs, or a sample; nothing is stored",
+    ConfigurationResponseSchema,
+    path=ToolPath,
+    tags=["configuration"],
+)
+async def get_generated(request: web.Request) -> web.Response:
+    """Return a configuration that would give what runs, or a sample of one."""
+    answer = await generate_configuration(request.app[ENGINE], request.match_info["toolname"])
+    return enveloped(answer.value, info=answer.info, warnings=answer.warnings)
+
+
 def _origin(found: Configuration) -> tuple[str, ...]:
     if found.origin is None:
         return ()
@@ -149,6 +163,7 @@ def _configuration_response(answer: Answer[Configuration]) -> web.Response:
 ROUTES = (
     web.get("/api/v1/tool/{toolname}/config", get_config),
     web.get("/api/v1/tool/{toolname}/config/history", get_history),
+    web.get("/api/v1/tool/{toolname}/config/generate", get_generated),
     web.post("/api/v1/tool/{toolname}/config", post_config),
     web.delete("/api/v1/tool/{toolname}/config", delete_config),
 )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backends.builders.base import BuilderUnavailable, Built, Source
-from backends.runners.base import Health, RunnerUnavailable, Running, RunSpec, Wanted
+from backends.runners.base import RunnerUnavailable, RunSpec, Wanted
 from backends.status import Status
 from components.configuration.generated import acceptable, of_components, sample
 from components.configuration.schemas import MAX_COMPONENTS
@@ -24,27 +24,10 @@ from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import HandClock
 from tests.engine.runs.conftest import finish, stepped
 from tests.factories import TOOL, component, configuration, reusing
-from tests.runners.scripted import ScriptedRunner
+from tests.runners.scripted import ScriptedRunner, UnmarkedRunner
 from tests.stores.counting import CountingStore
 
 REPOSITORY = "https://git.example.org/mytool"
-
-
-class UnmarkedRunner(ScriptedRunner):
-    """A runner of a platform that keeps no marks: `there` is what runs, whoever made it."""
-
-    marks = False
-
-    def __init__(self, clock: HandClock) -> None:
-        super().__init__(clock)
-        self.there: dict[str, Running] = {}
-
-    async def list(self, tool: str) -> dict[str, Running]:
-        await self._pass("list")
-        return self.there
-
-    def put(self, name: str, image: str, spec: RunSpec) -> None:
-        self.there[name] = Running(name, Health.HEALTHY, wanted=Wanted(image, spec), marked=False)
 
 
 class Builds(ScriptedBuilder):
@@ -67,6 +50,10 @@ def built(name: str, *, ref: str | None = None, status: Status = Status.FINISHED
 @pytest.fixture
 def unmarked(clock: HandClock) -> UnmarkedRunner:
     return UnmarkedRunner(clock)
+
+
+async def put(runner: UnmarkedRunner, name: str, image: str, spec: RunSpec) -> None:
+    await runner.put(TOOL, name, Wanted(image, spec))
 
 
 def engine_of(store: CountingStore, builder: ScriptedBuilder, runner: ScriptedRunner) -> Engine:
@@ -93,9 +80,9 @@ async def test_each_job_with_the_name_of_a_builds_image_becomes_a_component(
     store: CountingStore, unmarked: UnmarkedRunner
 ) -> None:
     web = RunSpec("serve", port=8000, replicas=2, health_check_http="/up", memory="1Gi")
-    unmarked.put("web", "tool-mytool/web:latest", web)
-    unmarked.put("nightly", "x", RunSpec("night", schedule="@daily", timeout=60, retry=1))
-    unmarked.put("other", "python3.13", RunSpec("serve"))
+    await put(unmarked, "web", "tool-mytool/web:latest", web)
+    await put(unmarked, "nightly", "x", RunSpec("night", schedule="@daily", timeout=60, retry=1))
+    await put(unmarked, "other", "python3.13", RunSpec("serve"))
     builds = Builds(built("nightly"), built("web", ref="main"))
     answer = await generated(engine_of(store, builds, unmarked))
     assert answer.value == {
@@ -130,7 +117,7 @@ async def test_a_job_that_runs_the_image_of_another_reuses_its_build(
     store: CountingStore, unmarked: UnmarkedRunner
 ) -> None:
     for name in ("web", "worker"):
-        unmarked.put(name, "tool-mytool/web:latest", RunSpec(name))
+        await put(unmarked, name, "tool-mytool/web:latest", RunSpec(name))
     answer = await generated(engine_of(store, Builds(built("web")), unmarked))
     assert answer.value["components"]["worker"]["build"] == {"reuse_from": "web"}
 
@@ -138,7 +125,7 @@ async def test_a_job_that_runs_the_image_of_another_reuses_its_build(
 async def test_a_job_that_runs_the_image_of_what_does_not_run_has_its_source(
     store: CountingStore, unmarked: UnmarkedRunner
 ) -> None:
-    unmarked.put("worker", "tool-mytool/web:latest", RunSpec("work"))
+    await put(unmarked, "worker", "tool-mytool/web:latest", RunSpec("work"))
     answer = await generated(engine_of(store, Builds(built("web")), unmarked))
     build = answer.value["components"]["worker"]["build"]
     assert build == {"repository": f"{REPOSITORY}/web"}
@@ -147,7 +134,7 @@ async def test_a_job_that_runs_the_image_of_what_does_not_run_has_its_source(
 async def test_of_several_builds_the_newest_that_succeeded_is_the_source(
     store: CountingStore, unmarked: UnmarkedRunner
 ) -> None:
-    unmarked.put("web", "x", RunSpec("serve"))
+    await put(unmarked, "web", "x", RunSpec("serve"))
     builds = Builds(
         built("web", ref="broken", status=Status.ERROR),
         built("web", ref="newer"),
@@ -189,9 +176,11 @@ async def test_what_no_kept_deployment_made_is_left_out_where_the_builder_knows_
 async def test_what_a_configuration_cannot_have_is_left_out_and_told(
     store: CountingStore, unmarked: UnmarkedRunner
 ) -> None:
-    unmarked.put("web", "x", RunSpec("serve", cpu="much", health_check_http="/up", replicas=0))
-    unmarked.put("a.b", "x", RunSpec("serve"))
-    unmarked.put("odd", "x", RunSpec("serve", schedule="@reboot"))
+    await put(
+        unmarked, "web", "x", RunSpec("serve", cpu="much", health_check_http="/up", replicas=0)
+    )
+    await put(unmarked, "a.b", "x", RunSpec("serve"))
+    await put(unmarked, "odd", "x", RunSpec("serve", schedule="@reboot"))
     builds = Builds(built("web"), built("a.b"), built("odd"))
     answer = await generated(engine_of(store, builds, unmarked))
     assert answer.value["components"].keys() == {"web"}
@@ -212,11 +201,23 @@ async def test_no_more_components_are_generated_than_a_configuration_has(
 ) -> None:
     names = [f"c{number:03}" for number in range(MAX_COMPONENTS + 2)]
     for name in names:
-        unmarked.put(name, "x", RunSpec("serve"))
+        await put(unmarked, name, "x", RunSpec("serve"))
     engine = engine_of(store, Builds(*map(built, names)), unmarked)
     answer = await generated(engine)
     assert len(answer.value["components"]) == MAX_COMPONENTS
-    assert any(f"only {MAX_COMPONENTS} are possible" in each for each in answer.warnings)
+    assert any("has no room for it: 'c200'" in each for each in answer.warnings)
+
+
+async def test_what_is_generated_is_no_larger_than_a_configuration_may_be(
+    store: CountingStore, unmarked: UnmarkedRunner
+) -> None:
+    names = [f"c{number}" for number in range(9)]
+    for name in names:
+        await put(unmarked, name, "x", RunSpec("serve " + "x" * 30_000))
+    engine = engine_of(store, Builds(*map(built, names)), unmarked)
+    answer = await generated(engine)
+    assert answer.value["components"].keys() == {"c0", "c1", "c2", "c3"}
+    assert any("has no room for it: 'c4'" in each for each in answer.warnings)
 
 
 async def test_without_its_backends_there_is_a_sample_and_the_reason(

@@ -38,6 +38,7 @@ TABLE = {
     "POST /api/v1/tool/{toolname}/config": "manage",
     "DELETE /api/v1/tool/{toolname}/config": "manage",
     "GET /api/v1/tool/{toolname}/config/history": "read",
+    "GET /api/v1/tool/{toolname}/config/generate": "read",
     "POST /api/v1/tool/{toolname}/deploy": "create",
     "GET /api/v1/tool/{toolname}/deploy": "see",
     "GET /api/v1/tool/{toolname}/deploy/{deploy_id}": "see",

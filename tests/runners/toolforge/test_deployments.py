@@ -166,7 +166,7 @@ async def test_a_changed_job_is_not_restarted_besides(deploy: Deploy, service: J
 async def test_what_fails_ends_the_deployment_and_all_are_put_back(
     deploy: Deploy, service: JobsService
 ) -> None:
-    await deploy("web", "worker")
+    first = await deploy("web", "worker")
     before = {name: job.given for (_, name), job in service.jobs.items()}
     deployment = await deploy(
         "crash", web=component(cpu="2"), worker=component(memory="1Gi"), steps=8
@@ -175,6 +175,10 @@ async def test_what_fails_ends_the_deployment_and_all_are_put_back(
     assert deployment.message == "what ran before was put back"
     assert "exit code 1" in deployment.runs["crash"].message
     assert "nothing ran before, so nothing runs now" in deployment.runs["crash"].message
+    assert deployment.runs["web"].message == (
+        f"'crash' failed; the version of {first.id!r}, with the new image of the same name, "
+        "runs again"
+    )
     assert {name: job.given for (_, name), job in service.jobs.items()} == before
 
 
