@@ -31,6 +31,8 @@ from tests.engine.conftest import show_deployment
 from tests.factories import TOOL, configuration, reusing
 from tests.stores.counting import CountingStore
 
+pytestmark = pytest.mark.exhaustive
+
 T = TypeVar("T")
 
 COMPONENTS = ("a", "b", "c")

@@ -51,6 +51,8 @@ from tests.engine.conftest import show_deployment
 from tests.factories import TOOL, component
 from tests.stores.counting import CountingStore
 
+pytestmark = pytest.mark.exhaustive
+
 T = TypeVar("T")
 
 MAX_QUEUED = 2

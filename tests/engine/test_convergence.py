@@ -38,6 +38,8 @@ from tests.engine.conftest import show_deployment
 from tests.factories import TOOL, configuration
 from tests.stores.counting import CountingStore
 
+pytestmark = pytest.mark.exhaustive
+
 T = TypeVar("T")
 COMPONENTS = ("a", "b")
 MAX_DEPLOYMENTS = 3

@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from components.engine.loop.refreshing import Refresher
 from tests.builders.scripted import ScriptedBuilder
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration
+
+pytestmark = pytest.mark.exhaustive
 
 
 class Scheduler:

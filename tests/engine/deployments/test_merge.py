@@ -19,6 +19,8 @@ from components.engine.steps.model import Claim, Doubt, Step, Stop, StopReason
 from tests.conftest import NOON
 from tests.factories import TOOL, configuration
 
+pytestmark = pytest.mark.exhaustive
+
 Ids = tuple[str | None, ...]
 
 NAMES = ("a", "b")

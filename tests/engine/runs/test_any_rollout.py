@@ -40,6 +40,8 @@ from tests.factories import TOOL, component, configuration
 from tests.runners.scripted import ScriptedRunner, UnmarkedRunner
 from tests.stores.counting import CountingStore
 
+pytestmark = pytest.mark.exhaustive
+
 T = TypeVar("T")
 COMPONENTS = ("a", "b", "c")
 HEALTH = {

@@ -13,6 +13,8 @@ from tests.engine.runs.faults import CONDITIONAL, Fault, World
 from tests.engine.runs.scenarios import FINISHED, SCENARIOS, Scenario
 from tests.factories import TOOL
 
+pytestmark = pytest.mark.exhaustive
+
 WRITES = (*CONDITIONAL, "apply", "remove")
 LONGEST_GAP = 8
 each_scenario = pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)

@@ -28,6 +28,8 @@ from tests.factories import TOOL, component, configuration
 from tests.runners.scripted import ScriptedRunner
 from tests.stores.counting import CountingStore
 
+pytestmark = pytest.mark.exhaustive
+
 STEPS = 7
 ROUNDS = 60
 

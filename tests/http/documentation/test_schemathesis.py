@@ -23,6 +23,8 @@ from components.settings import Settings
 from tests.conftest import ROOT, unmeasured
 from tests.http.conftest import HEADER
 
+pytestmark = pytest.mark.exhaustive
+
 CONFIGURED = ROOT / "tests/data/schemathesis.toml"
 PROGRAM = Path(sys.executable).with_name("schemathesis")
 
