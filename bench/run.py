@@ -1,0 +1,57 @@
+"""A run: measures rows one after another, and says how far it is."""
+
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from bench.context import SETTINGS, Bench
+from bench.cores import Cores
+from bench.load import Load, load_here
+from bench.row import Row, Skipped
+from bench.table import Line
+
+
+@asynccontextmanager
+async def opened(
+    rounds: int, seconds: float, many: int, load: Callable[[Path], Load] = load_here
+) -> AsyncIterator[Bench]:
+    """Open what a run needs; everything that it started ends with it."""
+    cores = Cores.here()
+    with TemporaryDirectory(prefix="components-bench-", ignore_cleanup_errors=True) as name:
+        os.sched_setaffinity(0, cores.others)
+        try:
+            async with AsyncExitStack() as stack:
+                directory = Path(name)
+                yield Bench(rounds, seconds, many, directory, cores, load(directory), stack)
+        finally:
+            os.sched_setaffinity(0, cores.others | cores.server)
+
+
+async def measure(bench: Bench, rows: Iterable[Row]) -> list[Line]:
+    """Measure rows. A row that cannot be measured here is in the result with the reason."""
+    lines = []
+    for row in rows:
+        print(f"measuring {row.name}: {row.what}", file=sys.stderr, flush=True)
+        try:
+            lines.append(Line(row, await row.measure(bench)))
+        except Skipped as reason:
+            lines.append(Line(row, skipped=str(reason)))
+    return lines
+
+
+def conditions(bench: Bench) -> dict[str, Any]:
+    """Return what the figures depend on, besides the service."""
+    return {
+        "cores": len(bench.cores),
+        "python": platform.python_version(),
+        "load": bench.load.name,
+        "rounds": bench.rounds,
+        "seconds": bench.seconds,
+        "many tools": bench.many,
+        "log level": SETTINGS["COMPONENTS_LOG_LEVEL"],
+    }
