@@ -7,23 +7,26 @@ from pathlib import Path
 
 from bench.run import conditions, measure, opened
 from bench.selection import named
-from bench.table import as_json, ratios, text
+from bench.table import Line, as_json, ratios, text
 
 MANY = 10_000
 """How many tools are many."""
 
 
 async def main(options: argparse.Namespace) -> None:
-    """Measure, print the table, and write the JSON."""
+    """Measure, print the table, and write the JSON; if a row fails, with those before it."""
     rows = named(options.only)
     earlier = ratios(options.compare) if options.compare else None
+    lines: list[Line] = []
     async with opened(options.rounds, options.seconds, MANY) as bench:
-        lines = await measure(bench, rows)
         found = conditions(bench)
-    print(", ".join(f"{name}: {value}" for name, value in found.items()), end="\n\n")
-    print(text(lines, earlier))
-    if options.json:
-        options.json.write_text(as_json(lines, found) + "\n")
+        try:
+            await measure(bench, rows, lines.append)
+        finally:
+            print(", ".join(f"{name}: {value}" for name, value in found.items()), end="\n\n")
+            print(text(lines, earlier))
+            if options.json:
+                options.json.write_text(as_json(lines, found) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,9 @@ from aiohttp import web
 from backends.builders.base import BuildRequest, Source
 from backends.builders.simulated import SimulatedBuilder
 
+WARM_SECONDS = 0.5
+"""In these, all connections are opened."""
+
 
 async def answer(port: int, file: Path) -> None:
     """Serve until stopped."""
@@ -53,10 +56,13 @@ async def read(url: str, token: str, ca: str, seconds: float, connections: int) 
                 number += 1
             return number
 
-        await until(time.monotonic() + 0.1)  # connections
-        end, before = time.monotonic() + seconds, time.process_time()
-        reads = sum(await asyncio.gather(*(until(end) for _ in range(connections))))
-        return reads / (time.process_time() - before)
+        async def together(seconds: float) -> int:
+            end = time.monotonic() + seconds
+            return sum(await asyncio.gather(*(until(end) for _ in range(connections))))
+
+        await together(WARM_SECONDS)
+        before = time.process_time()
+        return await together(seconds) / (time.process_time() - before)
 
 
 async def ask(tools: int, builds: int, seconds: float) -> None:

@@ -11,18 +11,19 @@ from bench.load import OwnClient
 from bench.run import measure, opened
 from bench.selection import ROWS
 from bench.store_calls import store_calls
-from bench.table import text
+from bench.table import Line, text
 from bench.thresholds import LEAST_COUNTS, MOST_COUNTS, RATIOS, call_problems, problems
 
-ROUNDS, SECONDS, MANY = 3, 0.3, 1000
+ROUNDS, SECONDS, MANY = 3, 0.3, 500
 
 
 async def main() -> int:
     """Measure, print the table and the problems, and return how many there are."""
     checked = {*RATIOS, *LEAST_COUNTS, *MOST_COUNTS}
-    calls = await store_calls()
+    calls, lines = await store_calls(), list[Line]()
     async with opened(ROUNDS, SECONDS, MANY, lambda _: OwnClient()) as bench:
-        lines = await measure(bench, [row for row in ROWS if row.name in checked])
+        rows = [row for row in ROWS if row.name in checked]
+        await measure(bench, rows, lines.append)
     print(text(lines))
     print("\ncalls to the store:", ", ".join(f"{name}: {calls[name]}" for name in calls))
     found = [*call_problems(calls), *(each for line in lines for each in problems(line))]

@@ -15,8 +15,11 @@ from itertools import cycle
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _STATUS = slice(9, 12)
 _SUCCESS = b"2"
+LEAST_ANSWERS = 100
+"""Where the machine is busy with something else, the load lasts until there are so many."""
+
 ANSWER_SECONDS = 30.0
-"""How long the last answers may take."""
+"""How long those that are missing in the end may take."""
 
 
 @dataclass(slots=True)
@@ -84,18 +87,25 @@ async def _connect(
 async def repeat(
     address: tuple[str, int], messages: Sequence[bytes], connections: int, seconds: float
 ) -> Counted:
-    """Keep all connections busy for some seconds."""
-    counted, turn = Counted(), cycle(messages)
+    """Keep all connections busy for some seconds, and until there are `LEAST_ANSWERS`.
+
+    Raises `TimeoutError` if there are not as many within `ANSWER_SECONDS`.
+    """
+    counted, turn, enough = Counted(), cycle(messages), asyncio.Event()
 
     def answered(connection: Connection, success: bool) -> None:
         counted.answers += 1
         counted.failed += not success
+        if counted.answers == LEAST_ANSWERS:
+            enough.set()
         connection.send(next(turn))
 
     opened = await _connect(address, connections, answered)
     for each in opened:
         each.send(next(turn))
     await asyncio.sleep(seconds)
+    async with asyncio.timeout(ANSWER_SECONDS):
+        await enough.wait()
     for each in opened:
         each.close()
     return counted

@@ -9,45 +9,49 @@ from backends.builders.simulated import SimulatedBuilder
 from backends.stores.memory import MemoryStore
 from bench.context import Bench, tools_of
 from bench.processes import Server
-from bench.rounds import Result, Round
+from bench.rounds import Round
 from bench.tools import Tools, each_of
 from components.engine.configurations.documents import CONFIGURATION
 from components.engine.deployments.documents import DEPLOYMENT
 from components.http.app import create_app
 from components.settings import Settings
 
-SHARES, COMPONENTS = 5, 5
+COMPONENTS = 5
+
+SHARES = 5
+"""The last of so many parts of the tools shows what one more tool takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The service, and the growth of its memory with each share of the tools."""
+    """The service, and the growth of its memory, in all and with the last share of the tools."""
 
     service: Server
-    growth: Result
+    growth: Round
+    last: Round
 
 
 async def crowd(bench: Bench) -> Crowd:
-    """Fill a service, share by share; use it with `Bench.once`."""
+    """Fill a service with many tools; use it with `Bench.once`."""
     return await filled(bench, bench.many)
 
 
 async def filled(bench: Bench, number: int) -> Crowd:
     """Start a service and give it that many tools; it runs until the end of the run."""
     service = await bench.stack.enter_async_context(bench.service(SIMULATED_BUILD_SECONDS="0"))
-    size, share, rounds = await document_bytes(), number // SHARES, []
+    size, last = await document_bytes(), number // SHARES
     async with tools_of(service) as tools:
+
+        async def fill(names: range) -> None:
+            await each_of(map("tool-{}".format, names), lambda tool: finished(tools, tool))
+
         await finished(tools, "warm")
-        before = service.resident_bytes()
-        for start in range(0, number, share):
-            await each_of(
-                (f"tool-{each}" for each in range(start, start + share)),
-                lambda tool: finished(tools, tool),
-            )
-            after = service.resident_bytes()
-            rounds.append(Round(after - before, size * share))
-            before = after
-    return Crowd(service, Result(tuple(rounds), number, "tools"))
+        empty = service.resident_bytes()
+        await fill(range(number - last))
+        almost = service.resident_bytes()
+        await fill(range(number - last, number))
+        full = service.resident_bytes()
+    return Crowd(service, Round(full - empty, size * number), Round(full - almost, size * last))
 
 
 async def finished(tools: Tools, tool: str) -> str:

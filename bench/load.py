@@ -96,7 +96,7 @@ class Wrk(Load):
         output, _ = await process.communicate()
         lines = output.decode().splitlines()
         report = json.loads(next((each for each in lines if each.startswith("{")), "{}"))
-        if process.returncode or report.get("failed", 1):
+        if process.returncode or report.get("failed", 1) or not report["answers"]:
             raise LoadFailed(f"{work.requests[0].path}: {output.decode()}")
         return int(report["answers"])
 

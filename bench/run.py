@@ -32,16 +32,14 @@ async def opened(
             os.sched_setaffinity(0, cores.others | cores.server)
 
 
-async def measure(bench: Bench, rows: Iterable[Row]) -> list[Line]:
-    """Measure rows. A row that cannot be measured here is in the result with the reason."""
-    lines = []
+async def measure(bench: Bench, rows: Iterable[Row], done: Callable[[Line], None]) -> None:
+    """Measure rows; call `done` with each, and its result or the reason why there is none here."""
     for row in rows:
         print(f"measuring {row.name}: {row.what}", file=sys.stderr, flush=True)
         try:
-            lines.append(Line(row, await row.measure(bench)))
+            done(Line(row, await row.measure(bench)))
         except Skipped as reason:
-            lines.append(Line(row, skipped=str(reason)))
-    return lines
+            done(Line(row, skipped=str(reason)))
 
 
 def conditions(bench: Bench) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpServer
 
-from bench.client import at_rate
+from bench.client import LEAST_ANSWERS, at_rate
 from bench.load import Load, LoadFailed, OwnClient, Request, Work, Wrk, address_of
 
 SECONDS = 0.1
@@ -66,6 +66,11 @@ async def test_requests_take_turns_with_their_own_method_path_headers_and_body(
     one, other = seen["GET", "/a", "me", b""], seen["POST", "/b", "", body]
     assert seen.total() == one + other
     assert abs(one - other) <= 1  # whichever came first
+
+
+async def test_on_a_busy_machine_the_load_lasts_until_there_are_answers(serve: Serve) -> None:
+    answers = await OwnClient().press(await serve(), Work((Request("/a"),)), 0)
+    assert answers >= LEAST_ANSWERS
 
 
 async def test_an_answer_that_is_an_error_fails_the_load(load: Load, serve: Serve) -> None:
