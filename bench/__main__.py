@@ -1,11 +1,10 @@
 """Measures the service and prints the table: `python -m bench --only get-config --rounds 9`."""
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 
-from bench.run import conditions, measure, opened
+from bench.run import conditions, measure, opened, run
 from bench.selection import named
 from bench.table import Line, as_json, ratios, text
 
@@ -40,6 +39,6 @@ if __name__ == "__main__":
     parser.add_argument("--compare", type=Path, metavar="FILE", help="show an earlier run as well")
     arguments = parser.parse_args()
     try:
-        asyncio.run(main(arguments))
+        run(main(arguments))
     except (ValueError, OSError) as error:
         sys.exit(str(error))

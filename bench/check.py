@@ -4,11 +4,10 @@ It exits with 1 if anything is worse than `bench.thresholds` allows. The load is
 client, and the rounds are short.
 """
 
-import asyncio
 import sys
 
 from bench.load import OwnClient
-from bench.run import measure, opened
+from bench.run import measure, opened, run
 from bench.selection import ROWS
 from bench.store_calls import store_calls
 from bench.table import Line, text
@@ -33,4 +32,4 @@ async def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(1 if asyncio.run(main()) else 0)
+    sys.exit(1 if run(main()) else 0)

@@ -1,19 +1,37 @@
 """A run: measures rows one after another, and says how far it is."""
 
+import asyncio
 import os
 import platform
+import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.context import SETTINGS, Bench
 from bench.cores import Cores
 from bench.load import Load, load_here
 from bench.row import Row, Skipped
 from bench.table import Line
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end. After SIGTERM, stop what was started, and exit as if killed by it."""
+
+    async def stoppable() -> T:
+        task = asyncio.ensure_future(work)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await task
+
+    try:
+        return asyncio.run(stoppable())
+    except asyncio.CancelledError:
+        sys.exit(128 + signal.SIGTERM)
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from asyncio import create_subprocess_exec
@@ -97,3 +98,16 @@ def test_a_single_core_serves_and_loads() -> None:
         os.sched_setaffinity(0, usable)
     assert cores.server == cores.others
     assert len(cores) == 1
+
+
+async def test_a_run_that_is_terminated_leaves_nothing_behind(tmp_path: Path) -> None:
+    process = await create_subprocess_exec(
+        sys.executable, "-m", "bench", "--only", "healthz", "--seconds", "30",
+        cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=PIPE, stderr=PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert b"measuring healthz" in await process.stderr.readline()
+    process.terminate()
+    await process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
