@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+# Toolforge's command line, as it is published: it needs older packages than this project.
+TOOLFORGE := $(VENV)/toolforge
 IMAGE ?= components-api:0.1.0
 CLUSTER_ARGS ?=
 CHAOS_ARGS ?= --minutes 10
@@ -11,6 +13,7 @@ SOAK_ARGS ?= --minutes 60
 BENCH_ARGS ?=
 PYTEST_ARGS ?= -n 3 --dist worksteal
 
+# `make test COVERAGE=` measures none, and is quicker.
 COVERAGE := --cov --cov-report= --cov-fail-under=0
 # Modules that only `make test-cluster` covers; `make coverage` includes them.
 IN_CLUSTER := backends/kube/connection.py,backends/kube/pod_logs.py,backends/stores/kubernetes.py,backends/builders/tekton/builder.py,backends/builders/tekton/logs.py,backends/runners/kubernetes/*
@@ -19,7 +22,7 @@ ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] |
   KUBEBUILDER_ASSETS=$$($(BIN)/python -m tests.cluster.assets) || exit 1; export KUBEBUILDER_ASSETS
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test cluster-assets test-cluster chaos soak bench bench-check coverage lint format openapi chart image pictures lock clean
+.PHONY: help install toolforge-cli run demo test cluster-assets test-cluster chaos soak bench bench-check coverage lint format openapi chart image pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,20 +41,28 @@ $(STAMP): requirements-dev.lock setup.py pyproject.toml
 	  --no-build-isolation --editable .
 	@touch $@
 
+toolforge-cli: $(TOOLFORGE)/.installed ## Install Toolforge's published command line, for the tests
+
+$(TOOLFORGE)/.installed: requirements-toolforge.lock $(STAMP)
+	$(BIN)/python -m venv $(TOOLFORGE)
+	$(TOOLFORGE)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	  --require-hashes --requirement requirements-toolforge.lock
+	@touch $@
+
 run: install ## Run the service on 127.0.0.1:8000 (COMPONENTS_PORT): memory store, simulated builds
 	COMPONENTS_STORE=memory COMPONENTS_BUILDER=simulated $(BIN)/components serve
 
 demo: install ## Deploy a sample and follow it; builds images if an engine works here
 	@$(BIN)/python -m examples.demo
 
-test: install ## Run all tests that need no cluster, with coverage
+test: install toolforge-cli ## Run all tests that need no cluster, with coverage
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --ignore=tests/cluster $(COVERAGE)
-	$(BIN)/coverage report --omit='$(IN_CLUSTER)'
+	$(if $(COVERAGE),$(BIN)/coverage report --omit='$(IN_CLUSTER)')
 
 cluster-assets: install ## Build etcd and Kubernetes for the tests, once, and print their directory
 	@$(BIN)/python -m tests.cluster.assets
 
-test-cluster: install ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or built once)
+test-cluster: install toolforge-cli ## Run the tests on a real API server (KUBEBUILDER_ASSETS, or built once)
 	@$(ASSETS); set -x; $(BIN)/python -m pytest tests/cluster $(CLUSTER_ARGS) $(COVERAGE) --cov-append
 
 chaos: install ## Inject faults while 50 tools deploy, on the same API server (CHAOS_ARGS)
@@ -107,6 +118,8 @@ lock: install ## Update the lock files from setup.py
 	echo setuptools | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-header --constraint requirements-dev.lock \
 	  --output-file requirements-build.lock -
+	echo toolforge-components-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --upgrade --no-header --output-file requirements-toolforge.lock -
 
 clean: ## Remove the files that other targets create
 	rm -rf $(VENV) build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache \

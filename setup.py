@@ -25,6 +25,7 @@ setup(
         "click>=8.3",
         "cronsim>=2.7",
         "cryptography>=46",
+        "dulwich>=1.2.21",
         "environs>=14.6",
         "kubernetes-asyncio>=34.3",
         "marshmallow>=3.26.2,<4",
@@ -85,6 +86,7 @@ setup(
             "none = backends.runners.none:NoRunner.from_env",
             "kubernetes = backends.runners.kubernetes.runner:KubernetesRunner.from_env",
             "simulated = backends.runners.simulated:SimulatedRunner.from_env",
+            "toolforge = backends.runners.toolforge:ToolforgeRunner.from_env",
         ],
     },
 )

@@ -13,6 +13,7 @@ from backends.supervision import supervised
 from components.caller_secret import stored_secret
 from components.http.app import create_app, create_probe_app
 from components.http.keys import CALLER_SECRET, ENGINE
+from components.http.server.access_log import AccessLog
 from components.http.server.listener import Listener
 from components.settings import Settings
 from components.shutdown import CANCEL_SECONDS, InFlight, shut_down
@@ -21,8 +22,6 @@ logger = logging.getLogger(__name__)
 
 TLS_CHECK_SECONDS = 5.0
 """How often the TLS files are checked for changes; a mounted Secret sends no notification."""
-
-_ACCESS_LOG = '%a "%r" %s %b %Tfs'
 
 
 async def serve(settings: Settings) -> None:
@@ -40,7 +39,7 @@ async def serve(settings: Settings) -> None:
         runner = web.AppRunner(app, shutdown_timeout=CANCEL_SECONDS)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
-        listener = Listener(runner, settings, access_log_format=_ACCESS_LOG)
+        listener = Listener(runner, settings, access_log_class=AccessLog)
         stack.push_async_callback(listener.stop)
         url = await listener.start()
         if settings.probe_port is not None:

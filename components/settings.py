@@ -9,6 +9,8 @@ from typing import Self
 
 from environs import Env, EnvError, ValidationError, validate
 
+from components.engine.queue.state import WhenBusy
+
 PREFIX = "COMPONENTS_"
 """The prefix of all environment variables of this project."""
 
@@ -59,7 +61,10 @@ class Settings:
     tls_client_ca: str = ""
     gateway_subjects: tuple[str, ...] = ()
     trust_plaintext: bool = False
+    source_private: bool = False
     probe_port: int | None = None
+    toolforge_api: bool = False
+    toolforge_when_busy: WhenBusy = WhenBusy.REJECT
 
     @property
     def tls(self) -> bool:
@@ -144,7 +149,16 @@ class Settings:
                 filter(None, env.list("GATEWAY_SUBJECTS", [], subcast=str.strip, delimiter=";"))
             ),
             trust_plaintext=env.bool("TRUST_PLAINTEXT", cls.trust_plaintext),
+            source_private=env.bool("SOURCE_PRIVATE", cls.source_private),
             probe_port=env.int("PROBE_PORT", cls.probe_port, validate=validate.Range(0, 65535)),
+            toolforge_api=env.bool("TOOLFORGE_API", cls.toolforge_api),
+            toolforge_when_busy=WhenBusy(
+                env.str(
+                    "TOOLFORGE_WHEN_BUSY",
+                    cls.toolforge_when_busy.value,
+                    validate=validate.OneOf([each.value for each in WhenBusy]),
+                )
+            ),
         )
         unfinished = settings.max_running + settings.max_queued
         if settings.max_running and settings.deployments_kept <= unfinished:

@@ -12,7 +12,7 @@ from environs import Env
 from components.configuration.problems import nearest
 from components.settings import PREFIX, Settings
 
-CLIENT_VARIABLES = frozenset({"URL", "TOOL", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_CA"})
+CLIENT_VARIABLES = frozenset({"URL", "TOOL", "TOKEN", "CLIENT_CERT", "CLIENT_KEY", "CLIENT_CA"})
 """The variables of the command line, without the prefix; it may run in the same environment."""
 
 _TEST_PREFIX = "TEST_"

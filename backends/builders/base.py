@@ -71,6 +71,19 @@ class BuildState:
         object.__setattr__(self, "message", clip(self.message))
 
 
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A build that the backend has, whoever started it: the name of its image, and its source.
+
+    `image` is the image's full name, once it is known.
+    """
+
+    name: str
+    source: Source
+    status: BuildStatus
+    image: str | None = None
+
+
 class BuilderError(BackendError):
     """The root of all that a builder raises; the message is for people.
 
@@ -167,6 +180,18 @@ class Builder(ABC):
         Raises `BuildRejected` if the repository or the ref does not exist.
         """
         return None
+
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        """Return builds that need not be started again, by component, whoever started them.
+
+        The ref of each source is its commit. A build is finished and has its image, or it still
+        runs; no other build that is known to the backend takes its image's name over.
+        """
+        return {}
+
+    async def built(self, tool: str) -> tuple[Built, ...]:
+        """Return the builds of a tool that the backend has, newest first; none if it never says."""
+        return ()
 
     async def has_image(self, tool: str, image: str) -> bool | None:
         """Return whether a built image still exists; None if that is unknown."""

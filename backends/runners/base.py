@@ -126,7 +126,9 @@ class Running:
     `wanted`, `origin` and `fence` are those of the request that made it; None where somebody has
     made them unreadable. `ready` and `replicas` count instances. `started` is when the present
     version was started, `next_run` when a scheduled component runs next. `drift` names what
-    somebody else has changed since. `version` is the runner's own: it says which objects these are,
+    somebody else has changed since. What is not `marked` does not carry what it came from: whoever
+    made it, `wanted` is what it has itself, without a revision, and `origin` and `fence` are the
+    engine's to know. `version` is the runner's own: it says which objects these are,
     for the next `apply` or `remove`.
     """
 
@@ -143,6 +145,7 @@ class Running:
     url: str | None = None
     next_run: datetime | None = None
     drift: tuple[str, ...] = ()
+    marked: bool = True
     version: Any = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -151,7 +154,10 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """Something about a field of a component's run part: its name, and what is to be said."""
+    """Something about a field of a component's run part: its name, and what is to be said.
+
+    Without a field, it is about the component.
+    """
 
     field: str
     message: str
@@ -194,12 +200,24 @@ class Runner(ABC):
     runs: bool = True
     """Whether anything runs at all: otherwise deployments end with their builds."""
 
+    marks: bool = True
+    """Whether what runs carries what it came from. Otherwise, `list` also has what others made, no
+    request is fenced, `apply` takes over what others made, and the engine says what is this
+    service's by the deployments that it keeps."""
+
     async def open(self) -> None:  # noqa: B027 - a runner that needs nothing does nothing
         """Get ready; called once, before anything else. Raises `EnvError` for a bad setting."""
 
     def check(self, tool: str, component: str, spec: RunSpec) -> Checked:
         """Return what this runner cannot carry out of a run part, before anything is built."""
         return Checked()
+
+    def differences(self, running: Running, wanted: Wanted) -> tuple[str, ...]:
+        """Return in what something that is not marked differs from a wanted state, for people.
+
+        Its revision does not count: what is not marked has none.
+        """
+        return ()
 
     @abstractmethod
     async def list(self, tool: str) -> Mapping[str, Running]:

@@ -7,7 +7,7 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import aiohttp
+from aiohttp import hdrs
 from cryptography.x509 import Name, NameAttribute
 from cryptography.x509.oid import NameOID
 from yarl import URL
@@ -29,7 +30,10 @@ LINE_LENGTH = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The URL of the service, the tool, and the client's credentials."""
+    """The URL of the service, the tool, and the client's credentials.
+
+    With a `token`, that is the only credential, except for a certificate that TLS may need.
+    """
 
     url: URL
     tool: str
@@ -38,6 +42,7 @@ class Connection:
     certificate: str | None = None
     key: str | None = None
     ca: str | None = None
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +167,10 @@ class Client:
 @asynccontextmanager
 async def connect(connection: Connection) -> AsyncIterator[Client]:
     """Yield a client. Raises `ServiceError` if a certificate file cannot be used."""
-    headers = {}
-    if connection.url.scheme == "http" and _is_loopback(connection.url.host or ""):
+    headers: dict[str, str] = {}
+    if connection.token is not None:
+        headers[hdrs.AUTHORIZATION] = f"Bearer {connection.token}"
+    elif connection.url.scheme == "http" and _is_loopback(connection.url.host or ""):
         # Plain text on this machine has no client certificate, so send the subject in a header.
         headers[connection.auth_header] = _subject(connection)
         if secret := read_secret(connection.url.port or 80):

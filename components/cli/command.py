@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import io
+import os
 import re
 import signal
 import sys
@@ -16,8 +17,11 @@ from yarl import URL
 from components.cli.client import Connection, ServiceError, connect
 from components.cli.output import Output
 from components.cli.text import plain_lines
+from components.engine.tokens.text import PREFIX, is_whole
 from components.settings import Settings
 from components.tool_name import RULE, is_tool_name
+
+TOKEN_VARIABLE = "COMPONENTS_TOKEN"  # noqa: S105 - a name
 
 EXIT_UNSUCCESSFUL = 1
 """The deployment did not finish, or the configuration is not valid."""
@@ -85,6 +89,20 @@ def path_segment(context: click.Context, parameter: click.Parameter, value: str)
             f"{value!r} is not a valid name: use letters, digits, '-', '.' and '_'"
         )
     return value
+
+
+def _token() -> str | None:
+    """Return the token in the environment; there is no option, which other users could read.
+
+    Raises `click.UsageError` if it is not whole, so that no other secret is sent by mistake.
+    """
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
+    if token and not is_whole(token):
+        raise click.UsageError(
+            f"{TOKEN_VARIABLE} is not a whole token: one begins with {PREFIX}, and its end is a "
+            "checksum"
+        )
+    return token or None
 
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print the data as JSON.")
@@ -168,6 +186,7 @@ def with_client(
             ca=kwargs.pop("client_ca"),
             auth_header=kwargs.pop("auth_header"),
             auth_organization=kwargs.pop("auth_organization"),
+            token=_token(),
         )
         output = Output(as_json=kwargs.pop("as_json"))
 

@@ -60,13 +60,12 @@ async def store(client: Client, file: GivenFile, if_match: str | None = None) ->
 
 def show_stored(client: Client, output: Output, reply: Reply) -> None:
     """Report that a configuration was stored."""
-    count = len(reply.data["components"])
-    output.line(f"stored the configuration of {client.connection.tool}: {_component_count(count)}")
+    output.line(f"stored the configuration of {client.connection.tool}: {_content(reply.data)}")
 
 
 @click.group("config")
 def configuration() -> None:
-    """Show, set, compare, validate and delete the tool's configuration."""
+    """Show, set, generate, compare, validate and delete the tool's configuration."""
 
 
 @configuration.command("show")
@@ -117,6 +116,16 @@ async def history(client: Client, output: Output) -> None:
             output.table(history_table(reply.data["configurations"]))
         else:
             output.line(f"{client.connection.tool} has no configuration history")
+
+
+@configuration.command("generate")
+@with_client
+async def generate(client: Client, output: Output) -> None:
+    """Print a configuration as YAML that would give what runs, or a sample. Nothing is stored."""
+    reply = await client.request("GET", "config/generate")
+    output.reply(reply)
+    if not output.data(reply.data):
+        output.lines(yaml_text(reply.data))
 
 
 @configuration.command("diff")
@@ -171,7 +180,7 @@ def validate_(output: Output, file: GivenFile) -> int:
     if not output.data({"valid": not errors, "errors": errors, "warnings": warnings}):
         output.messages(warnings=warnings, errors=errors)
         if not errors:
-            output.line(f"valid: {_component_count(len(value['components']))}")
+            output.line(f"valid: {_content(value)}")
     return EXIT_UNSUCCESSFUL if errors else 0
 
 
@@ -183,5 +192,8 @@ def schema(output: Output) -> int:
     return 0
 
 
-def _component_count(count: int) -> str:
+def _content(value: Any) -> str:
+    if "source_url" in value:
+        return "each deployment fetches it"
+    count = len(value["components"])
     return f"{count} component{'s' if count != 1 else ''}"

@@ -1,6 +1,5 @@
 """Configuration files on the command line: read at once, up to the maximum size."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import click
 
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import InvalidConfiguration, Problem
-from components.configuration.reading import Format, read
+from components.configuration.reading import Format, format_of, read
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +42,7 @@ class ConfigurationFile(click.File):
         except OSError as error:
             self.fail(f"{str(value)!r}: {error.strerror}", param, ctx)
         name = str(value)
-        is_json = _is_json(body) if name == "-" else Path(name).suffix.lower() == ".json"
+        if name == "-":
+            return GivenFile(body, format_of(body))
+        is_json = Path(name).suffix.lower() == ".json"
         return GivenFile(body, Format.JSON if is_json else Format.YAML)
-
-
-def _is_json(body: bytes) -> bool:
-    """Whether a text is JSON; a YAML parser reads some numbers and escapes of JSON differently."""
-    try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
-    return True

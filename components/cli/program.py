@@ -9,6 +9,7 @@ from components.cli.deployments import deploy, deployment
 from components.cli.logs import logs
 from components.cli.running import restart, start, status, stop
 from components.cli.service import serve
+from components.cli.tokens import token
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -32,3 +33,4 @@ program.add_command(status)
 program.add_command(restart)
 program.add_command(start)
 program.add_command(stop)
+program.add_command(token)

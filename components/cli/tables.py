@@ -116,16 +116,42 @@ def _running_details(component: Mapping[str, Any]) -> str:
 
 
 def history_table(configurations: Iterable[Mapping[str, Any]]) -> Rows:
-    """Return one row per configuration: ETag, time of storing, number of components."""
-    rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "")]
+    """Return one row per configuration: ETag, time of storing, number of components, and origin."""
+    rows = [_heading("ETAG", "STORED (UTC)", "COMPONENTS", "", "")]
     for each in configurations:
         stored = each["stored-time"]
         rows.append(
             (
                 Cell(each["etag"]),
                 Cell(_to_the_minute(stored) if stored else "unknown"),
-                Cell(str(len(each["config"]["components"]))),
+                Cell(str(len(each["config"].get("components", ())))),
                 Cell("current" if each["current"] else ""),
+                Cell(_origin(each.get("fetched-from"))),
+            )
+        )
+    return Rows(rows)
+
+
+def _origin(origin: Mapping[str, Any] | None) -> str:
+    if origin is None:
+        return ""
+    version = origin["commit"] or origin["etag"]
+    return f"fetched from {origin['url']}" + (f" ({version})" if version else "")
+
+
+def tokens_table(tokens: Iterable[Mapping[str, Any]]) -> Rows:
+    """Return one row per token: its name, what it permits, its end, and its last use."""
+    rows = [_heading("TOKEN", "SCOPES", "ENDS (UTC)", "LAST USED", "COMPONENTS")]
+    for each in tokens:
+        components = each["components"]
+        rows.append(
+            (
+                Cell(each["name"]),
+                Cell(", ".join(each["scopes"])),
+                Cell(_to_the_minute(each["end-time"])),
+                # It is known to the day.
+                Cell((each["last-use-time"] or "never")[:10]),
+                Cell("all" if components is None else ", ".join(components)),
             )
         )
     return Rows(rows)

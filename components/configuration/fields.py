@@ -22,7 +22,7 @@ _SCHEDULE = (
     r"(@(hourly|daily|midnight|weekly|monthly|yearly|annually)"
     rf"|\s*{_CRON_FIELD}(\s+{_CRON_FIELD}){{4}}\s*)"
 )
-_REPOSITORY = r"(https?|git)://[^\s\x00-\x20\x7f-\x9f@/?#\\]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
+_BEHIND_SCHEME = r"://[^\s\x00-\x20\x7f-\x9f@/?#\\]+([/?#][^\s\x00-\x20\x7f-\x9f]*)?"
 _ANY_TIME = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -147,12 +147,13 @@ class Pattern(validate.Regexp):
         raise ValidationError(f"must be {self._must_be}{shown}")
 
 
-class RepositoryUrl(Pattern):
-    """The URL of a repository. Errors do not repeat the value, which may hold a password."""
+class Url(Pattern):
+    """A URL with one of these schemes. Errors do not repeat the value: it may hold a password."""
 
-    def __init__(self) -> None:
-        must_be = "an http, https or git URL with a host and without user information"
-        super().__init__(_REPOSITORY, must_be, secret=True)
+    def __init__(self, *schemes: str) -> None:
+        names = f"{', '.join(schemes[:-1])} or {schemes[-1]}"
+        must_be = f"an {names} URL with a host and without user information"
+        super().__init__(f"({'|'.join(schemes)}){_BEHIND_SCHEME}", must_be, secret=True)
 
     def __call__(self, value: Any) -> Any:
         """Return `value`. Raises `ValidationError` with the rule."""

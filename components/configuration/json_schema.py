@@ -6,7 +6,15 @@ from apispec import APISpec
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields
 
-from components.configuration.schemas import COMPONENT_SCHEMAS, Component, ConfigurationSchema
+from components.configuration.schemas import (
+    ALTERNATIVES,
+    COMPONENT_SCHEMAS,
+    Component,
+    ConfigurationSchema,
+)
+
+REQUIRED = {"anyOf": [{"required": [name]} for name in sorted(ALTERNATIVES)]}
+"""The part of a configuration's schema that says which fields it must have."""
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -29,4 +37,4 @@ def json_schema() -> dict[str, Any]:
     converter = OpenAPIConverter("3.1.0", schema_name_resolver=lambda _: None, spec=document)
     converter.add_attribute_function(publish_component)
     schema = converter.resolve_nested_schema(ConfigurationSchema)
-    return {"$schema": DIALECT, "title": "Configuration of a tool", **schema}
+    return {"$schema": DIALECT, "title": "Configuration of a tool", **schema, **REQUIRED}

@@ -12,8 +12,8 @@ from components.configuration.fields import (
     Flag,
     OneOf,
     Pattern,
-    RepositoryUrl,
     Text,
+    Url,
     WholeNumber,
 )
 
@@ -52,7 +52,7 @@ class BuildSourceSchema(ConfigurationPart):
     """The source of a component's image: a repository, or another component's build."""
 
     repository = Text(
-        validate=RepositoryUrl(),
+        validate=Url("http", "https", "git"),
         metadata={
             "description": "The git repository to build from; required unless reuse_from is given."
         },

@@ -48,6 +48,18 @@ def read(body: bytes, written_in: Format) -> Any:
     return value
 
 
+def format_of(body: bytes) -> Format:
+    """Return JSON where a text is that, and otherwise YAML.
+
+    A YAML parser reads most of JSON too, but some of its numbers and escapes differently.
+    """
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return Format.YAML
+    return Format.JSON
+
+
 def _check_size(size: int, form: str) -> None:
     if size > MAX_BYTES:
         message = f"has {size} bytes{form}; the maximum is {MAX_BYTES}"

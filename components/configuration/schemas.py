@@ -11,6 +11,7 @@ from components.configuration.fields import (
     OneOf,
     Pattern,
     Text,
+    Url,
 )
 from components.configuration.parts import (
     BuildSourceSchema,
@@ -23,6 +24,11 @@ from components.configuration.parts import (
 from components.configuration.problems import listed, printable
 
 MAX_COMPONENTS = 200
+
+ALTERNATIVES = frozenset({"components", "source_url"})
+"""The fields of which a configuration must have one."""
+
+_URL_LENGTH = 2000
 
 MAX_NAME_LENGTH = 63
 """How many characters a component's name may have."""
@@ -108,6 +114,14 @@ class ConfigurationSchema(ConfigurationPart):
     config_version = Text(
         validate=OneOf(["v1beta1"]), metadata={"description": "The version of this format."}
     )
+    source_url = Text(
+        maximum=_URL_LENGTH,
+        validate=Url("http", "https"),
+        metadata={
+            "description": "Where each deployment fetches the configuration from; everything else "
+            "here then has no effect."
+        },
+    )
     components = Mapping(
         keys=Text(
             validate=Pattern(
@@ -117,12 +131,20 @@ class ConfigurationSchema(ConfigurationPart):
             )
         ),
         values=Component(),
-        required=True,
         minimum=1,
         maximum=MAX_COMPONENTS,
         what="components",
-        metadata={"description": "The components by name; a name is a DNS label."},
+        error_messages={"null": "must be a mapping, not null"},
+        metadata={
+            "description": "The components by name; a name is a DNS label. Required unless "
+            "source_url is given."
+        },
     )
+
+    @validates_schema(pass_original=True, skip_on_field_errors=False)
+    def _check_presence(self, data: Any, given: Any, **_: Any) -> None:
+        if isinstance(given, dict) and not ALTERNATIVES & given.keys():
+            raise ValidationError({"components": ["is required, and must be a mapping"]})
 
     @validates_schema(pass_original=True, skip_on_field_errors=False)
     def _check_reuse(self, data: Any, given: Any, **_: Any) -> None:

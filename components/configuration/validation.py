@@ -60,6 +60,12 @@ def _ineffective(value: Any) -> Iterator[Problem]:
     if not isinstance(value, dict):
         return
     yield from _unknown(value, ConfigurationSchema, ())
+    if "source_url" in value:
+        if "components" in value:
+            yield Problem(
+                ("components",), "has no effect: each deployment fetches what source_url names"
+            )
+        return
     components = value.get("components")
     for name, component in components.items() if isinstance(components, dict) else ():
         if not isinstance(component, dict):

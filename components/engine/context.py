@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from backends.builders.base import Builder
 from backends.runners.base import Runner
 from backends.runners.none import NoRunner
+from backends.sources.base import Fetcher, NoFetcher
 from backends.stores.base import Store
 from components.engine.breaker import Breaker
 from components.engine.cache import BoundedCache
@@ -19,6 +20,9 @@ T = TypeVar("T")
 
 DeploymentCache = BoundedCache[tuple[str, str, str], Deployment]
 """Parsed deployments, by the tool, name and version of their documents."""
+
+TokenUses = BoundedCache[str, datetime]
+"""When this instance last tried to store the use of a token, by the token's hash."""
 
 MAX_PAUSE = timedelta(seconds=10)
 """The longest time between two reconciliations of a deployment by the background loop."""
@@ -78,7 +82,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A store, a builder, a runner, and their limits.
+    """A store, a builder, a runner, a fetcher of configurations, and their limits.
 
     `builder_timeout` is how long, in seconds, a request waits for the builder; the call itself
     continues after that. Status queries and cancellations have half of it.
@@ -104,6 +108,8 @@ class Engine:
     breaker: Breaker = field(default_factory=Breaker)
     runner: Runner = field(default_factory=NoRunner)
     runner_breaker: Breaker = field(default_factory=Breaker)
+    fetcher: Fetcher = field(default_factory=NoFetcher)
+    token_uses: TokenUses = field(default_factory=lambda: BoundedCache(_MAX_CACHED, _MAX_CACHED))
 
     @property
     def notices(self) -> tuple[str, ...]:

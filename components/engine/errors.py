@@ -20,12 +20,13 @@
     ├── TooManyUnfinished      too many deployments have not ended, or may still run
     ├── RolloutUnderWay        the run phase of a deployment is in progress
     ├── NotRunning             no such component runs
+    ├── NotPermitted           the caller may not deploy or cancel these components
     ├── NoDigest               a later build may have overwritten images of the deployment
     ├── MadeByNewer            a newer version of the service wrote the document and manages it
     └── TooManyConflicts       others kept changing the same document; try again
 
-The errors of `components.configuration`, of the stores and of the builders' logs pass through
-unchanged.
+The errors of `components.configuration`, of the stores, of the sources and of the builders' logs
+pass through unchanged.
 """
 
 from collections.abc import Collection, Sequence
@@ -127,6 +128,7 @@ class AlreadyFinal(EngineError):
 
     def __init__(self, deploy_id: str, status: str) -> None:
         super().__init__(f"deployment {deploy_id!r} has ended: its status is {status}")
+        self.deploy_id = deploy_id
 
 
 class NotFinal(EngineError):
@@ -171,13 +173,17 @@ class ImagesGone(EngineError):
 
 
 class Busy(EngineError):
-    """The limit of running deployments is reached, and the request rejects a wait."""
+    """The limit of running deployments is reached, and the request rejects a wait.
+
+    `running` is one of them.
+    """
 
     def __init__(self, running: str) -> None:
         super().__init__(
             f"deployment {running!r} is running: wait for its end, cancel it, or deploy with "
             "when-busy queue or supersede"
         )
+        self.running = running
 
 
 class QueueFull(EngineError):
@@ -188,6 +194,7 @@ class QueueFull(EngineError):
             f"the queue is full, {waiting} deployments wait: wait for one to start, cancel one, or "
             "deploy with when-busy supersede, which cancels them all"
         )
+        self.waiting = waiting
 
 
 class KeyReused(EngineError):
@@ -236,6 +243,10 @@ class NotRunning(EngineError):
     def __init__(self, tool: str, component: str, running: Collection[str]) -> None:
         hint = _hint(component, running) if running else "nothing of it runs"
         super().__init__(f"tool {tool!r} runs no component {named(component)}: {hint}")
+
+
+class NotPermitted(EngineError):
+    """The caller may deploy only some components, and this is about others too."""
 
 
 class MadeByNewer(EngineError):

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import partial
 from secrets import token_urlsafe
 
 from aiohttp import web
@@ -12,9 +13,12 @@ from aiohttp.typedefs import Middleware
 from aiohttp_apigami import validation_middleware
 from cryptography.x509 import Name
 
+from backends.addresses import connector
 from backends.builders.base import Builder
 from backends.members.base import Members
 from backends.runners.base import Runner
+from backends.sources.base import Fetcher
+from backends.sources.http import HttpFetcher
 from backends.stores.base import Store
 from components.configuration.json_values import MAX_BYTES
 from components.engine.context import Engine, Limits
@@ -22,10 +26,12 @@ from components.engine.health import HealthCheck
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
 from components.http.documentation.document import setup_documentation
-from components.http.errors import error_middleware, expect_continue
+from components.http.errors import error_middleware
 from components.http.identity.access import access_middleware
+from components.http.identity.needs import NEEDS
 from components.http.identity.origins import origin_middleware
 from components.http.identity.subject import parse_name
+from components.http.identity.unknown_tokens import UnknownTokens
 from components.http.keys import (
     BACKGROUND,
     CALLER_SECRET,
@@ -34,11 +40,13 @@ from components.http.keys import (
     GATEWAYS,
     HEALTH,
     REFRESHER,
+    ROUTE_NEEDS,
     SETTINGS,
     STOPPING,
+    UNKNOWN_TOKENS,
 )
 from components.http.middlewares.budgets import budget_middleware
-from components.http.middlewares.headers import add_headers, encoding_middleware
+from components.http.middlewares.headers import add_headers, encoding_middleware, expect_continue
 from components.http.middlewares.limits import deadline_middleware, parameters_middleware
 from components.http.routes import configurations as config_routes
 from components.http.routes import deployments as deploy_routes
@@ -47,8 +55,12 @@ from components.http.routes import health as health_routes
 from components.http.routes import logs as log_routes
 from components.http.routes import retry_and_rollback as retry_routes
 from components.http.routes import running as running_routes
+from components.http.routes import tokens as token_routes
 from components.http.server.connections import connection_middleware
 from components.http.server.tls import CurrentTls
+from components.http.toolforge import routes as toolforge_routes
+from components.http.toolforge.documentation import SCHEMES as TOOLFORGE_SCHEMES
+from components.http.toolforge.errors import toolforge_errors_middleware
 from components.plugins import open_builder, open_members, open_runner, open_store
 from components.settings import PREFIX, Settings, SettingsError, environment
 from components.unknown_settings import unknown_settings
@@ -70,6 +82,7 @@ def create_app(
     """
     app = _application(
         settings,
+        *((toolforge_errors_middleware,) if settings.toolforge_api else ()),
         origin_middleware,
         access_middleware,
         parameters_middleware,
@@ -77,7 +90,8 @@ def create_app(
         budget_middleware(settings),
     )
     app[GATEWAYS], app[CURRENT_TLS] = _gateways(settings), CurrentTls()
-    app[CALLER_SECRET] = token_urlsafe(32)
+    app[UNKNOWN_TOKENS] = UnknownTokens(settings.reads_per_minute)
+    app[CALLER_SECRET], app[ROUTE_NEEDS] = token_urlsafe(32), NEEDS
 
     async def engine(app: web.Application) -> AsyncIterator[None]:
         env = environment()
@@ -98,8 +112,11 @@ def create_app(
                 stack.push_async_callback(used_members.close)
             for line in unknown_settings(env):
                 logger.warning(line)
+            fetcher = HttpFetcher(partial(connector, private=settings.source_private))
+            await fetcher.open()
+            stack.push_async_callback(fetcher.close)
             engine = app[ENGINE] = _engine(
-                settings, used_store, used_builder, used_runner, used_members
+                settings, used_store, used_builder, used_runner, used_members, fetcher
             )
             stack.push_async_callback(engine.tasks.close)
             refresher = app[REFRESHER] = Refresher(engine)
@@ -117,14 +134,23 @@ def create_app(
     _add_routes(app, event_routes.ROUTES)
     _add_routes(app, log_routes.ROUTES)
     _add_routes(app, running_routes.ROUTES)
+    _add_routes(app, token_routes.ROUTES)
     if settings.probe_port is None:
         _add_routes(app, health_routes.ROUTES)
-    setup_documentation(app, settings.auth_header)
+    if settings.toolforge_api:
+        _add_routes(app, toolforge_routes.ROUTES)
+    schemes = TOOLFORGE_SCHEMES if settings.toolforge_api else {}
+    setup_documentation(app, settings.auth_header, schemes)
     return app
 
 
 def _engine(
-    settings: Settings, store: Store, builder: Builder, runner: Runner, members: Members
+    settings: Settings,
+    store: Store,
+    builder: Builder,
+    runner: Runner,
+    members: Members,
+    fetcher: Fetcher,
 ) -> Engine:
     launch = settings.launch_timeout
     return Engine(
@@ -146,6 +172,7 @@ def _engine(
         ),
         instance=members.own,
         runner=runner,
+        fetcher=fetcher,
     )
 
 

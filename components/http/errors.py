@@ -30,6 +30,7 @@ from aiohttp.typedefs import Handler
 from backends.builders.base import BuildNotFound
 from backends.errors import BackendUnavailable
 from backends.runners.base import NothingRuns, RunRejected, Superseded
+from backends.sources.base import SourceRejected
 from backends.stores.base import Corrupt, Rejected, Unavailable
 from components.configuration.json_values import MAX_BYTES
 from components.configuration.problems import (
@@ -55,6 +56,7 @@ from components.engine.errors import (
     NotDeployable,
     NotFinal,
     NothingToRetry,
+    NotPermitted,
     NotRunning,
     QueueFull,
     RolloutUnderWay,
@@ -62,6 +64,7 @@ from components.engine.errors import (
     TooManyUnfinished,
     UnknownComponents,
 )
+from components.engine.tokens.errors import BadToken, NoToken, TokenExists, TooManyTokens
 from components.http.responses.envelope import enveloped
 from components.http.server.tls import StaleConnection
 
@@ -70,8 +73,11 @@ logger = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = 5
 """The `Retry-After` of temporary errors."""
 
-CHALLENGE = 'ClientCertificate realm="components-api"'
+CHALLENGE = 'ClientCertificate realm="components-api", Bearer realm="components-api"'
 """The challenge of a 401. No scheme is registered for client certificates."""
+
+TOKEN_CHALLENGE = 'Bearer realm="components-api", error="invalid_token"'  # noqa: S105
+"""The challenge if a token was sent (RFC 6750, 3)."""
 
 
 class RequestError(Exception):
@@ -101,8 +107,7 @@ class UnknownParameter(RequestError):
 
     def __init__(self, name: str, known: Iterable[str]) -> None:
         near = nearest(name, known)
-        names = ", ".join(sorted(known))
-        hint = f"did you mean {near!r}?" if near else f"it has {names or 'none'}"
+        hint = f"did you mean {near!r}?" if near else f"it has {', '.join(sorted(known)) or 'none'}"
         super().__init__(f"this path has no query parameter {named(name)}: {hint}")
 
 
@@ -181,13 +186,16 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     web.RequestPayloadError: HTTPStatus.BAD_REQUEST,
     StaleConnection: HTTPStatus.UNAUTHORIZED,
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    BadToken: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
+    NotPermitted: HTTPStatus.FORBIDDEN,
     BuildNotFound: HTTPStatus.NOT_FOUND,
     NoComponent: HTTPStatus.NOT_FOUND,
     NoConfiguration: HTTPStatus.NOT_FOUND,
     NoDeployment: HTTPStatus.NOT_FOUND,
     NoLog: HTTPStatus.NOT_FOUND,
     NoSuchTool: HTTPStatus.NOT_FOUND,
+    NoToken: HTTPStatus.NOT_FOUND,
     NothingRuns: HTTPStatus.NOT_FOUND,
     NotRunning: HTTPStatus.NOT_FOUND,
     AlreadyFinal: HTTPStatus.CONFLICT,
@@ -202,11 +210,14 @@ STATUSES: dict[type[Exception], HTTPStatus] = {
     RolloutUnderWay: HTTPStatus.CONFLICT,
     RunRejected: HTTPStatus.CONFLICT,
     Superseded: HTTPStatus.CONFLICT,
+    TokenExists: HTTPStatus.CONFLICT,
+    TooManyTokens: HTTPStatus.CONFLICT,
     TooManyUnfinished: HTTPStatus.CONFLICT,
     ConfigurationChanged: HTTPStatus.PRECONDITION_FAILED,
     UnsupportedFormat: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     InvalidConfiguration: HTTPStatus.UNPROCESSABLE_ENTITY,
     KeyReused: HTTPStatus.UNPROCESSABLE_ENTITY,
+    SourceRejected: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownComponents: HTTPStatus.UNPROCESSABLE_ENTITY,
     UnknownHost: HTTPStatus.MISDIRECTED_REQUEST,
     TooManyRequests: HTTPStatus.TOO_MANY_REQUESTS,
@@ -242,6 +253,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             response.headers.update(error.headers)
         if isinstance(error, ConfigurationChanged) and error.etag:
             response.etag = error.etag
+        if isinstance(error, BadToken):
+            response.headers["WWW-Authenticate"] = TOKEN_CHALLENGE
         if isinstance(error, StaleConnection):
             response.force_close()
         return response
@@ -254,21 +267,6 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         logger.exception("internal error %s in %s %s", error_id, request.method, request.path)
         message = f"internal error {error_id}: the service's log has the details under this id"
         return _response(HTTPStatus.INTERNAL_SERVER_ERROR, [message])
-
-
-async def expect_continue(request: web.Request) -> None:
-    """Send 100 Continue; or reject any other expectation, in the envelope.
-
-    aiohttp calls this before any middleware.
-    """
-    expected = request.headers.get("Expect", "")
-    if expected.lower() != "100-continue":
-        error = f"Expect: {named(expected)} is not supported: only 100-continue is"
-        rejection = enveloped(None, errors=[error])
-        raise web.HTTPExpectationFailed(text=rejection.text, content_type=rejection.content_type)
-    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    # Not part of the response: its size tells whether the response has begun.
-    request.writer.output_size = 0
 
 
 def _response(

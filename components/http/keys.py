@@ -9,6 +9,8 @@ from components.engine.context import Engine
 from components.engine.health import HealthCheck
 from components.engine.loop.background import Background
 from components.engine.loop.refreshing import Refresher
+from components.http.identity.callers import Caller, Needs
+from components.http.identity.unknown_tokens import UnknownTokens
 from components.http.server.tls import CurrentTls
 from components.settings import Settings
 
@@ -23,6 +25,12 @@ GATEWAYS = web.AppKey("gateways", tuple[Name, ...])
 CURRENT_TLS = web.AppKey("current_tls", CurrentTls)
 """The current TLS context; the listener sets it."""
 
+ROUTE_NEEDS = web.AppKey("route_needs", Needs)
+"""What each route needs; `components.http.identity.needs` has the table."""
+
+UNKNOWN_TOKENS = web.AppKey("unknown_tokens", UnknownTokens)
+"""The limit of tokens that this instance has not accepted before."""
+
 CALLER_SECRET = web.AppKey("caller_secret", str)
 """The secret that callers without TLS must send if builds run on this machine."""
 
@@ -31,3 +39,6 @@ STOPPING = web.AppKey("stopping", asyncio.Event)
 
 DEADLINE = web.RequestKey("deadline", asyncio.Timeout)
 """The deadline of a request; streams remove it once the response has begun."""
+
+CALLER = web.RequestKey("caller", Caller)
+"""Who sends a request; not set on public routes."""

@@ -22,8 +22,9 @@ class ScriptedBuilder(Builder):
     `gate`, while it is not set, blocks every call; `before_answers` holds functions to call before
     each result of `get`, in turn. `logs` has the lines of a build's log; an exception in it
     interrupts the log, and a followed log ends once `ended` is set. `commits` has the commits of
-    refs, and `images` the existing images, if known. With an `order`, calls pass in random order.
-    The counters record the calls.
+    refs, and `images` the existing images, if known. `existing_builds` has the builds that need not
+    be started, by component, and `looked_for` the sources for which they were asked. With an
+    `order`, calls pass in random order. The counters record the calls.
     """
 
     unique_images = True
@@ -32,6 +33,8 @@ class ScriptedBuilder(Builder):
         self.builds: dict[str, BuildState] = {}
         self.commits: dict[str, str | Exception] = {}
         self.images: set[str] | None = None
+        self.existing_builds: dict[str, BuildState] | Exception = {}
+        self.looked_for: list[Mapping[str, Source]] = []
         self.ids: dict[str, str] = {}
         self.requests: list[BuildRequest] = []
         self.sought: list[BuildRequest] = []
@@ -93,6 +96,12 @@ class ScriptedBuilder(Builder):
         if isinstance(found, Exception):
             raise found
         return found
+
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        self.looked_for.append(wanted)
+        if isinstance(self.existing_builds, Exception):
+            raise self.existing_builds
+        return {name: each for name, each in self.existing_builds.items() if name in wanted}
 
     async def has_image(self, tool: str, image: str) -> bool | None:
         return None if self.images is None else image in self.images

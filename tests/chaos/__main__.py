@@ -13,14 +13,19 @@ from typing import Any
 
 from tests.chaos.faults import Faults
 from tests.chaos.observer import Observer, Record
+from tests.chaos.running import Running
 from tests.chaos.verdict import LOST, TOO_LATE, problems, settle
 from tests.chaos.workload import WILD, Tool
 from tests.chaos.world import FAKETIME, LIMITED, UNLIMITED, Limits, World, can_run
+from tests.cluster.apiserver import ADMINISTRATOR
+from tests.cluster.installation import Caller
 
 
-async def main(minutes: float, number: int, seed: int, limits: Limits, directory: Path) -> int:
+async def main(
+    minutes: float, number: int, seed: int, limits: Limits, directory: Path, *, runs: bool
+) -> int:
     """Run, print the figures, and return the number of problems."""
-    world = World(directory, Random(seed), limits)
+    world = World(directory, Random(seed), limits, runs)
     faults = Faults(world, seed)
     names = [f"chaos-{n}" for n in range(number)]
     tools = [Tool(name, world.urls, Random(f"{seed} {name}"), WILD) for name in names]
@@ -28,7 +33,8 @@ async def main(minutes: float, number: int, seed: int, limits: Limits, directory
     try:
         await world.start(names)
         observer = Observer(world.admin, limits)
-        watching = asyncio.create_task(observer.watch())
+        running = Running(Caller(world.server, f"{ADMINISTRATOR}-token"))
+        watching = [asyncio.create_task(each.watch()) for each in (observer, running)]
         working = [asyncio.create_task(tool.work(stop)) for tool in tools]
         await faults.disturb(minutes * 60)
         stop.set()
@@ -36,9 +42,13 @@ async def main(minutes: float, number: int, seed: int, limits: Limits, directory
         stood_still = await settle(world)
         await observer.until(await world.sealed())
         found = await problems(world, observer, tools, stood_still)
+        if runs:
+            await running.catch_up()
+            found += running.problems(observer.records, names)
         builds = await world.state()
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for watch in watching:
+            watch.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
     finally:
         await world.stop()
     figures = {
@@ -47,6 +57,7 @@ async def main(minutes: float, number: int, seed: int, limits: Limits, directory
         **faults.done,
         "clock of one instance": "an hour off" if Path(FAKETIME).exists() else "right: no faketime",
         **_figures(tools, observer.records, builds),
+        **(_figures_of_runs(observer.records, running) if runs else {}),
         "most concurrent deployments of a tool": observer.most_running,
         "longest time without progress after the last fault, in s": round(stood_still, 1),
         "not as it must be": len(found),
@@ -89,6 +100,16 @@ def _figures(
     }
 
 
+def _figures_of_runs(records: dict[str, Record], running: Running) -> dict[str, object]:
+    statuses = Counter(run["status"] for each in records.values() for run in each.runs.values())
+    return {
+        "versions of components that ran": len(running.versions),
+        "how the runs ended": ", ".join(f"{n} {each}" for each, n in sorted(statuses.items())),
+        "components put back": running.put_back,
+        "components removed": running.removed,
+    }
+
+
 if __name__ == "__main__":
     # Killed processes interrupt connections, which is the purpose of this.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
@@ -103,13 +124,21 @@ if __name__ == "__main__":
         help="one deployment of a tool at a time; default with odd seeds",
     )
     parser.add_argument("--logs", type=Path, help="directory of the instances' logs")
+    parser.add_argument(
+        "--runs",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="run what was built; otherwise deployments end with their builds",
+    )
     options = parser.parse_args()
-    if missing := can_run():
+    if missing := can_run(runs=options.runs):
         sys.exit(missing)
     limited = options.seed % 2 if options.limited is None else options.limited
     with TemporaryDirectory(prefix="components-chaos-", ignore_cleanup_errors=True) as name:
         limits = LIMITED if limited else UNLIMITED
-        run = main(options.minutes, options.tools, options.seed, limits, Path(name))
+        run = main(
+            options.minutes, options.tools, options.seed, limits, Path(name), runs=options.runs
+        )
         failed = asyncio.run(run)
         if options.logs:
             for log in Path(name).glob("instance-*.log"):

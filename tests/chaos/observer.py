@@ -28,6 +28,8 @@ class Record:
     sealed: bool
     removed: bool = False
     ids: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    finished_at: int | None = None
+    """The resource version with which it had finished."""
 
     @property
     def builds(self) -> dict[str, dict[str, Any]]:
@@ -35,15 +37,22 @@ class Record:
         return builds
 
     @property
-    def runs(self) -> bool:
+    def runs(self) -> dict[str, dict[str, Any]]:
+        runs: dict[str, dict[str, Any]] = self.data.get("runs", {})
+        return runs
+
+    @property
+    def is_running(self) -> bool:
         """Whether it has a position among the running ones and has not ended."""
-        ended = all(each["status"] in FINAL for each in self.builds.values())
-        return not (self.data["queued"] or ended or self.removed)
+        return not (self.data["queued"] or self._all(*FINAL) or self.removed)
 
     @property
     def finished(self) -> bool:
-        all_finished = all(each["status"] == "FINISHED" for each in self.builds.values())
-        return self.sealed and all_finished and not self.data["cancel-requested"]
+        return self.sealed and self._all("FINISHED") and not self.data["cancel-requested"]
+
+    def _all(self, *statuses: str) -> bool:
+        steps = (*self.builds.values(), *self.runs.values())
+        return all(each["status"] in statuses for each in steps)
 
 
 class Observer:
@@ -107,6 +116,8 @@ class Observer:
         if record.sealed and record.data != data:
             self.wrong.append(f"{name} was sealed and has changed")
         record.data, record.sealed, record.removed = data, sealed, removed
+        if record.finished and record.finished_at is None:
+            record.finished_at = int(secret["metadata"]["resourceVersion"])
         for component, build in data["builds"].items():
             if build["build-id"] not in (None, *record.ids[component][-1:]):
                 record.ids[component].append(build["build-id"])
@@ -123,10 +134,10 @@ class Observer:
             self.wrong.append(f"{name} was deleted, but was the newest finished one")
 
     def _count(self, tool: str) -> None:
-        running = sum(each.runs for each in self._of(tool))
+        running = sum(each.is_running for each in self._of(tool))
         self.most_running = max(self.most_running, running)
         if self._limits.running and running > self._limits.running:
-            names = sorted(each.data["deploy-id"] for each in self._of(tool) if each.runs)
+            names = sorted(each.data["deploy-id"] for each in self._of(tool) if each.is_running)
             self.wrong.append(f"{running} deployments of {tool} ran concurrently: {names}")
 
     def _of(self, tool: str) -> list[Record]:

@@ -11,6 +11,10 @@ from typing import Any
 import aiohttp
 
 COMPONENTS = ("web", "worker")
+MORE = "extra"
+BROKEN = ("crash", "slow")
+"""Commands of what crashes, and of what is never ready."""
+
 PATIENCE = aiohttp.ClientTimeout(total=40)
 CALM_SECONDS = 60.0
 """The time limit of something that is immediate without faults."""
@@ -36,9 +40,18 @@ class Habits:
     impatient: float = 0.0
     """Does not wait in the queue."""
 
+    breaks: float = 0.0
+    """Deploys a version that does not come up."""
+
+    grows: float = 0.0
+    """Has one component more, until the next version."""
+
 
 PLAIN = Habits()
-WILD = Habits(keys=0.5, cancels=0.15, hurries=0.5, reads=0.3, deletes=0.05, impatient=0.3)
+WILD = Habits(
+    keys=0.5, cancels=0.15, hurries=0.5, reads=0.3, deletes=0.05, impatient=0.3,
+    breaks=0.2, grows=0.3,
+)  # fmt: skip
 
 
 @dataclass
@@ -87,8 +100,15 @@ class Tool:
     async def _configure(self, session: aiohttp.ClientSession, ref: str) -> bool:
         url = f"https://git.example.org/{self.name}"
         build = {"repository": url, "ref": ref}
+        names = (*COMPONENTS, MORE) if self._happens(self.habits.grows) else COMPONENTS
+        commands = dict.fromkeys(names, "serve")
+        if self._happens(self.habits.breaks):
+            commands[self.random.choice(names)] = self.random.choice(BROKEN)
         given = {
-            "components": {each: {"build": build, "run": {"command": "x"}} for each in COMPONENTS}
+            "components": {
+                name: {"build": build, "run": {"command": command}}
+                for name, command in commands.items()
+            }
         }
         self.attempted.append(given)
         _, data = await self._ask(session, "POST", "config", json=given)

@@ -1,4 +1,4 @@
-"""The processes of a run: an API server, a builds service, and three instances of the service."""
+"""The processes of a run: a control plane, a builds service, and three instances of the service."""
 
 import asyncio
 import os
@@ -20,6 +20,7 @@ from kubernetes_asyncio import client, config
 
 from helm.check import rendered
 from tests.chaos.links import Link
+from tests.chaos.platform import PROGRAMS, environment, start_platform
 from tests.cluster.apiserver import ADMINISTRATOR, SERVICE, ApiServer, free_port
 from tests.cluster.conftest import PREFIX, RBAC
 from tests.cluster.newer import command, make_newer
@@ -61,6 +62,7 @@ class World:
     directory: Path
     random: Random
     limits: Limits = UNLIMITED
+    runs: bool = True
     ports: list[int] = field(default_factory=lambda: [free_port() for _ in range(INSTANCES)])
     instances: list[Process | None] = field(default_factory=lambda: [None] * INSTANCES)
     links: list[Link] = field(default_factory=list)
@@ -81,6 +83,8 @@ class World:
         for name in (NAMESPACE, *(PREFIX + tool for tool in tools)):
             await apply(self.admin, "/api/v1/namespaces", {"metadata": {"name": name}})
         await self._rights()
+        if self.runs:
+            await start_platform(self.server, self.admin, tools, self.stack)
         for number in range(INSTANCES):
             await self._link(number)
         self.builds_port = free_port()
@@ -99,7 +103,8 @@ class World:
     async def _rights(self) -> None:
         """Grant the permissions of the chart, and no more."""
         user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": SERVICE}
-        for each in rendered({}):
+        runner = "kubernetes" if self.runs else "none"
+        for each in rendered({"settings": {"runner": runner}}):
             if each["apiVersion"] == "rbac.authorization.k8s.io/v1":
                 if each["kind"].endswith("Binding"):
                     each["subjects"] = [user]
@@ -161,6 +166,7 @@ class World:
             "COMPONENTS_WRITES_PER_MINUTE": "0",
             "COMPONENTS_READS_PER_MINUTE": "0",
             "COMPONENTS_MAX_HELD": "0",
+            **(environment(self.directory) if self.runs else {}),
         }
         if number == INSTANCES - 1 and Path(FAKETIME).exists():
             env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": "+1h", "DONT_FAKE_MONOTONIC": "1"}
@@ -239,9 +245,10 @@ async def _stop(process: Process | None, number: signal.Signals = signal.SIGTERM
         await process.wait()
 
 
-def can_run() -> str:
+def can_run(*, runs: bool) -> str:
     """Return what a run lacks; empty if nothing."""
-    assets = os.environ.get("KUBEBUILDER_ASSETS", "")
-    if not (Path(assets) / "kube-apiserver").exists() or shutil.which("openssl") is None:
-        return "KUBEBUILDER_ASSETS must name a directory with etcd and kube-apiserver"
-    return ""
+    assets = Path(os.environ.get("KUBEBUILDER_ASSETS", ""))
+    programs = ("etcd", "kube-apiserver", *(PROGRAMS if runs else ()))
+    if not all((assets / each).exists() for each in programs):
+        return f"KUBEBUILDER_ASSETS must name a directory with {', '.join(programs)}"
+    return "" if shutil.which("openssl") else "openssl is needed"

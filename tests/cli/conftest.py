@@ -21,7 +21,7 @@ Run: TypeAlias = Callable[..., Awaitable[Result]]
 @pytest.fixture
 async def url(aiohttp_server: AiohttpServer, store: CountingStore, builder: ScriptedBuilder) -> str:
     """Return the URL of the service."""
-    server = await aiohttp_server(create_app(Settings(), store, builder))
+    server = await aiohttp_server(create_app(Settings(source_private=True), store, builder))
     return str(server.make_url("/"))
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from pytest_aiohttp.plugin import AiohttpServer
 
 from components.cli.diff import Change, differences
 from tests.cli.conftest import Run
 from tests.factories import component, configuration
+from tests.sources.host import SourceHost
 
 
 @pytest.fixture
@@ -124,3 +126,24 @@ async def test_a_configuration_is_not_overwritten_if_its_etag_differs(run: Run) 
     assert (await run("config", "set", "-", "--if-match", etag, stdin=text)).exit_code == 0
     assert (await run("config", "delete", "--if-match", etag)).exit_code == 2
     assert (await run("config", "delete", "--if-match", "*")).exit_code == 0
+
+
+async def test_what_was_fetched_is_in_the_history_with_its_origin(
+    run: Run, aiohttp_server: AiohttpServer
+) -> None:
+    host = SourceHost()
+    server = await aiohttp_server(host.app())
+    url = str(server.make_url("/tool.yaml"))
+    host.give(configuration("web", "api"), etag="one")
+    given = await run("config", "set", "-", stdin=f"source_url: {url}")
+    assert given.stdout == "stored the configuration of mytool: each deployment fetches it\n"
+    deployed = await run("deploy")
+    assert 'fetched from its source_url: ETag "one"' in deployed.stderr
+    _, first, second = (await run("config", "history", COLUMNS="200")).stdout.splitlines()
+    assert first.split()[3:] == ["2", "current", "fetched", "from", url, '("one")']
+    assert second.split()[3:] == ["0"]
+    shown = await run("config", "show")
+    assert yaml.safe_load(shown.stdout) == configuration("web", "api")
+    compared = (await run("config", "diff")).stdout
+    assert "components.web: added" in compared
+    assert "source_url: removed" in compared

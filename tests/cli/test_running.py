@@ -46,6 +46,23 @@ async def test_status_shows_what_runs_and_the_latest_deployment(deployed: Run) -
     assert lines[4].endswith(": FINISHED")
 
 
+async def test_what_is_generated_from_what_runs_can_be_set(deployed: Run) -> None:
+    generated = await deployed("config", "generate")
+    assert generated.exit_code == 0
+    assert "double check and validate" in generated.stderr
+    assert yaml.safe_load(generated.stdout)["components"].keys() == {"web", "worker", "nightly"}
+    result = await deployed("config", "set", "-", stdin=generated.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert (await deployed("deploy", "--dry-run", "--json")).exit_code == 0
+
+
+async def test_where_nothing_runs_a_sample_is_generated_that_can_be_set(run: Run) -> None:
+    generated = await run("config", "generate")
+    assert "a sample set of them is returned instead" in generated.stderr
+    result = await run("config", "set", "-", stdin=generated.stdout)
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
 async def test_status_as_json_has_both(deployed: Run) -> None:
     data = json.loads((await deployed("status", "--json")).stdout)
     assert set(data["components"]) == {"web", "worker", "nightly"}

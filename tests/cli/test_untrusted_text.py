@@ -58,6 +58,10 @@ def data_of(request: web.Request) -> Any:
         case ["deploy"] if request.method == "GET":
             odd = poisoned_deployment() | {"creation-time": POISON}
             return {"deployments": [poisoned_deployment(), odd]}
+        case ["tokens"]:
+            texts = dict.fromkeys(("name", "token", "end-time", "last-use-time"), POISON)
+            odd = {**texts, "scopes": [POISON], "components": [POISON]}
+            return odd | {"tokens": [odd, odd | {"components": None, "last-use-time": None}]}
         case _ if request.headers.get("If-None-Match"):
             return poisoned_deployment("ERROR")
     return poisoned_deployment("RUNNING")
@@ -117,6 +121,9 @@ COMMANDS = [
     ("deployment", "retry", "--wait"),
     ("deployment", "rollback", "latest"),
     ("logs", "web"),
+    ("token", "create", "ci"),
+    ("token", "list"),
+    ("token", "revoke", "ci"),
 ]
 
 INVALID_COMMANDS = [
@@ -134,6 +141,8 @@ INVALID_COMMANDS = [
     ("deployment", "show", "--client-cert", ARGUMENT),
     ("logs", ARGUMENT),
     ("logs", "web", "--deployment", ARGUMENT),
+    ("token", "create", ARGUMENT),
+    ("token", "create", "ci", "--scope", ARGUMENT),
 ]
 
 

@@ -1,9 +1,9 @@
 """An instance that crashes at a given step of a deployment.
 
-    python -m tests.cluster.crashing KUBECONFIG TOOL BUILDS_URL STEP before|after
+    python -m tests.cluster.crashing KUBECONFIG TOOL BUILDS_URL TEMPLATE STEP before|after
 
-The steps are its writes to the store and its calls to the builder, counted from 0. It exits with 9
-if it crashed there, and with 0 if the deployment was final before that step.
+The steps are its writes to the store and its calls to the builder and to the runner, counted from
+0. It exits with 9 if it crashed there, and with 0 if the deployment was final before that step.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from yarl import URL
@@ -24,11 +25,12 @@ from components.engine.creation.create import create_deployment
 from components.engine.deployments.finding import find
 from components.engine.deployments.reconcile import reconcile
 from tests.cluster.conftest import PREFIX
+from tests.cluster.runner import runner_on
 
 CRASHED = 9
 WRITES = ("create", "replace", "delete")
 CALLS = ("start", "get", "cancel", "find")
-
+RUNS = ("apply", "list", "remove")
 
 SECONDS = 1.0
 """The duration of a claim and of a start: short, so that another instance soon takes over."""
@@ -69,16 +71,19 @@ class Crash:
         return step
 
 
-async def main(kubeconfig: str, tool: str, url: str, step: int, when: str) -> None:
+async def main(kubeconfig: str, tool: str, url: str, template: str, step: int, when: str) -> None:
     """Deploy the tool's configuration and wait for the end, unless the step comes first."""
     ending = Crash(step, when)
     store = KubernetesStore(KubeConnection(kubeconfig), PREFIX)
     builder = ToolforgeBuilder(URL(url), start_seconds=SECONDS)
+    runner = runner_on(Path(kubeconfig), Path(template))
     await store.open()
     await builder.open()
+    await runner.open()
     engine = Engine(
         ending.around(store, WRITES),
         ending.around(builder, CALLS),
+        runner=ending.around(runner, RUNS),
         limits=limits_of(builder),
         instance="dying",
     )
@@ -89,10 +94,11 @@ async def main(kubeconfig: str, tool: str, url: str, step: int, when: str) -> No
             document = await find(engine, tool, deployment.id)
             deployment = (await reconcile(engine, document)).value
     finally:
+        await runner.close()
         await builder.close()
         await store.close()
 
 
 if __name__ == "__main__":
-    program, kubeconfig, tool, url, step, when = sys.argv
-    asyncio.run(main(kubeconfig, tool, url, int(step), when))
+    program, kubeconfig, tool, url, template, step, when = sys.argv
+    asyncio.run(main(kubeconfig, tool, url, template, int(step), when))

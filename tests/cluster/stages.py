@@ -1,7 +1,7 @@
-"""What KWOK, in the place of kubelets, says of a Pod: what the name of its image asks for.
+"""What KWOK, in the place of kubelets, says of a Pod: what its image or its command asks for.
 
-An image `registry.invalid/<fate>:1` has one of these fates; any other comes up at once. The Pod of
-a Job ends instead of coming up.
+An image `registry.invalid/<fate>:1`, or a command `<fate>`, has one of these fates; any other comes
+up at once. The Pod of a Job ends instead of coming up.
 """
 
 import json
@@ -30,7 +30,8 @@ def image(fate: Fate) -> str:
     return f"registry.invalid/{fate}:1"
 
 
-_IMAGE = '.spec.containers[0].image | split("/") | last | split("@") | first | split(":") | first'
+_IMAGE = '(.image | split("/") | last | split("@") | first | split(":") | first)'
+_FATE = f".spec.containers[0] | {_IMAGE}, (.command // [] | first)"
 _OWNER = ".metadata.ownerReferences[0].kind"
 _FRESH = {"key": ".status.containerStatuses", "operator": "DoesNotExist"}
 _STAYS = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
@@ -132,20 +133,20 @@ def stages() -> str:
             [{"key": ".metadata.deletionTimestamp", "operator": "Exists"}],
             delete=True,
         ),
-        _becomes("up", [_FRESH, _is_not(_IMAGE, *_NOT_OK), _CONTINUOUS], up),
-        _becomes("begins", [_FRESH, _is_not(_IMAGE, *_NOT_OK), _OF_A_JOB], unready),
-        _becomes("ends", [is_running, _is_not(_IMAGE, *_NOT_OK), _OF_A_JOB], done),
-        _becomes("runs", [_FRESH, _is(_IMAGE, Fate.SLOW)], unready),
+        _becomes("up", [_FRESH, _is_not(_FATE, *_NOT_OK), _CONTINUOUS], up),
+        _becomes("begins", [_FRESH, _is_not(_FATE, *_NOT_OK), _OF_A_JOB], unready),
+        _becomes("ends", [is_running, _is_not(_FATE, *_NOT_OK), _OF_A_JOB], done),
+        _becomes("runs", [_FRESH, _is(_FATE, Fate.SLOW)], unready),
         _becomes("comes-up", [is_running, _TOLD, _CONTINUOUS, _is_not(is_ready, "True")], up),
         _becomes("is-done", [is_running, _TOLD, _OF_A_JOB], done),
-        _becomes("has-no-image", [_FRESH, _is(_IMAGE, Fate.NO_IMAGE)],
+        _becomes("has-no-image", [_FRESH, _is(_FATE, Fate.NO_IMAGE)],
                  _pod("Pending", False, state=backing_off)),
     ]  # fmt: skip
     for fate, code, reason in (
         (Fate.CRASH, 1, "Error"),
         (Fate.OUT_OF_MEMORY, 137, "OOMKilled"),
     ):
-        fresh = [_FRESH, _is(_IMAGE, fate)]
+        fresh = [_FRESH, _is(_FATE, fate)]
         failed = _pod("Failed", False, state=_ended(code, reason))
         found += [
             _becomes(f"{fate}-again", [*fresh, _CONTINUOUS], _crashing(code, reason)),

@@ -37,6 +37,8 @@ def test_example_configurations_match_the_schema(
         configuration(web=component(schedule="@daily", retry=9) | {"component_type": "scheduled"}),
         {"components": {"web": {"build": {"repository": "ssh://x"}, "run": {"command": "x"}}}},
         {"components": {}},
+        {"config_version": "v1beta1"},
+        {"source_url": "ftp://git.example.org/config"},
         {"components": {f"c{n}": component() for n in range(201)}},
     ],
 )

@@ -201,3 +201,39 @@ def test_an_error_also_lists_fields_without_effect() -> None:
 @pytest.mark.parametrize("value", [None, [], {"components": 1}, {"components": {"web": 1}}])
 def test_a_value_of_any_type_can_be_checked_for_fields_without_effect(value: Any) -> None:
     assert ineffective(value) == ()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://git.example.org/tool.yaml", "http://[2001:db8::1]:8080/?a=b#c"]
+)
+def test_a_source_url_takes_the_place_of_components(url: str) -> None:
+    assert errors({"source_url": url}) == []
+    assert ineffective({"source_url": url}) == ()
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("ftp://git.example.org/", "source_url: must be an http or https URL with a host"),
+        ("git://git.example.org/", "source_url: must be an http or https URL with a host"),
+        ("https://me:secret@git.example.org/", "source_url: must be an http or https URL"),
+        ("https://git.example.org:0/", "source_url: must be a URL with a valid host"),
+        ("/tool.yaml", "source_url: must be an http or https URL with a host"),
+        ("", "source_url: must be an http or https URL with a host"),
+        (5, "source_url: must be a string, not 5"),
+        (None, "source_url: must not be null"),
+        (f"https://git.example.org/{'a' * 2000}", "source_url: must have at most 2000"),
+    ],
+)
+def test_a_source_url_is_an_http_url_without_user_information(url: Any, error: str) -> None:
+    (found,) = errors({"source_url": url})
+    assert found.startswith(error)
+    assert "secret" not in found
+
+
+def test_components_beside_a_source_url_have_no_effect_and_are_still_validated() -> None:
+    value = {"source_url": "https://git.example.org/tool.yaml", **configuration()}
+    assert [str(each) for each in ineffective(value)] == [
+        "components: has no effect: each deployment fetches what source_url names"
+    ]
+    assert errors({**value, "components": {"web": {}}}) != []

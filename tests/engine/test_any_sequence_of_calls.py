@@ -290,8 +290,8 @@ class Calls(RuleBasedStateMachine):
         self.settle()
 
     @precondition(lambda self: self.model.refs)
-    @rule(by=instance, which=which)
-    def delete(self, by: int, which: int) -> None:
+    @rule(by=instance, which=which, unfinished=st.booleans())
+    def delete(self, by: int, which: int, *, unfinished: bool) -> None:
         deploy_id = self.pick(which)
         self.clock.turn(5)  # clients that watch it have seen its end
 
@@ -299,16 +299,25 @@ class Calls(RuleBasedStateMachine):
             refresher = Refresher(self.engines[by])
             try:
                 engine = self.engines[by]
-                return (await delete_deployment(engine, refresher, TOOL, deploy_id)).value
+                return (
+                    await delete_deployment(
+                        engine, refresher, TOOL, deploy_id, unfinished=unfinished
+                    )
+                ).value
             finally:
                 await refresher.close()
 
-        if self.attempt(deleting(), NotFinal if deploy_id in self.model.queue else None):
+        refused = deploy_id in self.model.queue and not unfinished
+        if self.attempt(deleting(), NotFinal if refused else None):
             del self.model.refs[deploy_id]
+            if deploy_id in self.model.queue:
+                self.model.queue.remove(deploy_id)
+            self.model.cancelled.discard(deploy_id)
             self.model.ended.pop(deploy_id, None)
             self.model.keys = {
                 key: each for key, each in self.model.keys.items() if each[1] != deploy_id
             }
+            self.settle()
 
     @invariant()
     def the_deployments_are_as_they_must_be(self) -> None:

@@ -10,6 +10,7 @@ from tests.factories import component, configuration, reusing
 TOOL = "mytool"
 CONFIG = f"/api/v1/tool/{TOOL}/config"
 DEPLOY = f"/api/v1/tool/{TOOL}/deploy"
+THEIRS = f"/v1/tool/{TOOL}"
 
 SUBJECT = "ssl-client-subject-dn"
 
@@ -194,6 +195,21 @@ KNOWN = {
     "a description of spaces": deploy({"description": " " * LARGE}, FULL),
     "a body of many lists": deploy([[]] * 80_000),
     "when-busy of the maximum size": deploy({"when-busy": "x" * LARGE}),
+    "a configuration of the maximum size on the second face": Request(
+        "GET", f"{THEIRS}/config", stored=FULL
+    ),
+    "many unknown fields of a body on the second face": Request(
+        "POST",
+        f"{THEIRS}/deployment",
+        json.dumps({f"component{n:x}": 1 for n in range(9_900)}).encode(),
+        JSON,
+    ),
+    "components that are all wrong on the second face": Request(
+        "POST",
+        f"{THEIRS}/config",
+        json.dumps(many({"build": {"ref": "-"}, "run": _WRONG})).encode()[:MAX_BYTES],
+        JSON,
+    ),
     "a long query": Request("GET", f"{DEPLOY}/latest?" + "wait=1&" * 1100),
     "a query of long names": Request("GET", f"{DEPLOY}/latest?{'w' * 7000}=1"),
     "a query of a long value": Request("GET", f"{DEPLOY}/latest?wait={'1' * 7000}"),

@@ -77,7 +77,9 @@ class Memory:
 
 async def main() -> None:
     """Serve until the standard input ends."""
-    runner = web.AppRunner(create_app(Settings(writes_per_minute=0)), access_log=None)
+    runner = web.AppRunner(
+        create_app(Settings(writes_per_minute=0, toolforge_api=True)), access_log=None
+    )
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()

@@ -9,6 +9,9 @@ from marshmallow import Schema, fields
 
 from components.engine.deployments.documents import DEPLOYMENT
 from components.http.app import create_app
+from components.http.identity.callers import Needs, Permission
+from components.http.identity.needs import NEEDS
+from components.http.keys import ROUTE_NEEDS
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
 from tests.factories import TOOL, configuration
@@ -48,7 +51,10 @@ async def with_parameters(serve: Serve) -> Client:
         return web.json_response({"data": request["querystring"], "messages": {}})
 
     app = create_app(Settings())
-    app.router.add_get("/api/v1/tool/{toolname}/parameters", handler)
+    path = "/api/v1/tool/{toolname}/parameters"
+    app.router.add_get(path, handler)
+    needs: Needs = {**NEEDS, ("GET", path): Permission.READ}
+    app[ROUTE_NEEDS] = needs
     return await serve(app=app)
 
 

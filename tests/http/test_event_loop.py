@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from components.configuration.json_values import MAX_BYTES
+from components.http.identity.identification import TOOL_HEADER
 from tests.conftest import unmeasured
 from tests.http.generated import generated
 from tests.http.hostile import KNOWN, SUBJECT, TOOL, Request, config
@@ -84,7 +85,7 @@ class Service:
         """Return the status of the answer, and its size in bytes."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=ANSWER_SECONDS)
         try:
-            headers = {SUBJECT: f"CN={TOOL},O=toolforge", **request.headers}
+            headers = {SUBJECT: f"CN={TOOL},O=toolforge", TOOL_HEADER: TOOL, **request.headers}
             connection.request(request.method, request.path, request.body, headers)
             response = connection.getresponse()
             return response.status, len(response.read())

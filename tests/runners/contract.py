@@ -1,7 +1,8 @@
 """What every runner does. A runner's tests subclass this and say how to make one.
 
-`RunnerContract` is for all; `BackedRunnerContract` adds what holds where something else runs that
-has objects which others may make, change and take away, and that can be away itself.
+`RunnerContract` is for all. `MarkingRunnerContract` adds what holds where what runs carries what it
+came from; `BackedRunnerContract`, what holds where it has objects besides which others may make,
+change and take away, on a platform that can be away itself.
 """
 
 import asyncio
@@ -93,10 +94,21 @@ class RunnerContract(ABC):
     def crashing(self) -> Wanted:
         """Return what crashes each time that it is started."""
 
+    def listed(self, wanted: Wanted) -> Wanted:
+        """Return a wanted state as it is listed."""
+        return wanted
+
+    def known(self, running: Running | None) -> Running | None:
+        """Return what is listed, with what else the engine knows of it."""
+        return running
+
+    def is_carried_out(self, runner: Runner, running: Running, request: RunRequest) -> bool:
+        """Return whether what runs is what a request asked for."""
+        return running.fence == request.fence
+
     async def up(self, runner: Runner, request: RunRequest) -> Running:
         """Apply a request, and return what runs once it is healthy."""
-        found = await runner.list(request.tool)
-        await runner.apply(request, found.get(request.component))
+        await self.again(runner, request)
         return await self.healthy(runner, request)
 
     async def healthy(self, runner: Runner, request: RunRequest) -> Running:
@@ -104,15 +116,18 @@ class RunnerContract(ABC):
 
         def done(found: Mapping[str, Running]) -> bool:
             running = found.get(request.component)
-            return bool(
-                running and running.fence == request.fence and running.health is Health.HEALTHY
+            return (
+                running is not None
+                and self.is_carried_out(runner, running, request)
+                and running.health is Health.HEALTHY
             )
 
         return (await self.until(runner, request.tool, done))[request.component]
 
     async def again(self, runner: Runner, request: RunRequest) -> None:
         """Apply a request to what runs now."""
-        await runner.apply(request, (await runner.list(request.tool)).get(request.component))
+        found = await runner.list(request.tool)
+        await runner.apply(request, self.known(found.get(request.component)))
 
     async def test_of_a_tool_that_never_ran_nothing_runs(self, runner: Runner, tool: str) -> None:
         assert await runner.list(tool) == {}
@@ -124,9 +139,7 @@ class RunnerContract(ABC):
         await runner.apply(request, None)
         (running,) = (await runner.list(tool)).values()
         assert running.component == "web"
-        assert running.wanted == request.wanted
-        assert running.origin == request.origin
-        assert running.fence == request.fence
+        assert running.wanted == self.listed(request.wanted)
         assert running.replicas == 1
         assert running.drift == ()
 
@@ -143,7 +156,7 @@ class RunnerContract(ABC):
         )
         wanted = Wanted(self.wanted().image, spec, "one")
         running = await self.up(runner, request_of(tool, wanted))
-        assert running.wanted == wanted
+        assert running.wanted == self.listed(wanted)
         assert (running.ready, running.replicas) == (2, 2)
 
     async def test_a_rollout_is_progressing_and_then_healthy(
@@ -168,7 +181,6 @@ class RunnerContract(ABC):
         assert found["web"].health is Health.FAILED
         assert "exit code 1" in found["web"].message
         assert found["web"].ready == 0
-        assert found["web"].restarts > 0
 
     async def test_the_same_request_twice_is_carried_out_once(
         self, runner: Runner, tool: str
@@ -176,7 +188,7 @@ class RunnerContract(ABC):
         request = request_of(tool, self.wanted())
         before = await self.up(runner, request)
         await runner.apply(request, None)
-        await runner.apply(request, before)
+        await runner.apply(request, self.known(before))
         after = await self.healthy(runner, request)
         assert after == before
 
@@ -187,15 +199,6 @@ class RunnerContract(ABC):
         await asyncio.gather(*(runner.apply(request, None) for _ in range(3)))
         running = await self.healthy(runner, request)
         assert running.replicas == 1
-
-    async def test_the_same_wanted_state_is_left_running_for_another_deployment(
-        self, runner: Runner, tool: str
-    ) -> None:
-        before = await self.up(runner, request_of(tool, self.wanted()))
-        request = request_of(tool, self.wanted(), 2)
-        after = await self.up(runner, request)
-        assert after.origin == request.origin
-        assert after.started == before.started
 
     async def test_another_revision_of_the_same_is_started(self, runner: Runner, tool: str) -> None:
         await self.up(runner, request_of(tool, self.wanted()))
@@ -208,7 +211,187 @@ class RunnerContract(ABC):
         assert (await runner.list(tool))["web"].health is Health.PROGRESSING
         await self.come_up(tool, "web")
         running = await self.healthy(runner, third)
-        assert running.wanted == third.wanted
+        assert running.wanted == self.listed(third.wanted)
+
+    async def test_the_same_wanted_state_is_left_running(self, runner: Runner, tool: str) -> None:
+        before = await self.up(runner, request_of(tool, self.wanted()))
+        after = await self.up(runner, request_of(tool, self.wanted(), 2))
+        assert after.started == before.started
+
+    async def test_what_ran_before_can_be_put_back(self, runner: Runner, tool: str) -> None:
+        before = await self.up(runner, request_of(tool, self.wanted()))
+        await self.again(runner, request_of(tool, self.crashing(), 2))
+        await self.until(runner, tool, lambda found: found["web"].health is Health.FAILED)
+        after = await self.up(runner, request_of(tool, self.wanted(), 2, 1, origin=1))
+        assert after.wanted == before.wanted
+        assert after.message == ""
+
+    async def test_what_is_removed_is_gone(self, runner: Runner, tool: str) -> None:
+        running = await self.up(runner, request_of(tool, self.wanted()))
+        await runner.remove(tool, running)
+        await self.until(runner, tool, lambda found: not found)
+
+    async def test_what_is_removed_for_a_deployment_is_gone(
+        self, runner: Runner, tool: str
+    ) -> None:
+        running = await self.up(runner, request_of(tool, self.wanted()))
+        await runner.remove(tool, running, fence(2))
+        await self.until(runner, tool, lambda found: not found)
+
+    async def test_removing_does_not_touch_what_else_runs(self, runner: Runner, tool: str) -> None:
+        running = await self.up(runner, request_of(tool, self.wanted()))
+        other = await self.up(runner, request_of(tool, self.wanted(), component="other"))
+        await runner.remove(tool, running)
+        assert await self.until(runner, tool, lambda found: len(found) == 1) == {"other": other}
+
+    async def test_what_is_gone_is_removed_again(self, runner: Runner, tool: str) -> None:
+        running = await self.up(runner, request_of(tool, self.wanted()))
+        await runner.remove(tool, running)
+        await self.until(runner, tool, lambda found: not found)
+        await runner.remove(tool, running)
+        await runner.remove(tool, running, fence(2))
+
+    async def test_what_was_removed_can_run_again(self, runner: Runner, tool: str) -> None:
+        await runner.remove(tool, await self.up(runner, request_of(tool, self.wanted())))
+        await self.until(runner, tool, lambda found: not found)
+        await self.up(runner, request_of(tool, self.wanted(), 2))
+
+    async def test_a_tool_has_only_what_is_its_own(
+        self, runner: Runner, tool: str, other_tool: str
+    ) -> None:
+        running = await self.up(runner, request_of(tool, self.wanted()))
+        assert await runner.list(other_tool) == {}
+        await runner.remove(other_tool, running)
+        with pytest.raises(NothingRuns):
+            await runner.restart(other_tool, "web")
+        assert await runner.list(tool) == {"web": running}
+
+    async def test_a_scheduled_one_is_healthy_and_says_when_it_runs_next(
+        self, runner: Runner, tool: str
+    ) -> None:
+        request = request_of(tool, self.wanted(schedule=NIGHTLY), component="nightly")
+        running = await self.up(runner, request)
+        assert running.wanted == self.listed(request.wanted)
+        assert running.next_run is not None
+        assert (running.next_run.hour, running.next_run.minute) == (3, 0)
+
+    async def test_a_scheduled_one_is_put_back(self, runner: Runner, tool: str) -> None:
+        await self.up(runner, request_of(tool, self.wanted(schedule=NIGHTLY)))
+        await self.up(runner, request_of(tool, self.wanted("two", schedule="0 4 * * *"), 2))
+        back = request_of(tool, self.wanted(schedule=NIGHTLY), 2, 1, origin=1)
+        running = await self.up(runner, back)
+        assert running.wanted == self.listed(back.wanted)
+        assert running.next_run is not None
+        assert running.next_run.hour == 3
+
+    async def test_a_continuous_one_becomes_scheduled_and_continuous_again(
+        self, runner: Runner, tool: str
+    ) -> None:
+        for place, schedule in ((1, None), (2, NIGHTLY), (3, None)):
+            request = request_of(tool, self.wanted(schedule=schedule), place)
+            running = await self.up(runner, request)
+            assert running.wanted == self.listed(request.wanted)
+
+    async def test_a_restart_starts_the_same_again(self, runner: Runner, tool: str) -> None:
+        request = request_of(tool, self.slow())
+        await runner.apply(request, None)
+        await self.come_up(tool, "web")
+        await self.healthy(runner, request)
+        await runner.restart(tool, "web")
+        running = (await runner.list(tool))["web"]
+        assert running.health is Health.PROGRESSING
+        await self.come_up(tool, "web")
+        running = await self.healthy(runner, request)
+        assert running.wanted == self.listed(request.wanted)
+        assert running.drift == ()
+
+    async def test_the_next_deployment_leaves_what_was_restarted_alone(
+        self, runner: Runner, tool: str
+    ) -> None:
+        await self.up(runner, request_of(tool, self.wanted()))
+        await runner.restart(tool, "web")
+        before = (await self.until(runner, tool, all_healthy))["web"]
+        after = await self.up(runner, request_of(tool, self.wanted(), 2))
+        assert after.started == before.started
+
+    async def test_a_scheduled_one_is_not_restarted(self, runner: Runner, tool: str) -> None:
+        await self.up(runner, request_of(tool, self.wanted(schedule=NIGHTLY)))
+        with pytest.raises(RunRejected) as caught:
+            await runner.restart(tool, "web")
+        assert str(caught.value)
+
+    async def test_a_scheduled_one_is_started_once_at_a_time(
+        self, runner: Runner, tool: str
+    ) -> None:
+        scheduled = Wanted(self.slow().image, RunSpec("serve", NIGHTLY))
+        await self.up(runner, request_of(tool, scheduled))
+        await runner.start(tool, "web")
+        with pytest.raises(RunRejected):
+            await runner.start(tool, "web")
+
+    async def test_a_continuous_one_is_not_started(self, runner: Runner, tool: str) -> None:
+        await self.up(runner, request_of(tool, self.wanted()))
+        with pytest.raises(RunRejected):
+            await runner.start(tool, "web")
+
+    async def test_what_does_not_run_is_neither_restarted_nor_started_and_has_no_log(
+        self, runner: Runner, tool: str
+    ) -> None:
+        with pytest.raises(NothingRuns):
+            await runner.restart(tool, "web")
+        with pytest.raises(NothingRuns):
+            await runner.start(tool, "web")
+        with pytest.raises(NothingRuns):
+            await anext(runner.log(tool, "web"))
+
+    async def test_what_runs_has_a_log(self, runner: Runner, tool: str) -> None:
+        await self.up(runner, request_of(tool, self.wanted()))
+        lines = [line async for line in runner.log(tool, "web")]
+        assert lines
+        assert not any("\n" in line for line in lines)
+
+    async def test_a_log_can_be_left_while_it_is_followed(self, runner: Runner, tool: str) -> None:
+        await self.up(runner, request_of(tool, self.wanted()))
+        lines = runner.log(tool, "web", follow=True)
+        assert await anext(lines)
+        await lines.aclose()  # type: ignore[attr-defined]
+
+    async def test_fifty_at_once_all_come_up(self, runner: Runner, tool: str) -> None:
+        requests = [request_of(tool, self.wanted(), component=f"c{n}") for n in range(MANY)]
+        await asyncio.gather(*(runner.apply(each, None) for each in requests))
+        found = await self.until(runner, tool, all_healthy)
+        assert found.keys() == {each.component for each in requests}
+
+    async def test_it_answers(self, runner: Runner) -> None:
+        await runner.ping()
+
+    async def test_it_can_be_closed_with_rollouts_in_flight(
+        self, runner: Runner, tool: str
+    ) -> None:
+        await runner.apply(request_of(tool, self.slow()), None)
+        await runner.close()
+
+
+class MarkingRunnerContract(RunnerContract):
+    """What holds of a runner of which all that runs carries what it came from."""
+
+    async def test_what_runs_carries_what_it_came_from(self, runner: Runner, tool: str) -> None:
+        request = request_of(tool, self.wanted())
+        await runner.apply(request, None)
+        (running,) = (await runner.list(tool)).values()
+        assert runner.marks
+        assert running.marked
+        assert running.origin == request.origin
+        assert running.fence == request.fence
+
+    async def test_the_restarts_of_what_crashes_are_counted(
+        self, runner: Runner, tool: str
+    ) -> None:
+        await runner.apply(request_of(tool, self.crashing()), None)
+        found = await self.until(
+            runner, tool, lambda found: found["web"].health is not Health.PROGRESSING
+        )
+        assert found["web"].restarts > 0
 
     async def test_an_older_request_changes_nothing(self, runner: Runner, tool: str) -> None:
         newer = await self.up(runner, request_of(tool, self.wanted("newer"), 2))
@@ -277,24 +460,6 @@ class RunnerContract(ABC):
         assert after.started == before.started
         assert after.message == ""
 
-    async def test_what_is_removed_is_gone(self, runner: Runner, tool: str) -> None:
-        running = await self.up(runner, request_of(tool, self.wanted()))
-        await runner.remove(tool, running)
-        await self.until(runner, tool, lambda found: not found)
-
-    async def test_what_is_removed_for_a_deployment_is_gone(
-        self, runner: Runner, tool: str
-    ) -> None:
-        running = await self.up(runner, request_of(tool, self.wanted()))
-        await runner.remove(tool, running, fence(2))
-        await self.until(runner, tool, lambda found: not found)
-
-    async def test_removing_does_not_touch_what_else_runs(self, runner: Runner, tool: str) -> None:
-        running = await self.up(runner, request_of(tool, self.wanted()))
-        other = await self.up(runner, request_of(tool, self.wanted(), component="other"))
-        await runner.remove(tool, running)
-        assert await self.until(runner, tool, lambda found: len(found) == 1) == {"other": other}
-
     async def test_an_older_deployment_removes_nothing(self, runner: Runner, tool: str) -> None:
         older = await self.up(runner, request_of(tool, self.wanted("older"), 1))
         newer = await self.up(runner, request_of(tool, self.wanted("newer"), 3))
@@ -303,136 +468,17 @@ class RunnerContract(ABC):
                 await runner.remove(tool, known, fence(2))
         assert await runner.list(tool) == {"web": newer}
 
-    async def test_what_is_gone_is_removed_again(self, runner: Runner, tool: str) -> None:
-        running = await self.up(runner, request_of(tool, self.wanted()))
-        await runner.remove(tool, running)
-        await self.until(runner, tool, lambda found: not found)
-        await runner.remove(tool, running)
-        await runner.remove(tool, running, fence(2))
-
-    async def test_what_was_removed_can_run_again(self, runner: Runner, tool: str) -> None:
-        await runner.remove(tool, await self.up(runner, request_of(tool, self.wanted())))
-        await self.until(runner, tool, lambda found: not found)
-        await self.up(runner, request_of(tool, self.wanted(), 2))
-
-    async def test_a_tool_has_only_what_is_its_own(
-        self, runner: Runner, tool: str, other_tool: str
-    ) -> None:
-        running = await self.up(runner, request_of(tool, self.wanted()))
-        assert await runner.list(other_tool) == {}
-        await runner.remove(other_tool, running)
-        with pytest.raises(NothingRuns):
-            await runner.restart(other_tool, "web")
-        assert await runner.list(tool) == {"web": running}
-
-    async def test_a_scheduled_one_is_healthy_and_says_when_it_runs_next(
+    async def test_the_same_wanted_state_is_left_running_for_another_deployment(
         self, runner: Runner, tool: str
     ) -> None:
-        request = request_of(tool, self.wanted(schedule=NIGHTLY), component="nightly")
-        running = await self.up(runner, request)
-        assert running.wanted == request.wanted
-        assert running.next_run is not None
-        assert (running.next_run.hour, running.next_run.minute) == (3, 0)
-
-    async def test_a_scheduled_one_is_put_back(self, runner: Runner, tool: str) -> None:
-        await self.up(runner, request_of(tool, self.wanted(schedule=NIGHTLY)))
-        await self.up(runner, request_of(tool, self.wanted("two", schedule="0 4 * * *"), 2))
-        back = request_of(tool, self.wanted(schedule=NIGHTLY), 2, 1, origin=1)
-        running = await self.up(runner, back)
-        assert running.wanted == back.wanted
-        assert running.next_run is not None
-        assert running.next_run.hour == 3
-
-    async def test_a_continuous_one_becomes_scheduled_and_continuous_again(
-        self, runner: Runner, tool: str
-    ) -> None:
-        for place, schedule in ((1, None), (2, NIGHTLY), (3, None)):
-            request = request_of(tool, self.wanted(schedule=schedule), place)
-            running = await self.up(runner, request)
-            assert running.wanted == request.wanted
-
-    async def test_a_restart_starts_the_same_again(self, runner: Runner, tool: str) -> None:
-        request = request_of(tool, self.slow())
-        await runner.apply(request, None)
-        await self.come_up(tool, "web")
-        await self.healthy(runner, request)
-        await runner.restart(tool, "web")
-        running = (await runner.list(tool))["web"]
-        assert running.health is Health.PROGRESSING
-        await self.come_up(tool, "web")
-        running = await self.healthy(runner, request)
-        assert running.wanted == request.wanted
-        assert running.drift == ()
-
-    async def test_the_next_deployment_leaves_what_was_restarted_alone(
-        self, runner: Runner, tool: str
-    ) -> None:
-        await self.up(runner, request_of(tool, self.wanted()))
-        await runner.restart(tool, "web")
-        before = (await self.until(runner, tool, all_healthy))["web"]
-        after = await self.up(runner, request_of(tool, self.wanted(), 2))
+        before = await self.up(runner, request_of(tool, self.wanted()))
+        request = request_of(tool, self.wanted(), 2)
+        after = await self.up(runner, request)
+        assert after.origin == request.origin
         assert after.started == before.started
 
-    async def test_a_scheduled_one_is_not_restarted(self, runner: Runner, tool: str) -> None:
-        await self.up(runner, request_of(tool, self.wanted(schedule=NIGHTLY)))
-        with pytest.raises(RunRejected) as caught:
-            await runner.restart(tool, "web")
-        assert str(caught.value)
 
-    async def test_a_scheduled_one_is_started_once_at_a_time(
-        self, runner: Runner, tool: str
-    ) -> None:
-        scheduled = Wanted(self.slow().image, RunSpec("serve", NIGHTLY))
-        await self.up(runner, request_of(tool, scheduled))
-        await runner.start(tool, "web")
-        with pytest.raises(RunRejected):
-            await runner.start(tool, "web")
-
-    async def test_a_continuous_one_is_not_started(self, runner: Runner, tool: str) -> None:
-        await self.up(runner, request_of(tool, self.wanted()))
-        with pytest.raises(RunRejected):
-            await runner.start(tool, "web")
-
-    async def test_what_does_not_run_is_neither_restarted_nor_started_and_has_no_log(
-        self, runner: Runner, tool: str
-    ) -> None:
-        with pytest.raises(NothingRuns):
-            await runner.restart(tool, "web")
-        with pytest.raises(NothingRuns):
-            await runner.start(tool, "web")
-        with pytest.raises(NothingRuns):
-            await anext(runner.log(tool, "web"))
-
-    async def test_what_runs_has_a_log(self, runner: Runner, tool: str) -> None:
-        await self.up(runner, request_of(tool, self.wanted()))
-        lines = [line async for line in runner.log(tool, "web")]
-        assert lines
-        assert not any("\n" in line for line in lines)
-
-    async def test_a_log_can_be_left_while_it_is_followed(self, runner: Runner, tool: str) -> None:
-        await self.up(runner, request_of(tool, self.wanted()))
-        lines = runner.log(tool, "web", follow=True)
-        assert await anext(lines)
-        await lines.aclose()  # type: ignore[attr-defined]
-
-    async def test_fifty_at_once_all_come_up(self, runner: Runner, tool: str) -> None:
-        requests = [request_of(tool, self.wanted(), component=f"c{n}") for n in range(MANY)]
-        await asyncio.gather(*(runner.apply(each, None) for each in requests))
-        found = await self.until(runner, tool, all_healthy)
-        assert found.keys() == {each.component for each in requests}
-        assert {each.fence for each in found.values()} == {fence(1)}
-
-    async def test_it_answers(self, runner: Runner) -> None:
-        await runner.ping()
-
-    async def test_it_can_be_closed_with_rollouts_in_flight(
-        self, runner: Runner, tool: str
-    ) -> None:
-        await runner.apply(request_of(tool, self.slow()), None)
-        await runner.close()
-
-
-class BackedRunnerContract(RunnerContract):
+class BackedRunnerContract(MarkingRunnerContract):
     """What holds of a runner whose objects others can make, change and take away."""
 
     @abstractmethod

@@ -10,13 +10,15 @@ from random import Random
 from backends.runners.base import (
     Fence,
     Health,
+    Origin,
     RunnerUnavailable,
     Running,
     RunRequest,
     Superseded,
+    Wanted,
 )
 from backends.runners.simulated import SimulatedRunner
-from tests.conftest import HandClock
+from tests.conftest import NOON, HandClock
 
 
 class ScriptedRunner(SimulatedRunner):
@@ -99,3 +101,48 @@ class ScriptedRunner(SimulatedRunner):
             raise self.outage
         if name in self.before:
             await self.before.pop(name)()
+
+
+class UnmarkedRunner(ScriptedRunner):
+    """The same, on a platform that keeps no marks: of what runs, only what it runs is known.
+
+    Requests are carried out in the order in which they arrive.
+    """
+
+    marks = False
+
+    def __init__(self, clock: HandClock) -> None:
+        super().__init__(clock)
+        self._carried_out = 0
+
+    async def list(self, tool: str) -> Mapping[str, Running]:
+        return {name: _unmarked(each) for name, each in (await super().list(tool)).items()}
+
+    async def apply(self, request: RunRequest, running: Running | None) -> None:
+        await super().apply(self._latest(request), running)
+
+    async def remove(self, tool: str, running: Running, fence: Fence | None = None) -> None:
+        await super().remove(tool, running)
+
+    def differences(self, running: Running, wanted: Wanted) -> tuple[str, ...]:
+        there = running.wanted
+        same = there is not None and (there.image, there.spec) == (wanted.image, wanted.spec)
+        return () if same else ("something",)
+
+    async def put(self, tool: str, component: str, wanted: Wanted) -> None:
+        """Let somebody else make what runs."""
+        request = RunRequest(tool, component, wanted, Origin("somebody"), Fence(NOON, ""))
+        await SimulatedRunner.apply(self, self._latest(request), None)
+
+    async def arrive(self) -> None:
+        self._sent = [self._latest(each) for each in self._sent]
+        await super().arrive()
+
+    def _latest(self, request: RunRequest) -> RunRequest:
+        self._carried_out += 1
+        return replace(request, fence=Fence(NOON, f"{self._carried_out:09}"))
+
+
+def _unmarked(running: Running) -> Running:
+    wanted = running.wanted and replace(running.wanted, revision="")
+    return replace(running, wanted=wanted, origin=None, fence=None, marked=False)

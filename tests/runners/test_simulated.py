@@ -11,12 +11,12 @@ from backends.runners.base import Health, NothingRuns, Runner, Running, RunSpec,
 from backends.runners.simulated import COMPONENTS_KEPT, CRASHING_COMMAND, SimulatedRunner
 from tests.conftest import NOON, HandClock
 from tests.factories import TOOL
-from tests.runners.contract import NIGHTLY, RunnerContract, request_of
+from tests.runners.contract import NIGHTLY, MarkingRunnerContract, request_of
 
 SECONDS = 2.0
 
 
-class TestSimulatedRunner(RunnerContract):
+class TestSimulatedRunner(MarkingRunnerContract):
     @pytest.fixture
     async def runner(self, clock: HandClock) -> Runner:
         self.clock = clock

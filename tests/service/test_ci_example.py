@@ -13,7 +13,11 @@ import yaml
 from pytest_aiohttp.plugin import AiohttpServer
 
 from backends.builders.base import BuildRejected, BuildStatus
+from components.engine.configurations.operations import set_configuration
+from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
+from components.engine.tokens.documents import Scope
+from components.engine.tokens.operations import create_token
 from components.http.app import create_app
 from components.settings import Settings
 from tests.builders.scripted import ScriptedBuilder
@@ -54,6 +58,19 @@ async def job(
 def ends(builder: ScriptedBuilder, status: BuildStatus) -> None:
     """Let every build end with this status at the next query."""
     builder.before_answers = [lambda: builder.becomes(status, image="i")] * 5
+
+
+async def test_with_a_token_the_stored_configuration_is_deployed(
+    job: Job, store: CountingStore, builder: ScriptedBuilder
+) -> None:
+    engine = Engine(store, builder)
+    made = await create_token(engine, TOOL, "ci", list(Scope))
+    code, _, errors = await job(COMPONENTS_TOKEN=made.text)
+    assert (code, "has no configuration" in errors) == (2, True)
+    await set_configuration(engine, TOOL, configuration("web"))
+    ends(builder, BuildStatus.FINISHED)
+    code, output, errors = await job(COMPONENTS_TOKEN=made.text)
+    assert (code, "FINISHED" in output) == (0, True), errors
 
 
 async def test_a_finished_deployment_succeeds_with_a_summary_in_one_line(

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
+from async_lru import alru_cache
 from environs import Env, EnvError, validate
 from kubernetes_asyncio import client
 
@@ -20,6 +21,7 @@ from backends.builders.base import (
     BuildState,
     BuildStatus,
     NoFreeSlot,
+    Source,
 )
 from backends.builders.tekton.checks import check_source
 from backends.builders.tekton.logs import run_lines
@@ -34,7 +36,9 @@ from backends.builders.tekton.runs import (
     selector_of,
     state_of,
 )
+from backends.builders.tekton.slots import Slots
 from backends.builders.tekton.template import Template, read_template
+from backends.git.resolver import CommitResolver
 from backends.kube.connection import KubeConnection
 from backends.kube.errors import (
     KubeAlreadyExists,
@@ -52,7 +56,10 @@ _MERGE_PATCH = "application/merge-patch+json"
 
 
 class TektonBuilder(Builder):
-    """Builds as PipelineRuns, in one `namespace` or, if that is empty, in each tool's own."""
+    """Builds as PipelineRuns, in one `namespace` or, if that is empty, in each tool's own.
+
+    Without a `resolver`, commits are not known before they are built.
+    """
 
     # The API server aborts a request after a minute (--request-timeout).
     settling = timedelta(seconds=60)
@@ -64,6 +71,7 @@ class TektonBuilder(Builder):
         namespace: str = "",
         prefix: str = "tool-",
         max_builds: int = 4,
+        resolver: CommitResolver | None = None,
     ) -> None:
         self._kube = connection
         self._template_name = template
@@ -71,17 +79,21 @@ class TektonBuilder(Builder):
         self._namespace = namespace
         self._prefix = prefix
         self._max_builds = max_builds
-        self._start_locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._resolver = resolver
+        self._slots: WeakValueDictionary[str, Slots] = WeakValueDictionary()
+        # Shared by starts at the same moment, and not kept.
+        self._listed = alru_cache(maxsize=None, ttl=0)(self._list_for_starts)
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder configured by `TEKTON_TEMPLATE`, `_NAMESPACE` and `_MAX_BUILDS`."""
+        """Return a builder configured by `TEKTON_TEMPLATE`, `_NAMESPACE` and the others."""
         return cls(
             KubeConnection(os.environ.get("KUBECONFIG"), env.str("KUBE_CONTEXT", "") or None),
             env.str("TEKTON_TEMPLATE", ""),
             env.str("TEKTON_NAMESPACE", ""),
             env.str("NAMESPACE_PREFIX", "tool-"),
             env.int("TEKTON_MAX_BUILDS", 4, validate=validate.Range(1, 1000)),
+            CommitResolver.from_env(env),
         )
 
     async def open(self) -> None:
@@ -91,26 +103,37 @@ class TektonBuilder(Builder):
         except BadTemplate as error:
             raise EnvError(f"COMPONENTS_TEKTON_TEMPLATE: {error}") from None
         await self._kube.open()
+        if self._resolver is not None:
+            await self._resolver.open()
 
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`. The run's name is derived from the key, so it cannot exist twice.
 
+        Starts at the same moment share one list of runs, and are then sent in parallel.
         Each instance enforces the limit by itself: if several start builds of one tool at the same
         moment, each may exceed it by the number that the others start.
         """
         check_source(request.source)
-        lock = self._start_locks.setdefault(request.tool, asyncio.Lock())
+        slots = self._slots.setdefault(request.tool, Slots())
+        name = name_of(request)
         with _builder_errors():
-            async with lock:  # so that no other start changes the count
-                runs = await self._list_runs(request.tool)
-                name = name_of(request)
-                for run in runs:
-                    if run["metadata"]["name"] == name:
-                        return self._adopt(run, request)
-                unfinished = sum(not self._state(run).status.is_final for run in runs)
-                if unfinished >= self._max_builds:
-                    raise NoFreeSlot(f"{self._max_builds} builds of this tool are already running")
+            number, runs = await self._listed(request.tool)
+            if name in runs:
+                return self._adopt(runs[name], request)
+            # Nothing else runs between counting and taking a slot.
+            unfinished = [each for each, run in runs.items() if not self._is_final(run)]
+            if slots.used(number, unfinished, name) >= self._max_builds:
+                raise NoFreeSlot(f"{self._max_builds} builds of this tool are already running")
+            with slots.taken(name):
                 return await self._create_run(request)
+
+    async def _list_for_starts(self, tool: str) -> tuple[int, Mapping[str, Mapping[str, Any]]]:
+        """Return the number of a list, and the runs in it by name."""
+        number = self._slots.setdefault(tool, Slots()).next_list()
+        return number, {run["metadata"]["name"]: run for run in await self._list_runs(tool)}
+
+    def _is_final(self, run: Mapping[str, Any]) -> bool:
+        return self._state(run).status.is_final
 
     async def _create_run(self, request: BuildRequest) -> BuildState:
         template = self._opened_template
@@ -198,6 +221,11 @@ class TektonBuilder(Builder):
             async for line in lines:
                 yield line
 
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """See `Builder.resolve`."""
+        check_source(source)
+        return await self._resolver.resolve(tool, source) if self._resolver else None
+
     async def ping(self) -> None:
         """See `Builder.ping`."""
         with _builder_errors():
@@ -205,7 +233,10 @@ class TektonBuilder(Builder):
 
     async def close(self) -> None:
         """See `Builder.close`."""
+        await self._listed.cache_close()
         await self._kube.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     @property
     def _api(self) -> client.CustomObjectsApi:

@@ -1,8 +1,8 @@
 """Toolforge's builds service as a builder, over HTTP.
 
-`builder` is the builder; `search` finds a request's build; `payloads` converts requests and
-responses; `api` makes one call, and `errors` classifies its errors; `files` loads the client's
-certificate.
+`builder` is the builder; `search` finds a request's build, and `existing` one that need not be
+started; `payloads` converts requests and responses. The calls themselves are made by
+`backends.toolforge`.
 """
 
 from backends.builders.toolforge.builder import ToolforgeBuilder

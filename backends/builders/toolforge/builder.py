@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
-from environs import Env, EnvError, validate
+from environs import Env, validate
 from yarl import URL
 
 from backends.builders.base import (
@@ -24,10 +24,17 @@ from backends.builders.base import (
     BuildRequest,
     BuildState,
     BuildStatus,
+    Built,
     NoFreeSlot,
+    Source,
 )
-from backends.builders.toolforge.api import BuildsApi
-from backends.builders.toolforge.errors import (
+from backends.builders.toolforge.existing import existing_builds
+from backends.builders.toolforge.payloads import built_of, parameters_of, started, update_of
+from backends.builders.toolforge.search import Search
+from backends.git.resolver import CommitResolver
+from backends.retries import attempts
+from backends.toolforge.api import ServiceApi
+from backends.toolforge.errors import (
     ApiError,
     Busy,
     NoResponse,
@@ -36,11 +43,10 @@ from backends.builders.toolforge.errors import (
     Rejected,
     Unauthorized,
     error_messages,
+    json_object,
 )
-from backends.builders.toolforge.files import ClientFiles
-from backends.builders.toolforge.payloads import parameters_of, started, update_of
-from backends.builders.toolforge.search import Search
-from backends.retries import attempts
+from backends.toolforge.files import ClientFiles
+from backends.toolforge.settings import Gateway
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +63,8 @@ class ToolforgeBuilder(Builder):
     """Builds of the service at `url`, the base of its paths (`v1/tool/...`).
 
     `within` is the time limit in seconds of a call with all its attempts, and `start_seconds` the
-    time a start may take there, even if no client waits for it.
+    time a start may take there, even if no client waits for it. Without a `resolver`, commits are
+    not known before they are built.
     """
 
     knows_keys = False
@@ -68,50 +75,39 @@ class ToolforgeBuilder(Builder):
         files: ClientFiles | None = None,
         within: float = TOTAL_SECONDS,
         start_seconds: float = START_SECONDS,
+        resolver: CommitResolver | None = None,
     ) -> None:
         self.settling = timedelta(seconds=start_seconds)
         self._within = within
-        self._url, self._files = url, files or ClientFiles()
-        self._api = BuildsApi(self._url, self._files, start_seconds)
+        gateway = Gateway(url, files or ClientFiles())
+        self._api = ServiceApi("the builds service", gateway, start_seconds)
         self._search = Search(self.settling)
+        self._resolver = resolver
         self._starting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @classmethod
     def from_env(cls, env: Env) -> Self:
-        """Return a builder configured by `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA`, `_START_TIMEOUT`.
+        """Return a builder configured by `TOOLFORGE_URL`, `_CERT`, `_KEY`, `_CA`, `_START_TIMEOUT`,
+        and `SOURCE_PRIVATE`.
 
         The URL is the gateway's; the builds service is at its `/builds`.
         """
-        files = ClientFiles(
-            env.str("TOOLFORGE_CERT", ""), env.str("TOOLFORGE_KEY", ""), env.str("TOOLFORGE_CA", "")
-        )
-        try:
-            url = URL(env.str("TOOLFORGE_URL", ""))
-        except ValueError:
-            url = URL()
+        gateway = Gateway.from_env(env, "builds")
         start_seconds = env.float(
             "TOOLFORGE_START_TIMEOUT", START_SECONDS, validate=validate.Range(1, 3600)
         )
-        return cls(url / "builds" if url.host else url, files, start_seconds=start_seconds)
+        return cls(
+            gateway.url,
+            gateway.files,
+            start_seconds=start_seconds,
+            resolver=CommitResolver.from_env(env),
+        )
 
     async def open(self) -> None:
         """See `Builder.open`."""
-        url, files = self._url, self._files
-        if url.scheme not in ("http", "https") or not url.host or url.user or url.query_string:
-            raise EnvError(
-                "COMPONENTS_TOOLFORGE_URL: must be the http or https URL of the gateway, for "
-                "example https://api.example.org:30003"
-            )
-        if bool(files.certificate) != bool(files.key):
-            raise EnvError(
-                "COMPONENTS_TOOLFORGE_CERT and _KEY must be set together: one is missing"
-            )
-        try:
-            await self._api.open()
-        except (OSError, ValueError) as error:
-            named = getattr(error, "filename", None) or "COMPONENTS_TOOLFORGE_CERT, _KEY or _CA"
-            reason = getattr(error, "strerror", None) or error
-            raise EnvError(f"{named} cannot be used: {reason}") from None
+        await self._api.open()
+        if self._resolver is not None:
+            await self._resolver.open()
 
     async def start(self, request: BuildRequest) -> BuildState:
         """See `Builder.start`. The service has no idempotency keys: earlier starts are searched."""
@@ -125,7 +121,10 @@ class ToolforgeBuilder(Builder):
 
         async def attempt() -> BuildState:
             try:
-                return started(await self._api.start(request.tool, parameters_of(request)))
+                parameters = parameters_of(request)
+                return started(
+                    await self._api.start("POST", request.tool, "builds", body=parameters)
+                )
             except NotExecuted:
                 raise
             except NoResponse as error:
@@ -196,6 +195,13 @@ class ToolforgeBuilder(Builder):
             raise NoResponse("the builds service did not return a list of builds")
         return [each for each in builds if isinstance(each, dict) and each.get("build_id")]
 
+    async def built(self, tool: str) -> tuple[Built, ...]:
+        """See `Builder.built`."""
+        try:
+            return built_of(await attempts(self._within)(self._list, tool))
+        except ApiError as error:
+            raise _unavailable(error) from None
+
     async def cancel(self, tool: str, build_id: str) -> None:
         """See `Builder.cancel`."""
         try:
@@ -211,7 +217,8 @@ class ToolforgeBuilder(Builder):
         try:
             lines = self._api.lines(tool, "builds", build_id, "logs", follow=follow)
             async with aclosing(lines):  # so that it closes with its reader
-                async for each in lines:
+                async for content in lines:
+                    each = json_object(content) or {"line": content.decode("utf-8", "replace")}
                     if "line" not in each:
                         # The service reports errors in the middle of a stream like this.
                         raise BuilderUnavailable(
@@ -224,6 +231,17 @@ class ToolforgeBuilder(Builder):
         except ApiError as error:
             raise _unavailable(error) from None
 
+    async def resolve(self, tool: str, source: Source) -> str | None:
+        """See `Builder.resolve`."""
+        return await self._resolver.resolve(tool, source) if self._resolver else None
+
+    async def existing(self, tool: str, wanted: Mapping[str, Source]) -> Mapping[str, BuildState]:
+        """See `Builder.existing`. One call lists all builds of the tool, whoever started them."""
+        try:
+            return existing_builds(await attempts(self._within)(self._list, tool), wanted)
+        except ApiError as error:
+            raise _unavailable(error, maybe_started=False) from None
+
     async def ping(self) -> None:
         """See `Builder.ping`."""
         try:
@@ -234,6 +252,8 @@ class ToolforgeBuilder(Builder):
     async def close(self) -> None:
         """See `Builder.close`."""
         await self._api.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
 
 class _OutcomeUnknown(Exception):

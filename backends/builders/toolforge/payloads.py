@@ -1,11 +1,11 @@
 """Requests and responses of the builds service, converted from and to our own types."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from backends.builders.base import BuildRequest, BuildState, BuildStatus
-from backends.builders.toolforge.errors import NoResponse
+from backends.builders.base import BuildRequest, BuildState, BuildStatus, Built, Source
+from backends.toolforge.errors import NoResponse
 
 _STATUSES = {
     "BUILD_PENDING": BuildStatus.PENDING,
@@ -46,6 +46,41 @@ def update_of(build: Mapping[str, Any]) -> BuildState | None:
     """Return the state in a `Build`; None if its status is unknown."""
     known = build.get("status") in _STATUSES
     return state_of(build, str(build["build_id"])) if known else None
+
+
+def is_under_way(build: Mapping[str, Any]) -> bool:
+    """Whether a `Build` has not ended, as far as is known."""
+    status = _STATUSES.get(str(build.get("status")))
+    return status is None or not status.is_final
+
+
+def built_of(builds: Iterable[Mapping[str, Any]]) -> tuple[Built, ...]:
+    """Return builds as our own type, newest first, without those that do not say their source."""
+    newest_first = sorted(
+        builds, key=lambda each: time_of(each.get("start_time")) or _LATEST, reverse=True
+    )
+    return tuple(filter(None, map(_built, newest_first)))
+
+
+def _built(build: Mapping[str, Any]) -> Built | None:
+    given = build.get("parameters")
+    told = given if isinstance(given, dict) else {}
+    name, repository = told.get("image_name"), told.get("source_url")
+    if not (isinstance(name, str) and name and isinstance(repository, str) and repository):
+        return None
+    ref = told.get("ref")
+    options = (told.get(each) for each in ("use_latest_versions", "use_deprecated_versions"))
+    source = Source(
+        repository,
+        ref if isinstance(ref, str) and ref else None,
+        # False is the service's default, and says no more than leaving it out.
+        *(each if each is True else None for each in options),
+    )
+    status = _STATUSES.get(str(build.get("status")), BuildStatus.PENDING)
+    return Built(name, source, status, _image_of(build)[0])
+
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 def state_of(build: Mapping[str, Any], build_id: str) -> BuildState:

@@ -19,6 +19,9 @@ from components.engine.steps.driver import Driver
 
 logger = logging.getLogger(__name__)
 
+ADOPTED = "uses build {!r}, which this service did not start or no longer knows"
+"""The message of a build that others have started, with its id."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildDriver(Driver[Build]):
@@ -65,19 +68,27 @@ class BuildDriver(Driver[Build]):
 
     def observed(self, step: Build, state: BuildState, now: datetime) -> Build:
         """See `Driver.observed`."""
-        return observed(step, state, now)
+        if not step.is_adopted:
+            return observed(step, state, now)
+        if state.status is Status.CANCELLED and step.stop is None:
+            return _built_again(step, "who started this build has cancelled it: it is built again")
+        words = "; ".join(filter(None, (ADOPTED.format(step.id), state.message)))
+        return observed(step, replace(state, message=words), now)
 
     def lost(self, step: Build, now: datetime) -> Build:
         """See `Driver.lost`."""
         # Its outcome is unknown, so it is built again.
-        again = step.started_again("the builder has lost this build: it is built again")
-        return replace(again, image=None, digest=None)
+        return _built_again(step, "the builder has lost this build: it is built again")
 
     def rejected(
         self, deployment: Deployment, step: Build, error: BackendError, now: datetime
     ) -> Build:
         """See `Driver.rejected`."""
         return replace(step, status=Status.ERROR, message=str(error))
+
+
+def _built_again(build: Build, message: str) -> Build:
+    return replace(build.started_again(message), image=None, digest=None, reused=None)
 
 
 def observed(build: Build, state: BuildState, now: datetime) -> Build:

@@ -1,34 +1,25 @@
-"""Operations on a tool's configuration: get, set, delete, and list its history.
+"""Operations on a tool's configuration: get, set, delete, and list its history."""
 
-Before a configuration is replaced or deleted, it is archived in a document of its own. The name of
-that document is derived from the configuration, so an interrupted or repeated request does no harm.
-"""
-
-import asyncio
-from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from backends.stores.base import (
-    AlreadyExists,
-    Conflict,
-    Corrupt,
-    Document,
-    DocumentState,
-    NotFound,
-    StoreError,
-)
+from backends.stores.base import AlreadyExists, Conflict, Corrupt, NotFound
 from components.configuration.validation import ineffective, validate
 from components.engine.configurations.documents import (
     CONFIGURATION,
-    HISTORY,
     Configuration,
+    Origin,
     check_form,
-    configuration_data,
     configuration_of,
-    history_name,
+)
+from components.engine.configurations.storing import (
+    StoredConfigurations,
+    archive,
+    later_than,
+    prune,
+    put,
+    read_configurations,
 )
 from components.engine.context import Answer, Engine
 from components.engine.deployments.storing import MAX_ATTEMPTS
@@ -75,15 +66,7 @@ class HistoryEntry:
     stored: datetime | None
     etag: str
     current: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """A tool's configuration documents; the archived ones are newest first."""
-
-    current: Document | None
-    earlier: tuple[Document, ...]
-    warnings: tuple[str, ...]
+    origin: Origin | None
 
 
 async def get_configuration(engine: Engine, tool: str) -> Configuration:
@@ -96,10 +79,10 @@ async def get_configuration(engine: Engine, tool: str) -> Configuration:
 
 async def list_configurations(engine: Engine, tool: str) -> Answer[tuple[HistoryEntry, ...]]:
     """Return a tool's retained configurations: the current one, then the others, newest first."""
-    return await run_in_thread(_history, await _read(engine, tool))
+    return await run_in_thread(_history, await read_configurations(engine, tool))
 
 
-def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
+def _history(stored: StoredConfigurations) -> Answer[tuple[HistoryEntry, ...]]:
     current = configuration_of(stored.current) if stored.current else None
     earlier, warnings = [], list(stored.warnings)
     for document in stored.earlier:
@@ -110,10 +93,14 @@ def _history(stored: _Stored) -> Answer[tuple[HistoryEntry, ...]]:
         else:
             # One that was archived but not replaced exists twice.
             earlier += [found] if found != current else []
-    kept = [HistoryEntry(each.value, each.stored, each.etag, current=False) for each in earlier]
+    kept = [_entry(each, current=False) for each in earlier]
     if current:
-        kept.insert(0, HistoryEntry(current.value, current.stored, current.etag, current=True))
+        kept.insert(0, _entry(current, current=True))
     return Answer(tuple(kept), tuple(warnings))
+
+
+def _entry(found: Configuration, *, current: bool) -> HistoryEntry:
+    return HistoryEntry(found.value, found.stored, found.etag, current, found.origin)
 
 
 async def set_configuration(
@@ -127,23 +114,23 @@ async def set_configuration(
     """
     warnings = await run_in_thread(_checked, value)
     for _ in range(MAX_ATTEMPTS):
-        stored = await _read(engine, tool)
+        stored = await read_configurations(engine, tool)
         current = configuration_of(stored.current) if stored.current else None
-        new = Configuration(value, _later_than(current, await engine.store.now()))
-        if current and current.etag == new.etag:
+        new = Configuration(value, later_than(current, await engine.store.now()))
+        if current and current.etag == new.etag and not current.origin:
             # This is also a repeated request whose first response was lost.
             return Answer(current, warnings)
         condition.check(current)
         try:
-            await _put(engine, tool, stored.current, current, new)
+            await put(engine, tool, stored.current, current, new)
         except (Conflict, AlreadyExists):
             continue
         except NotFound:
             if stored.current:
                 continue
             raise NoSuchTool(tool) from None
-        newer = 2 if stored.current else 1
-        return Answer(new, (*warnings, *await _prune(engine, tool, stored, newer)))
+        pruned = await prune(engine, tool, stored, newer=2 if stored.current else 1)
+        return Answer(new, (*warnings, *pruned), info=_ended(current, new))
     raise TooManyConflicts(f"the configuration of tool {tool!r}")
 
 
@@ -155,7 +142,7 @@ async def delete_configuration(
     Raises `NoConfiguration`, `ConfigurationChanged`, `TooManyConflicts` and what the store raises.
     """
     for _ in range(MAX_ATTEMPTS):
-        stored = await _read(engine, tool)
+        stored = await read_configurations(engine, tool)
         if stored.current is None:
             condition.check(None)
             raise NoConfiguration(tool)
@@ -163,79 +150,26 @@ async def delete_configuration(
         current = configuration_of(stored.current)
         condition.check(current)
         try:
-            await _archive(engine, tool, stored.current, current)
+            await archive(engine, tool, stored.current, current)
             await engine.store.delete(tool, CONFIGURATION, CONFIGURATION, stored.current.version)
         except (Conflict, NotFound):
             continue
         warnings = (
-            *await _prune(engine, tool, stored, newer=1),
+            *await prune(engine, tool, stored, newer=1),
             *await cancel_waiting(engine, tool),
         )
         return Answer(current, warnings)
     raise TooManyConflicts(f"the configuration of tool {tool!r}")
 
 
+def _ended(current: Configuration | None, new: Configuration) -> tuple[str, ...]:
+    """Return the message that deployments no longer fetch the configuration, if that is so."""
+    if current is None or current.origin is None or new.source_url:
+        return ()
+    return ("deployments no longer fetch the configuration: this one has no source_url",)
+
+
 def _checked(value: Any) -> tuple[str, ...]:
     """Return warnings about fields without effect. Raises `InvalidConfiguration`."""
     validate(value)
     return tuple(map(str, ineffective(value)))
-
-
-def _later_than(current: Configuration | None, now: datetime) -> datetime:
-    if current is None or current.stored is None:
-        return now
-    return max(now, current.stored + timedelta(microseconds=1))
-
-
-async def _read(engine: Engine, tool: str) -> _Stored:
-    listing = await engine.store.list(tool, CONFIGURATION, HISTORY)
-    for error in listing.corrupt:
-        if error.kind == CONFIGURATION:
-            raise error
-    current = [each for each in listing.documents if each.kind == CONFIGURATION]
-    earlier = [each for each in listing.documents if each.kind == HISTORY]
-    earlier.sort(key=lambda each: each.name, reverse=True)
-    return _Stored(
-        current[0] if current else None, tuple(earlier), tuple(map(str, listing.corrupt))
-    )
-
-
-async def _put(
-    engine: Engine,
-    tool: str,
-    read: Document | None,
-    current: Configuration | None,
-    new: Configuration,
-) -> None:
-    data = configuration_data(new)
-    if read is None or current is None:
-        await engine.store.create(tool, CONFIGURATION, CONFIGURATION, data)
-    else:
-        check_form(read)
-        if engine.configs_kept > 1:
-            await _archive(engine, tool, read, current)
-        await engine.store.replace(read, data, DocumentState.PLAIN)
-
-
-async def _archive(engine: Engine, tool: str, read: Document, current: Configuration) -> None:
-    """Archive a configuration that is about to be replaced, exactly as stored, if not done yet."""
-    name = history_name(current)
-    with suppress(AlreadyExists):
-        await engine.store.create(tool, HISTORY, name, read.data, DocumentState.SEALED)
-
-
-async def _prune(engine: Engine, tool: str, read: _Stored, newer: int) -> Sequence[str]:
-    """Remove the oldest archived configurations; `newer` have been added since these were read.
-
-    Return warnings: an error does not affect the new configuration.
-    """
-    excess = read.earlier[max(engine.configs_kept - newer, 0) :]
-    outcomes = await asyncio.gather(
-        *(engine.store.delete(tool, HISTORY, each.name, each.version) for each in excess),
-        return_exceptions=True,
-    )
-    failures = [each for each in outcomes if each and not isinstance(each, NotFound)]
-    for failure in failures:
-        if not isinstance(failure, StoreError):
-            raise failure
-    return [f"pruning an earlier configuration failed: {each}" for each in failures]

@@ -22,4 +22,4 @@ def check_runs(runner: Runner, tool: str, configuration: Mapping[str, Any]) -> t
 
 
 def _path(component: str, remark: Remark) -> tuple[str, ...]:
-    return ("components", component, "run", remark.field)
+    return ("components", component, *(("run", remark.field) if remark.field else ()))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from backends.stores.base import AlreadyExists, Document, NotFound, OverQuota, Rejected, StoreError
+from components.engine.configurations.fetching import configuration_to_deploy
 from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import (
     DEFAULTS,
@@ -30,6 +31,7 @@ from components.engine.deployments.reading import deployment_of
 from components.engine.deployments.reconcile import execute
 from components.engine.errors import NoDeployment, NoSuchTool, TooManyConflicts
 from components.engine.instant import Instant
+from components.engine.permitted import check_components, check_supersede
 from components.engine.queue.admission import cancel, supersede
 from components.engine.queue.reservation import (
     IdempotencyKey,
@@ -57,16 +59,22 @@ class Stored:
 async def create_deployment(
     engine: Engine, tool: str, options: DeployRequest = DEFAULTS, key: str | None = None
 ) -> Answer[Deployment]:
-    """Deploy a tool's stored configuration: store the deployment, launch all its builds, prune.
+    """Deploy a tool's configuration: store the deployment, launch all its builds, prune.
 
     A `key` makes it idempotent: another request with the same key returns the same deployment.
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `NoSuchTool`, `Busy`,
-    `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store raises.
+    Raises what `configuration_to_deploy` raises, `UnknownComponents`, `NotPermitted`, `NoSuchTool`,
+    `Busy`, `QueueFull`, `TooManyUnfinished`, `KeyReused`, `TooManyConflicts` and what the store
+    raises.
     """
+
+    async def drafting(engine: Engine, snapshot: Snapshot) -> Draft:
+        current = await configuration_to_deploy(engine, tool, snapshot.configuration)
+        return await draft_of_configuration(engine, snapshot, current, options)
+
     return await _create(
         engine,
         tool,
-        lambda engine, snapshot: draft_of_configuration(engine, snapshot, options),
+        drafting,
         options,
         _idempotency_key(key, "deploy", options),
     )
@@ -125,7 +133,9 @@ async def _create(
     earlier = earlier_reservation(snapshot, idempotency_key)
     if earlier and earlier.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[earlier.deploy_id])
+    check_supersede(options.permitted, options.when_busy)
     draft = await drafting(engine, snapshot)
+    check_components(options.permitted, draft.configuration["components"])
     reservation, snapshot = await reserve(engine, snapshot, options.when_busy, idempotency_key)
     if reservation.repeated and reservation.deploy_id in snapshot.documents:
         return _repeated(engine, snapshot.documents[reservation.deploy_id])
@@ -177,6 +187,7 @@ async def _store(
         configured=snapshot.configuration is not None,
         runs=_pending_runs(engine, draft),
         selected=draft.selected,
+        force_build=options.force_build,
         force_run=options.force_run,
         on_failure=options.on_failure,
     )
@@ -232,7 +243,7 @@ async def _begin(
         )
     pruned = await _prune(engine, document)
     warnings = (*engine.notices, *draft.warnings, *answer.warnings, *pruned)
-    return Answer(answer.value, warnings, answer.errors, info)
+    return Answer(answer.value, warnings, answer.errors, (*draft.info, *info))
 
 
 async def _concurrent_duplicate(

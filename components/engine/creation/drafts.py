@@ -1,16 +1,17 @@
 """Drafts of deployments, from the stored configuration or from an earlier deployment."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backends.status import Status
 from components.configuration.sources import selected, sources
-from components.configuration.validation import validate
 from components.engine.builds.model import Build
-from components.engine.configurations.documents import configuration_of
-from components.engine.context import Engine
+from components.engine.configurations.documents import Configuration
+from components.engine.context import Answer, Engine
 from components.engine.creation.checks import check_runs
+from components.engine.creation.existing import existing_builds
 from components.engine.creation.reuse import (
     Decision,
     as_reused,
@@ -22,7 +23,6 @@ from components.engine.deployments.finding import LATEST
 from components.engine.deployments.model import Deployment, DeploymentStatus, OnFailure
 from components.engine.errors import (
     ImagesGone,
-    NoConfiguration,
     NoDeployment,
     NoDeploymentYet,
     NoDigest,
@@ -38,7 +38,10 @@ from components.engine.threads import run_in_thread
 
 @dataclass(frozen=True, slots=True)
 class DeployRequest:
-    """The options of a new deployment; if it names `components`, it has only those."""
+    """The options of a new deployment; if it names `components`, it has only those.
+
+    `permitted`, if not None, are the only components that the caller may deploy.
+    """
 
     description: str = ""
     components: Sequence[str] = ()
@@ -46,6 +49,7 @@ class DeployRequest:
     force_run: bool = False
     on_failure: OnFailure = OnFailure.PUT_BACK
     when_busy: WhenBusy = WhenBusy.QUEUE
+    permitted: tuple[str, ...] | None = None
 
 
 DEFAULTS = DeployRequest()
@@ -59,6 +63,7 @@ class Draft:
     decisions: Mapping[str, Decision] = field(default_factory=dict)
     selected: bool = False
     warnings: tuple[str, ...] = ()
+    info: tuple[str, ...] = ()
 
     @property
     def builds(self) -> Mapping[str, Build]:
@@ -67,17 +72,13 @@ class Draft:
 
 
 async def draft_of_configuration(
-    engine: Engine, snapshot: Snapshot, options: DeployRequest
+    engine: Engine, snapshot: Snapshot, current: Answer[Configuration], options: DeployRequest
 ) -> Draft:
-    """Return a draft from the stored configuration.
+    """Return a draft from the current configuration, which is valid.
 
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`, `Corrupt`.
+    Raises `UnknownComponents` and what the runner's check of a configuration raises.
     """
-    if snapshot.configuration is None:
-        raise NoConfiguration(snapshot.tool)
-    configuration = configuration_of(snapshot.configuration).value
-    # An earlier version may have stored a configuration that is invalid now.
-    await run_in_thread(validate, configuration)
+    configuration = current.value.value
     if options.components:
         unknown = [each for each in options.components if each not in configuration["components"]]
         if unknown:
@@ -91,7 +92,13 @@ async def draft_of_configuration(
         snapshot.newest_first,
         force=options.force_build,
     )
-    return Draft(configuration, decisions, bool(options.components), warnings)
+    return Draft(
+        configuration,
+        decisions,
+        bool(options.components),
+        (*current.warnings, *warnings),
+        current.info,
+    )
 
 
 async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> Draft:
@@ -107,12 +114,15 @@ async def draft_of_retry(engine: Engine, snapshot: Snapshot, deploy_id: str) -> 
     }
     images = [build.image for build in finished.values() if build.image]
     gone = await missing_images(engine, snapshot.tool, images)
+    existing = await _still_existing(engine, snapshot, earlier, finished)
     decisions = {}
     for name, build in earlier.builds.items():
         if name not in finished:
             decisions[name] = _rebuilt(build, f"it ended as {build.status}")
         elif build.image in gone:
             decisions[name] = _rebuilt(build, "its image no longer exists")
+        elif name in existing:
+            decisions[name] = Decision(existing[name], existing[name].message)
         elif not has_stable_image(engine, build):
             decisions[name] = _rebuilt(build, "a later build may have overwritten its image")
         else:
@@ -141,6 +151,19 @@ async def draft_of_rollback(engine: Engine, snapshot: Snapshot, deploy_id: str) 
     decisions = {name: _reused(build, earlier) for name, build in earlier.builds.items()}
     warnings = await run_in_thread(check_runs, engine.runner, snapshot.tool, earlier.configuration)
     return Draft(earlier.configuration, decisions, earlier.selected, warnings)
+
+
+async def _still_existing(
+    engine: Engine, snapshot: Snapshot, earlier: Deployment, finished: Mapping[str, Build]
+) -> Mapping[str, Build]:
+    """Return finished builds, of those whose images have no stable name, that the builder has."""
+    wanted = {
+        name: replace(earlier.sources[name], ref=build.commit)
+        for name, build in finished.items()
+        if build.commit and not has_stable_image(engine, build)
+    }
+    deadline = asyncio.get_running_loop().time() + engine.builder_timeout / 2
+    return await existing_builds(engine, snapshot.tool, wanted, snapshot.newest_first, deadline)
 
 
 def _find(snapshot: Snapshot, deploy_id: str) -> Deployment:

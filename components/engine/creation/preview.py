@@ -8,14 +8,17 @@ from backends.errors import BackendError
 from backends.runners.base import Running, Wanted
 from components.configuration.problems import listed
 from components.configuration.sources import reuses, sources
+from components.engine.configurations.fetching import current_configuration
 from components.engine.context import Answer, Engine
 from components.engine.creation.drafts import DeployRequest, Draft, draft_of_configuration
 from components.engine.creation.reuse import Decision
 from components.engine.errors import Busy, QueueFull, TooManyUnfinished
-from components.engine.queue.reservation import find_ahead, read_snapshot
+from components.engine.permitted import check_components, check_supersede
+from components.engine.queue.reservation import Snapshot, find_ahead, read_snapshot
 from components.engine.queue.state import WhenBusy, position_message
 from components.engine.runs.beginning import decided
 from components.engine.runs.model import RunAction
+from components.engine.runs.unmarked import is_ours, recalled
 from components.engine.runs.wanted import pinned, specs
 
 
@@ -50,11 +53,15 @@ class Preview:
 async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) -> Answer[Preview]:
     """Return what `create_deployment` would do now; nothing is stored or started.
 
-    Raises `NoConfiguration`, `InvalidConfiguration`, `UnknownComponents`.
+    Raises `NoConfiguration`, `InvalidConfiguration`, `SourceRejected`, `SourceUnavailable`,
+    `UnknownComponents`, `NotPermitted`.
     """
     snapshot = await read_snapshot(engine, tool)
-    draft = await draft_of_configuration(engine, snapshot, options)
-    info = ["dry run, nothing was stored: this is what a deployment would do"]
+    check_supersede(options.permitted, options.when_busy)
+    current = await current_configuration(engine, tool, snapshot.configuration)
+    draft = await draft_of_configuration(engine, snapshot, current, options)
+    check_components(options.permitted, draft.configuration["components"])
+    info = [*draft.info, "dry run, nothing was stored: this is what a deployment would do"]
     warnings = [*engine.notices, *draft.warnings]
     try:
         ahead = find_ahead(engine, snapshot.queue_state, options.when_busy)
@@ -73,27 +80,28 @@ async def preview_deployment(engine: Engine, tool: str, options: DeployRequest) 
     for name, other in reused.items():
         reason = f"it reuses the build of {other!r}"
         planned[name] = replace(planned[name], action="reuse", reason=reason)
-    runs, unknown = await _planned_runs(engine, tool, draft, options)
+    runs, unknown = await _planned_runs(engine, snapshot, draft, options)
     return Answer(Preview(planned, runs), (*warnings, *unknown), info=tuple(info))
 
 
 async def _planned_runs(
-    engine: Engine, tool: str, draft: Draft, options: DeployRequest
+    engine: Engine, snapshot: Snapshot, draft: Draft, options: DeployRequest
 ) -> tuple[dict[str, PlannedRun], tuple[str, ...]]:
     """Return what would become of the runs, and warnings."""
     if not engine.runner.runs:
         return {}, ()
     try:
-        async with engine.runner_breaker.guard(tool, engine.builder_timeout / 2):
-            running = await engine.runner.list(tool)
+        async with engine.runner_breaker.guard(snapshot.tool, engine.builder_timeout / 2):
+            listing = await engine.runner.list(snapshot.tool)
     except (BackendError, TimeoutError) as error:
         why = str(error) or "no response in time"
         return {}, (f"the runner does not respond, so what would run is not known: {why}",)
+    running = recalled(engine.runner, listing, snapshot.newest_first)
     reused = reuses(draft.configuration)
     runs = {}
     for name, spec in specs(draft.configuration).items():
         decision, there = draft.decisions[reused.get(name, name)], running.get(name)
-        if not decision.is_reuse:
+        if not decision.is_reuse or not decision.build.status.is_final:
             runs[name] = _with_new_build(there)
             continue
         wanted = Wanted(pinned(decision.build), spec)
@@ -102,8 +110,8 @@ async def _planned_runs(
     if not draft.selected:
         runs |= {
             name: PlannedRun(RunAction.REMOVE, "the configuration no longer has it")
-            for name in running
-            if name not in runs
+            for name, there in running.items()
+            if name not in runs and is_ours(there)
         }
     return runs, ()
 

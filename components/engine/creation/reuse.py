@@ -9,6 +9,7 @@ from backends.builders.base import BuilderError, Source
 from backends.status import Status
 from components.engine.builds.model import Build
 from components.engine.context import Engine
+from components.engine.creation.existing import existing_builds, reuse_message
 from components.engine.deployments.model import Deployment
 
 logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ def has_stable_image(engine: Engine, build: Build) -> bool:
 def as_reused(build: Build, deploy_id: str) -> Build:
     """Return a finished build as another deployment reuses it."""
     built_by = build.reused or deploy_id
-    return replace(build, reused=built_by, message=f"reuses the build of deployment {built_by!r}")
+    return replace(build, reused=built_by, message=reuse_message(built_by, build.id))
 
 
 async def decide(
@@ -49,10 +50,12 @@ async def decide(
     """Return what to build and what to reuse, by component; `earlier` has the newest first.
 
     The builder resolves each source's commit. A source that it cannot resolve is built: the build
-    itself then reports the error. All calls together may take the engine's `builder_timeout`, and
-    resolving the commits half of it.
+    itself then reports the error. What no deployment has built may be known to the builder, which
+    is asked once. All calls together may take the engine's `builder_timeout`, and resolving the
+    commits half of it.
     """
     now = asyncio.get_running_loop().time()
+    deadline = now + engine.builder_timeout
     distinct = tuple(dict.fromkeys(wanted.values()))
     answers = await asyncio.gather(
         *(_resolve(engine, tool, each, now + engine.builder_timeout / 2) for each in distinct)
@@ -60,13 +63,20 @@ async def decide(
     commits = dict(zip(distinct, answers, strict=True))
     decided = await asyncio.gather(
         *(
-            _decide(
-                engine, tool, source, *commits[source], earlier, force, now + engine.builder_timeout
-            )
+            _decide(engine, tool, source, *commits[source], earlier, force, deadline)
             for source in wanted.values()
         )
     )
-    return dict(zip(wanted, decided, strict=True))
+    decisions = dict(zip(wanted, decided, strict=True))
+    if force:
+        return decisions
+    to_build = {
+        name: replace(wanted[name], ref=decision.build.commit)
+        for name, decision in decisions.items()
+        if decision.build.commit and not decision.is_reuse
+    }
+    existing = await existing_builds(engine, tool, to_build, earlier, deadline)
+    return {**decisions, **{name: Decision(each, each.message) for name, each in existing.items()}}
 
 
 async def missing_images(engine: Engine, tool: str, images: Iterable[str]) -> frozenset[str]:

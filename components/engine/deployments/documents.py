@@ -28,7 +28,7 @@ FORM = 2
 FORM_WITHOUT_RUNS = 1
 """The form of a deployment that ends with its builds: it is as earlier versions have it."""
 
-_OF_RUNS = ("runs", "begun-time", "selected", "force-run", "on-failure")
+_OF_RUNS = ("runs", "begun-time", "selected", "on-failure")
 
 
 class _StoredDeployment(Stored):
@@ -46,12 +46,13 @@ class _StoredDeployment(Stored):
     description = fields.String(load_default="")
     configured = fields.Boolean(load_default=False)
     ended = fields.AwareDateTime(data_key="ended-time", load_default=None, allow_none=True)
+    force_build = fields.Boolean(data_key="force-build", load_default=False)
+    force_run = fields.Boolean(data_key="force-run", load_default=False)
 
     # Not in form 1.
     runs = fields.Dict(keys=fields.String(), values=fields.Nested(StoredRun), load_default=dict)
     begun = fields.AwareDateTime(data_key="begun-time", load_default=None, allow_none=True)
     selected = fields.Boolean(load_default=False)
-    force_run = fields.Boolean(data_key="force-run", load_default=False)
     on_failure = fields.Enum(
         OnFailure, by_value=True, data_key="on-failure", load_default=OnFailure.PUT_BACK
     )

@@ -60,8 +60,8 @@ class Deployment:
 
     `runs` holds all components, and those that are removed; it is empty where nothing is run.
     `begun` is when the run phase began, by the store's clock. One that is `selected` has only
-    those of the configuration's components that were asked for. With `force_run`, what runs
-    already is started again.
+    those of the configuration's components that were asked for. With `force_build`, everything was
+    built although it could be reused; with `force_run`, what runs already is started again.
     While it is `queued` it starts nothing; `admitted` is when it no longer was, by the store's
     clock, and None where it never had to wait. One that `supersedes` ends those that it waits for.
     `reason` says why it was cancelled. `configured` is whether the tool had a configuration when it
@@ -86,6 +86,7 @@ class Deployment:
     runs: Mapping[str, Run] = field(default_factory=dict)
     begun: datetime | None = None
     selected: bool = False
+    force_build: bool = False
     force_run: bool = False
     on_failure: OnFailure = OnFailure.PUT_BACK
     newer: bool = False
@@ -117,8 +118,11 @@ class Deployment:
 
     @property
     def since(self) -> datetime:
-        """When its time began: when it might start, since how long it waits is up to others."""
-        return self.admitted or self.created
+        """When its time began: when it might start, since how long it waits is up to others.
+
+        The time of its run phase is counted anew for that reason.
+        """
+        return self.begun or self.admitted or self.created
 
     @property
     def status(self) -> DeploymentStatus:
@@ -130,6 +134,11 @@ class Deployment:
     def is_settled(self) -> bool:
         """Whether its status is final and all its steps are settled: it never changes again."""
         return self.status.is_final and all(each.is_settled for each in self.steps)
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it has failed because it took too long."""
+        return self.status is DeploymentStatus.ERROR and any(each.timed_out for each in self.steps)
 
     @property
     def _status(self) -> DeploymentStatus:
@@ -153,13 +162,19 @@ class Deployment:
         if self.queued and not self.cancel_requested:
             return "waits for its turn"
         parts = [self.reason] if self.cancel_requested and self.reason else []
-        if any(run.was_put_back for run in self.runs.values()):
-            parts.append("what ran before was put back")
-        elif self.kind is Kind.RUN and any(run.stop and run.id for run in self.runs.values()):
+        if self._puts_back:
             parts.append("what ran before is being put back")
+        elif any(run.was_put_back for run in self.runs.values()):
+            parts.append("what ran before was put back")
         elif self.status.is_final and not self.is_settled:
             parts.append("builds may still run until the builder confirms that they have ended")
         return "; ".join(parts)
+
+    @property
+    def _puts_back(self) -> bool:
+        stopped = (run for run in self.runs.values() if run.stop)
+        ends = self.on_failure is OnFailure.PUT_BACK
+        return ends and any(run.id is not None or run.doubt for run in stopped)
 
     @cached_property
     def etag(self) -> str:

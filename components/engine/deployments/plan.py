@@ -83,7 +83,10 @@ def plan(
     if deployment.stage is Stage.QUEUED:
         return Plan(deployment, at)
     if deployment.kind is Kind.BUILD:
-        rules = dict.fromkeys(deployment.builds, build_rules(limits))
+        own, adopted = build_rules(limits), replace(build_rules(limits), ends=False)
+        rules = {
+            name: adopted if build.is_adopted else own for name, build in deployment.builds.items()
+        }
         stops = _stops(deployment, deployment.builds, rules, at, limits)
         may_start = start and not deployment.queued
         builds = {
@@ -99,7 +102,7 @@ def plan(
         name: _planned(run, rules[name], stops.get(name), at, by, start=name in startable)
         for name, run in deployment.runs.items()
     }
-    runs = _with_finished(deployment, runs)
+    runs = _with_finished(deployment, runs, at)
     return _plan(deployment, replace(deployment, runs=runs), deployment.runs, runs, rules, at)
 
 
@@ -223,13 +226,25 @@ def _startable(deployment: Deployment) -> frozenset[str]:
     )
 
 
-def _with_finished(deployment: Deployment, runs: Mapping[str, Run]) -> dict[str, Run]:
+def _with_finished(deployment: Deployment, runs: Mapping[str, Run], at: Instant) -> dict[str, Run]:
     """Return runs in which those have finished that need not be put back any more."""
     each_alone = deployment.on_failure is OnFailure.KEEP
-    all_healthy = all(run.healthy and not run.stop for run in runs.values())
+    may_finish = {name for name, run in runs.items() if _may_finish(run, at)}
     return {
         name: final(replace(run, status=Status.FINISHED), None)
-        if run.healthy and not run.stop and not run.status.is_final and (all_healthy or each_alone)
+        if name in may_finish
+        and not run.status.is_final
+        and (each_alone or len(may_finish) == len(runs))
         else run
         for name, run in runs.items()
     }
+
+
+def _may_finish(run: Run, at: Instant) -> bool:
+    """Whether a run is healthy, and no earlier start of it can still be carried out.
+
+    It would bring the component back after a later deployment has removed it.
+    """
+    doubt = run.doubt if run.changes else None
+    settled = doubt is None or at.is_past(doubt.settles, doubt.since)
+    return run.healthy and not run.stop and settled

@@ -48,6 +48,14 @@ async def deployments_in(
     return found, tuple(map(str, corrupt))
 
 
+async def deployments_to_recall(engine: Engine, tool: str) -> tuple[Deployment, ...]:
+    """Return the kept deployments of a tool, where only they say what runs came from."""
+    if engine.runner.marks:
+        return ()
+    listing = await engine.store.list(tool, documents.DEPLOYMENT)
+    return tuple(deployment for _, deployment in (await deployments_in(engine, listing))[0])
+
+
 async def newest_in(engine: Engine, listing: Listing) -> Document | None:
     """Return the document of the newest deployment of a listing; None where there is none.
 

@@ -69,6 +69,7 @@ class _StoredStep(Stored):
     unasked = fields.TimeDelta(
         data_key="unasked-seconds", serialization_type=float, load_default=timedelta()
     )
+    timed_out = fields.Boolean(data_key="timed-out", load_default=False)
 
 
 class StoredBuild(_StoredStep):
@@ -133,7 +134,7 @@ class _StoredOrigin(Stored):
 
 class _StoredBefore(Stored):
     wanted = fields.Nested(_StoredWanted, required=True)
-    origin = fields.Nested(_StoredOrigin, required=True)
+    origin = fields.Nested(_StoredOrigin, required=True, allow_none=True)
 
     @post_load
     def _before(self, data: dict[str, Any], **_: Any) -> Before:

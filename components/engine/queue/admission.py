@@ -11,7 +11,7 @@ from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.merge import Beginning, Change, merged
 from components.engine.deployments.model import Deployment
 from components.engine.deployments.plan import plan
-from components.engine.deployments.reading import deployments_in
+from components.engine.deployments.reading import deployments_in, deployments_to_recall
 from components.engine.deployments.storing import store_change
 from components.engine.errors import MadeByNewer, TooManyConflicts
 from components.engine.instant import Instant
@@ -19,6 +19,7 @@ from components.engine.queue.reservation import read_snapshot
 from components.engine.queue.rollout import Turn, take_turn
 from components.engine.queue.state import position_message
 from components.engine.runs.beginning import begun_runs
+from components.engine.runs.unmarked import recalled
 
 
 async def admit(engine: Engine, document: Document, deployment: Deployment) -> Answer[Deployment]:
@@ -56,10 +57,11 @@ async def begin_runs(
         return Answer(deployment, info=(f"its runs begin when those of {holder!r} have ended",))
     try:
         async with engine.runner_breaker.guard(deployment.tool, engine.builder_timeout / 2):
-            running = await engine.runner.list(deployment.tool)
+            listing = await engine.runner.list(deployment.tool)
     except (BackendError, TimeoutError) as error:
         why = str(error) or "no response in time"
         return Answer(deployment, (f"the runner does not respond, so no run has begun: {why}",))
+    running = recalled(engine.runner, listing, await deployments_to_recall(engine, deployment.tool))
     now = await engine.store.now()
     unique_images = engine.builder.unique_images
     runs = begun_runs(deployment, running, now, unique_images=unique_images)

@@ -8,6 +8,7 @@ from backends.runners.base import Health, Running, Wanted
 from backends.status import Status
 from components.engine.deployments.model import Deployment
 from components.engine.runs.model import Before, Run, RunAction
+from components.engine.runs.unmarked import is_ours
 from components.engine.runs.wanted import build_of, pinned, specs
 
 LEFT = "runs already"
@@ -18,7 +19,8 @@ def begun_runs(
 ) -> dict[str, Run]:
     """Return the runs of a deployment that has all its images, as its run phase begins.
 
-    `running` is what runs. With `unique_images`, the name of an image is one build's alone.
+    `running` is what runs, whoever made it. With `unique_images`, the name of an image is one
+    build's alone.
     """
     runs = {}
     for name, spec in specs(deployment.configuration).items():
@@ -50,7 +52,7 @@ def begun_runs(
                 message="will be removed when all others are healthy",
             )
             for name, there in running.items()
-            if name not in runs
+            if name not in runs and is_ours(there)
         }
     return runs
 
@@ -82,7 +84,7 @@ def _same(there: Wanted, wanted: Wanted) -> bool:
 
 def before(there: Running | None) -> Before | None:
     """Return what runs of a component, so that it can be put back; None where that is not known."""
-    if there is None or there.wanted is None or there.origin is None:
+    if there is None or there.wanted is None or (there.marked and there.origin is None):
         return None
     return Before(there.wanted, there.origin)
 

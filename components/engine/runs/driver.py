@@ -26,10 +26,11 @@ from components.engine.runs.states import (
     RunState,
     ended,
     fence_of,
-    is_unknown,
+    left_as_it_is,
     state_of,
     under_way,
 )
+from components.engine.runs.unmarked import as_done
 from components.engine.runs.wanted import build_of, wanted_of
 from components.engine.steps.asking import as_observed
 from components.engine.steps.driver import Driver
@@ -64,7 +65,7 @@ class RunDriver(Driver[Run]):
 
     async def prepare(self, deployment: Deployment) -> Mapping[str, Running]:
         """See `Driver.prepare`."""
-        return await self.engine.runner.list(deployment.tool)
+        return await self._running(deployment)
 
     async def start(
         self, deployment: Deployment, component: str, prepared: Mapping[str, Running]
@@ -92,7 +93,7 @@ class RunDriver(Driver[Run]):
         self, deployment: Deployment, components: Collection[str]
     ) -> Mapping[str, RunState]:
         """See `Driver.get`."""
-        listing = await self.engine.runner.list(deployment.tool)
+        listing = await self._running(deployment)
         return {name: state_of(deployment, name, listing.get(name)) for name in components}
 
     async def end(self, deployment: Deployment, components: Collection[str]) -> Mapping[str, Run]:
@@ -100,7 +101,7 @@ class RunDriver(Driver[Run]):
         tool = deployment.tool
         try:
             async with self.breaker.guard(tool, self.engine.builder_timeout / 2):
-                listing = await self.engine.runner.list(tool)
+                listing = await self._running(deployment)
         except (BackendError, TimeoutError) as error:
             why = str(error) or "no response in time"
             logger.warning("putting back what ran before %s failed: %s", deployment.id, why)
@@ -110,7 +111,7 @@ class RunDriver(Driver[Run]):
             *(self._put_back(deployment, name, listing.get(name)) for name in components),
             return_exceptions=True,
         )
-        outcome_of = {}
+        outcome_of, accepted = {}, []
         for name, failure in zip(components, outcomes, strict=True):
             if isinstance(failure, RunRejected):
                 run = ended(deployment.runs[name], f"it could not be put back: {failure}")
@@ -122,27 +123,56 @@ class RunDriver(Driver[Run]):
                 logger.warning("putting %s of %s back failed: %s", name, deployment.id, why)
             elif failure is not None:
                 logger.error("putting %s of %s back failed", name, deployment.id, exc_info=failure)
+            else:
+                accepted.append(name)
+        if not self.engine.runner.marks:
+            outcome_of |= await self._put_back_by_now(deployment, accepted, now)
         return outcome_of
+
+    async def _put_back_by_now(
+        self, deployment: Deployment, components: Collection[str], now: datetime
+    ) -> Mapping[str, Run]:
+        """Return the runs of which the runner has just taken what ran before: nothing marks it."""
+        try:
+            async with self.breaker.guard(deployment.tool, self.engine.builder_timeout / 2):
+                listing = await self._running(deployment, components)
+        except (BackendError, TimeoutError):
+            return {}  # the next round asks again
+        return {
+            name: self.observed(run, state_of(deployment, name, listing.get(name)), now)
+            for name, run in deployment.runs.items()
+            if name in components
+        }
+
+    async def _running(
+        self, deployment: Deployment, put_back: Collection[str] = ()
+    ) -> Mapping[str, Running]:
+        """Return what runs, with what the deployment has done to it."""
+        listing = await self.engine.runner.list(deployment.tool)
+        return as_done(self.engine.runner, deployment, listing, put_back)
 
     async def _put_back(
         self, deployment: Deployment, component: str, there: Running | None
     ) -> None:
         run, fence = deployment.runs[component], fence_of(deployment, step=1)
-        if (there and there.fence and there.fence >= fence) or is_unknown(run):
+        is_back = there is not None and there.fence is not None and there.fence >= fence
+        if is_back or left_as_it_is(deployment, component, there):
             return
         async with self.breaker.guard(deployment.tool, self.engine.builder_timeout / 2):
             if run.before:
-                request = RunRequest(
-                    deployment.tool, component, run.before.wanted, run.before.origin, fence
-                )
+                origin = run.before.origin or Origin(deployment.id)
+                request = RunRequest(deployment.tool, component, run.before.wanted, origin, fence)
                 await self.engine.runner.apply(request, there)
             elif there:
                 await self.engine.runner.remove(deployment.tool, there, fence)
 
     def observed(self, step: Run, state: RunState, now: datetime) -> Run:
         """See `Driver.observed`."""
-        if state.absent and step.doubt and now < step.doubt.settles:
+        is_unfenced = state.absent or (state.was_put_back and not self.engine.runner.marks)
+        if is_unfenced and step.doubt and now < step.doubt.settles:
             # Nothing that is there fences off a start that may still be carried out.
+            state = RunState(state.id, Status.RUNNING, step.message)
+        elif state.is_from_before(step, now):
             state = RunState(state.id, Status.RUNNING, step.message)
         run = as_observed(
             step,
@@ -154,7 +184,8 @@ class RunDriver(Driver[Run]):
             url=state.url,
             was_put_back=state.was_put_back,
         )
-        if run.stop and not state.status.is_final:
+        if not state.status.is_final:
+            # That a later attempt has succeeded proves nothing about an earlier one.
             run = replace(run, doubt=step.doubt)
         if state.healthy:
             run = replace(run, ended=step.ended or now)
@@ -167,7 +198,7 @@ class RunDriver(Driver[Run]):
     def lost(self, step: Run, now: datetime) -> Run:
         """See `Driver.lost`. What ran before is gone as well, and put back if this is stopped."""
         again = step.started_again(f"{GONE}: it is started again")
-        return replace(again, healthy=False, ready=0, doubt=Doubt(now, now))
+        return replace(again, healthy=False, ready=0, doubt=step.doubt or Doubt(now, now))
 
     def rejected(
         self, deployment: Deployment, step: Run, error: BackendError, now: datetime

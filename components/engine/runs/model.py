@@ -1,7 +1,8 @@
 """A run, as a value: how one component's new version comes to run, or how it is removed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from backends.runners.base import Origin, Wanted
 from backends.status import Status
@@ -19,10 +20,13 @@ class RunAction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """What ran of a component before a deployment changed it, and where that came from."""
+    """What ran of a component before a deployment changed it, and where that came from.
+
+    `origin` is None where somebody else had made it.
+    """
 
     wanted: Wanted
-    origin: Origin
+    origin: Origin | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,17 @@ class Run(Step):
     replicas: int = 0
     url: str | None = None
     was_put_back: bool = False
+
+    def confirmed(self, end: Self) -> Self:
+        """See `Step.confirmed`. What became of the component is news, too."""
+        return replace(
+            self,
+            id=end.id,
+            message=end.message,
+            ended=end.ended,
+            healthy=end.healthy,
+            was_put_back=end.was_put_back,
+        )
 
     @property
     def changes(self) -> bool:

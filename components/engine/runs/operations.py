@@ -7,9 +7,11 @@ from datetime import datetime
 
 from backends.runners.base import Health, NothingRuns, RunnerUnavailable, Running
 from components.engine.context import Answer, Engine
+from components.engine.deployments.reading import deployments_to_recall
 from components.engine.errors import NotRunning, RolloutUnderWay
 from components.engine.queue.reservation import read_snapshot
 from components.engine.queue.rollout import rollout_under_way
+from components.engine.runs.unmarked import is_ours, recalled
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ async def restart_component(engine: Engine, tool: str, component: str) -> Answer
     Raises `NotRunning`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
     """
     await _refuse_during_rollout(engine, tool)
+    await _check_is_ours(engine, tool, component)
     return await _after(engine, tool, component, engine.runner.restart(tool, component))
 
 
@@ -55,6 +58,7 @@ async def start_component(engine: Engine, tool: str, component: str) -> Answer[C
     Raises `NotRunning`, `RunRejected`, `RunnerUnavailable`, `RolloutUnderWay`.
     """
     await _refuse_during_rollout(engine, tool)
+    await _check_is_ours(engine, tool, component)
     return await _after(engine, tool, component, engine.runner.start(tool, component))
 
 
@@ -85,8 +89,9 @@ async def running_log(
     """Return the lines of the log of what runs; if `follow`, as they come.
 
     The iterator raises what the runner does: `NothingRuns` before the first line,
-    `RunnerUnavailable` at any.
+    `RunnerUnavailable` at any. Raises `NotRunning` where only the engine knows what is its own.
     """
+    await _check_is_ours(engine, tool, component)
     return engine.runner.log(tool, component, follow=follow)
 
 
@@ -105,12 +110,23 @@ async def _after(
 
 
 async def _list(engine: Engine, tool: str) -> Mapping[str, Running]:
-    """Return what runs, by name in alphabetical order."""
+    """Return what runs and this service made, by name in alphabetical order."""
     try:
         async with engine.runner_breaker.guard(tool, engine.builder_timeout):
-            return dict(sorted((await engine.runner.list(tool)).items()))
+            listing = await engine.runner.list(tool)
     except TimeoutError:
         raise RunnerUnavailable("the runner did not respond in time") from None
+    running = recalled(engine.runner, listing, await deployments_to_recall(engine, tool))
+    return {name: each for name, each in sorted(running.items()) if is_ours(each)}
+
+
+async def _check_is_ours(engine: Engine, tool: str, component: str) -> None:
+    """Raise `NotRunning` for what this service did not make, unless the runner itself tells."""
+    if engine.runner.marks:
+        return
+    running = await _list(engine, tool)
+    if component not in running:
+        raise NotRunning(tool, component, running)
 
 
 async def _refuse_during_rollout(engine: Engine, tool: str) -> None:

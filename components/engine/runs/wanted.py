@@ -27,6 +27,13 @@ def spec_of(component: Mapping[str, Any]) -> RunSpec:
     return RunSpec(**{name: run[name] for name in _FIELDS if name in run and name not in others})
 
 
+def run_part(spec: RunSpec) -> dict[str, Any]:
+    """Return a run part as a configuration has it: what `spec_of` would read."""
+    others = _OF_SCHEDULED if spec.schedule is None else _OF_CONTINUOUS
+    given = {name: getattr(spec, name) for name in _FIELDS if name not in others}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 def specs(configuration: Mapping[str, Any]) -> dict[str, RunSpec]:
     """Return the run part of each component of a valid configuration."""
     return {name: spec_of(each) for name, each in configuration["components"].items()}

@@ -5,7 +5,7 @@ different final states for one step. That follows from one order (`_rank`): of t
 step, the one that is further on is kept.
 
 - A step that has ended keeps its status. Of a step that was given up, only which id it has, and
-  that the backend confirms its end, is news.
+  that the backend confirms its end (`Step.confirmed`), is news.
 - The decision to stop a step stays.
 - A step that has an id keeps it, and updates with another id say nothing about it, until the
   backend has lost it.
@@ -56,9 +56,7 @@ def _given_up(stored: S, new: S) -> S:
     if stop is None or new.lost > stored.lost:
         return stored
     if new.status.is_final:
-        message = stop.message if new.id else new.message
-        settled = replace(stored, id=new.id, message=message, ended=new.ended)
-        return final(settled, None)
+        return final(stored.confirmed(new), None)
     if stored.id is None and new.id is not None:
         return replace(stored, id=new.id, doubt=None, started=new.started)
     return stored
@@ -69,6 +67,8 @@ def final(step: S, stop: Stop | None) -> S:
 
     One that was stopped for a failure, and is cancelled for that, is `ERROR`.
     """
+    if stop and stop.is_timeout and step.status is not Status.FINISHED:
+        step = replace(step, timed_out=True)
     if stop and stop.reason.is_failure and step.status is Status.CANCELLED:
         step = replace(step, status=Status.ERROR, message=stop.message)
     return replace(step, claim=None, doubt=None, stop=None, seen=None, lost=0, unasked=timedelta())

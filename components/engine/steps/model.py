@@ -57,6 +57,11 @@ class Stop:
     since: datetime
     message: str
 
+    @property
+    def is_timeout(self) -> bool:
+        """Whether the step is to end because its deployment takes too long."""
+        return self.reason is StopReason.DEPLOYMENT_TIMEOUT
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -64,7 +69,8 @@ class Step:
 
     `attempt` counts the claims. `doubt` is there where earlier attempts may have started the step.
     `seen` is the store's time at which this was what the backend said, and `unasked` how long in
-    all the backend could not be asked. `lost` counts how often the backend has lost it.
+    all the backend could not be asked. `lost` counts how often the backend has lost it. It has
+    `timed_out` where it was ended because its deployment took too long.
 
     A step that has ended while there is still a `stop` was given up: the backend has not confirmed
     that it has ended.
@@ -82,6 +88,7 @@ class Step:
     seen: datetime | None = None
     lost: int = 0
     unasked: timedelta = timedelta()
+    timed_out: bool = False
 
     @property
     def awaits_start(self) -> bool:
@@ -92,6 +99,11 @@ class Step:
     def is_settled(self) -> bool:
         """Whether it has ended, and nothing of it can still be under way."""
         return self.status.is_final and self.stop is None
+
+    def confirmed(self, end: Self) -> Self:
+        """Return the step, which was given up, with what the backend says at last of its end."""
+        message = self.stop.message if self.stop and end.id else end.message
+        return replace(self, id=end.id, message=message, ended=end.ended)
 
     def started_again(self, message: str) -> Self:
         """Return the step as it is after the backend has lost it: to be started once more."""

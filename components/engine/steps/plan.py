@@ -101,6 +101,7 @@ def stopped(step: S, stop: Stop, rules: Rules, at: Instant) -> S:
             step,
             status=Status.ERROR if stop.reason.is_failure else Status.CANCELLED,
             message=f"{stop.message}; {rules.unconfirmed}",
+            timed_out=stop.is_timeout,
         )
     return replace(step, message=rules.ending)
 

@@ -1,7 +1,7 @@
 """The OpenAPI document: the declarations of routes, and how it is assembled."""
 
 import mimetypes
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import cache
 from http import HTTPStatus
 from importlib.resources import files
@@ -21,13 +21,17 @@ from marshmallow import Schema, fields
 
 from components import __version__
 from components.caller_secret import CALLER_HEADER
-from components.configuration.json_schema import publish_component
+from components.configuration.json_schema import REQUIRED, publish_component
+from components.engine.tokens.text import PREFIX
 from components.http.documentation.examples import EXAMPLES
 from components.http.documentation.links import add_links
-from components.http.errors import CHALLENGE
+from components.http.errors import CHALLENGE, TOKEN_CHALLENGE
+from components.http.identity.callers import Permission
+from components.http.identity.needs import NEEDS, OWN
 from components.http.middlewares.headers import POLICY
 from components.http.middlewares.limits import refuse_parameters
 from components.http.requests.deploy_requests import BODIES
+from components.http.requests.token_requests import TOKEN_BODIES
 from components.http.responses.schemas import ErrorResponseSchema
 from components.tool_name import TOOL_NAME
 
@@ -35,6 +39,7 @@ H = TypeVar("H", bound=Callable[..., Any])
 
 SECURITY_SCHEME = "subject"
 CALLER_SCHEME = "caller"
+TOKEN_SCHEME = "token"  # noqa: S105 - a name
 _DESCRIPTION = """\
 Stores a tool's configuration and deploys its components. All builds start in parallel.
 
@@ -80,6 +85,12 @@ class ComponentPath(ToolPath):
     component = fields.String(required=True, metadata={"description": "The component's name."})
 
 
+class TokenPath(ToolPath):
+    """The path of a token."""
+
+    name = fields.String(required=True, metadata={"description": "The token's name."})
+
+
 class BuildPath(DeploymentPath):
     """The path of a component's build."""
 
@@ -93,16 +104,18 @@ def operation(
     *errors: HTTPStatus,
     path: type[ToolPath] | None = None,
     status: HTTPStatus = HTTPStatus.OK,
+    scheme: str = SECURITY_SCHEME,
     **attributes: Any,
 ) -> Callable[[H], H]:
     """Document a handler: its response, its path, and the statuses of its errors.
 
-    An `answer` of None means plain text without an envelope, unless `responses` says otherwise.
+    `scheme` is the security scheme that says who calls. An `answer` of None means plain text
+    without an envelope, unless `responses` says otherwise.
     """
     statuses = {*_COMMON_STATUSES, *errors, *(_TOOL_STATUSES if path else ())}
     security: list[dict[str, list[str]]] = [
-        {SECURITY_SCHEME: []},
-        {SECURITY_SCHEME: [], CALLER_SCHEME: []},
+        {scheme: []},
+        {scheme: [], CALLER_SCHEME: []},
     ]
 
     def decorate(handler: H) -> H:
@@ -124,8 +137,13 @@ def operation(
     return decorate
 
 
-def setup_documentation(app: web.Application, auth_header: str) -> None:
-    """Serve the OpenAPI document of all routes of `app`, and Swagger UI."""
+def setup_documentation(
+    app: web.Application, auth_header: str, schemes: Mapping[str, dict[str, Any]]
+) -> None:
+    """Serve the OpenAPI document of all routes of `app`, and Swagger UI.
+
+    `schemes` are more security schemes, by their names.
+    """
     api = AiohttpApiSpec(
         url="/openapi.json",
         openapi_version=OpenApiVersion.V303,
@@ -149,10 +167,20 @@ def setup_documentation(app: web.Application, auth_header: str) -> None:
         "file that its log names.",
     }
     api.spec.components.security_scheme(SECURITY_SCHEME, scheme)
+    token = {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": f"{PREFIX}...",
+        "description": "A token of the tool, in place of a subject, with the scope that the "
+        "operation needs: `read` or `deploy`.",
+    }
     api.spec.components.security_scheme(CALLER_SCHEME, caller)
+    api.spec.components.security_scheme(TOKEN_SCHEME, token)
+    for name, each in schemes.items():
+        api.spec.components.security_scheme(name, each)
     for plugin in api.spec.plugins:
         plugin.converter.add_attribute_function(publish_component)  # type: ignore[attr-defined]
-    for name, schema in BODIES.items():
+    for name, schema in (BODIES | TOKEN_BODIES).items():
         api.spec.components.schema(name, schema=schema)
     api.register(app, in_place=True)
     _adjust(document_of(app))
@@ -217,12 +245,17 @@ def _adjust(document: dict[str, Any]) -> None:
     OpenAPI 3 has no `produces`. The HEAD that aiohttp adds to each GET would be a second operation
     with the same id.
     """
-    for path in document["paths"].values():
-        path.pop("head", None)
-        for each in path.values():
+    challenges = {"schema": {"enum": [CHALLENGE, TOKEN_CHALLENGE]}}
+    for path, methods in document["paths"].items():
+        methods.pop("head", None)
+        for method, each in methods.items():
             each.pop("produces", None)
             if unauthorized := each["responses"].get(str(HTTPStatus.UNAUTHORIZED.value)):
-                unauthorized["headers"] = {"WWW-Authenticate": {"schema": {"enum": [CHALLENGE]}}}
+                unauthorized["headers"] = {"WWW-Authenticate": challenges}
+            need = NEEDS.get((method.upper(), path))
+            if path.startswith(OWN) and need is not Permission.MANAGE:
+                each["security"] = [*each["security"], {TOKEN_SCHEME: []}]
+    document["components"]["schemas"]["Configuration"] |= REQUIRED
     # Without examples, Swagger UI shows random values that match the patterns.
     for name, example in EXAMPLES.items():
         document["components"]["schemas"][name]["example"] = example

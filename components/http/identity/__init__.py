@@ -1,4 +1,5 @@
-"""Authentication and authorization: subjects, hosts, origins.
+"""Authentication and authorization: who calls, what they may do, hosts, origins.
 
-Nothing here may know what a route does.
+`needs` says what each route needs, and nothing else in the project decides who may do what. Nothing
+here may know how a route does it.
 """

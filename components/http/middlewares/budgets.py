@@ -1,53 +1,25 @@
 """Limits of each tool on an instance: its request rate, and its held requests."""
 
 from collections import Counter
-from functools import lru_cache
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
-from aiolimiter import AsyncLimiter
 
 from components.configuration.problems import InvalidConfiguration, MalformedConfiguration
 from components.configuration.reading import Format, read
 from components.http.errors import TooManyRequests
 from components.http.identity.origins import SAFE_METHODS
+from components.http.middlewares.rates import Rate
 from components.http.server.connections import connection_limit
 from components.settings import Settings
-
-_MAX_TOOLS = 100_000
-"""How many tools have a rate limiter at a time."""
 
 _HELD_RETRY_SECONDS = 5
 """The `Retry-After` if too many requests are held: each may end at any moment."""
 
+_RATE = "requests that change {} are accepted for a tool in a minute"
+
 _DEPLOY = "/api/v1/tool/{toolname}/deploy"
 _EVENTS = "/api/v1/tool/{toolname}/deploy/{deploy_id}/events"
-
-
-class _Rate:
-    """A rate limit for each tool, in requests per minute; 0 means unlimited.
-
-    The bucket allows a burst of that size, and then refills evenly.
-    """
-
-    def __init__(self, per_minute: int, what: str) -> None:
-        self._per_minute = per_minute
-        self._what = what
-        # An evicted bucket was not used for long, so that it would be full again.
-        self._bucket_of = lru_cache(_MAX_TOOLS)(lambda tool: AsyncLimiter(per_minute, 60))
-
-    async def acquire(self, tool: str) -> None:
-        """Count one request. Raises `TooManyRequests`."""
-        if not self._per_minute:
-            return
-        bucket = self._bucket_of(tool)
-        if not bucket.has_capacity():
-            raise TooManyRequests(
-                f"at most {self._per_minute} requests that {self._what} are accepted for a tool in "
-                "a minute: wait and retry",
-                60 / self._per_minute,
-            )
-        await bucket.acquire()
 
 
 def budget_middleware(settings: Settings) -> Middleware:
@@ -55,8 +27,8 @@ def budget_middleware(settings: Settings) -> Middleware:
 
     It comes after authorization and query parsing. Raises `TooManyRequests`.
     """
-    reads = _Rate(settings.reads_per_minute, "change nothing")
-    writes = _Rate(settings.writes_per_minute, "change something")
+    reads = Rate(settings.reads_per_minute, _RATE.format("nothing"))
+    writes = Rate(settings.writes_per_minute, _RATE.format("something"))
     held: Counter[str] = Counter()
     # For all tools together: the other half of the connections is for short requests.
     max_total = max(1, connection_limit(settings.max_connections) // 2)

@@ -3,8 +3,10 @@
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
+from components.configuration.problems import named
 from components.http.errors import CompressedBody
 from components.http.keys import STOPPING
+from components.http.responses.envelope import enveloped
 
 COMMON_HEADERS = {
     # By default, aiohttp sends its name and version.
@@ -29,6 +31,21 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     if not request.content.is_eof() or request.app[STOPPING].is_set():
         response.force_close()
         response.headers[hdrs.CONNECTION] = "close"
+
+
+async def expect_continue(request: web.Request) -> None:
+    """Send 100 Continue; or reject any other expectation, in the envelope.
+
+    aiohttp calls this before any middleware.
+    """
+    expected = request.headers.get("Expect", "")
+    if expected.lower() != "100-continue":
+        error = f"Expect: {named(expected)} is not supported: only 100-continue is"
+        rejection = enveloped(None, errors=[error])
+        raise web.HTTPExpectationFailed(text=rejection.text, content_type=rejection.content_type)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    # Not part of the response: its size tells whether the response has begun.
+    request.writer.output_size = 0
 
 
 @web.middleware

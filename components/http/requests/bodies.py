@@ -6,6 +6,7 @@ from aiohttp import web
 
 from components.configuration.problems import named
 from components.configuration.reading import Format, read
+from components.configuration.schemas import ConfigurationSchema
 from components.engine.threads import run_in_thread
 from components.http.errors import UnsupportedFormat
 
@@ -16,6 +17,15 @@ FORMATS = {
     "text/yaml": Format.YAML,
     "text/x-yaml": Format.YAML,
 }
+
+CONFIGURATION_BODY = {
+    "required": True,
+    "content": {
+        media_type: {"schema": ConfigurationSchema}
+        for media_type in ("application/json", "application/yaml")
+    },
+}
+"""The OpenAPI request body of a configuration."""
 
 _TYPE_LENGTH = 200
 """The maximum length of a content type: parsing its parameters takes more than quadratic time."""

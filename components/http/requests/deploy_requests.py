@@ -1,31 +1,21 @@
 """The request for a new deployment: an optional JSON body, and an idempotency key."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from aiohttp import web
-from marshmallow import RAISE, Schema, ValidationError, fields, post_load, validate
+from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from components.configuration.fields import Flag, OneOf, Text
-from components.configuration.problems import (
-    InvalidConfiguration,
-    Problem,
-    first_problems,
-    named,
-    nearest,
-    path_text,
-    printable,
-)
-from components.configuration.reading import Format, read
+from components.configuration.problems import printable
 from components.configuration.schemas import MAX_COMPONENTS, MAX_NAME_LENGTH
 from components.engine.context import Answer
 from components.engine.creation.drafts import DEFAULTS, DeployRequest
 from components.engine.deployments.model import OnFailure
 from components.engine.queue.state import WhenBusy
-from components.engine.threads import run_in_thread
-from components.http.errors import BadBody, BadParameter, UnsupportedFormat
-from components.http.requests.bodies import media_type
+from components.http.errors import BadParameter
+from components.http.keys import CALLER
+from components.http.requests.objects import UNKNOWN, read_object
 
 T = TypeVar("T")
 
@@ -33,7 +23,6 @@ DESCRIPTION_LENGTH = 500
 KEY_LENGTH = 255
 KEY_HEADER = "Idempotency-Key"
 
-_UNKNOWN = "is not known"
 _SHORTENED = (
     f"description: only its first line is stored, with at most {DESCRIPTION_LENGTH} characters and "
     "without control characters"
@@ -79,7 +68,7 @@ class ComponentNames(fields.List):
 class RepeatedDeploySchema(Schema):
     """The options of a deployment that is created from an earlier one."""
 
-    error_messages = {"unknown": _UNKNOWN}  # noqa: RUF012 - marshmallow's own attribute
+    error_messages = {"unknown": UNKNOWN}  # noqa: RUF012 - marshmallow's own attribute
 
     description = Text(
         metadata={
@@ -113,9 +102,7 @@ class RepeatedDeploySchema(Schema):
 
     @post_load
     def _deploy_body(self, data: dict[str, Any], **_: Any) -> DeployBody:
-        given = data.pop("description", "")
-        description = _first_line(given)
-        warnings = () if description == given.strip() else (_SHORTENED,)
+        description, warnings = described(data.pop("description", ""))
         dry_run = data.pop("dry_run", False)
         when_busy = WhenBusy(data.pop("when_busy", WhenBusy.QUEUE))
         on_failure = OnFailure(data.pop("on_failure", OnFailure.PUT_BACK))
@@ -148,10 +135,10 @@ BODIES = {"Deploy": DeploySchema, "RepeatedDeploy": RepeatedDeploySchema}
 """The schemas by their names in the OpenAPI document."""
 
 
-def body_of(name: str) -> dict[str, Any]:
+def body_of(name: str, *, required: bool = False) -> dict[str, Any]:
     """Return the OpenAPI request body: a reference by name, since apigami modifies a schema."""
     schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"required": False, "content": {"application/json": {"schema": schema}}}
+    return {"required": required, "content": {"application/json": {"schema": schema}}}
 
 
 KEY_PARAMETER = {
@@ -165,33 +152,19 @@ KEY_PARAMETER = {
 
 
 async def read_deploy_request(request: web.Request, schema: type[Schema]) -> DeployBody:
-    """Parse the body; without one, return the defaults.
+    """Parse the body; without one, return the defaults. What the caller may deploy is in both.
 
     Raises `BadBody`, `UnsupportedFormat`, `MalformedConfiguration`.
     """
-    body = await request.read()
-    if not body:
-        return DeployBody()
-    if media_type(request) != "application/json":
-        sent = named(request.headers.get("Content-Type", "no content type"))
-        raise UnsupportedFormat(f"the body must be sent as application/json, not as {sent}")
-    return await run_in_thread(_parse, body, schema)
+    sent = await request.read()
+    parsed: DeployBody = await read_object(request, schema) if sent else DeployBody()
+    return replace(parsed, options=replace(parsed.options, permitted=request[CALLER].components))
 
 
-def _parse(body: bytes, schema: type[Schema]) -> DeployBody:
-    try:
-        value = read(body, Format.JSON)
-    except InvalidConfiguration as error:
-        raise BadBody([_message(each) for each in error.problems]) from None
-    if not isinstance(value, dict):
-        raise BadBody(["the body must be a JSON object"])
-    try:
-        parsed: DeployBody = schema().load(value, unknown=RAISE)
-    except ValidationError as error:
-        known = [each.data_key or name for name, each in schema().fields.items()]
-        found = _problems(error.normalized_messages(), (), known)  # type: ignore[no-untyped-call]
-        raise BadBody([_message(each) for each in first_problems(found)]) from None
-    return parsed
+def described(given: str) -> tuple[str, tuple[str, ...]]:
+    """Return the description that is stored, and a warning if it is not all that was given."""
+    description = _first_line(given)
+    return description, () if description == given.strip() else (_SHORTENED,)
 
 
 def _first_line(text: str) -> str:
@@ -216,24 +189,3 @@ def key_of(request: web.Request) -> str | None:
             f"{KEY_HEADER}: must be given once, as 1 to {KEY_LENGTH} visible ASCII characters"
         )
     return key
-
-
-def _problems(found: Any, path: tuple[str | int, ...], known: list[str]) -> Iterator[Problem]:
-    """Flatten marshmallow's messages; add the most similar known name to each unknown one."""
-    if isinstance(found, dict):
-        for step, below in found.items():
-            yield from _problems(below, (*path, step), known)
-    else:
-        for message in found:
-            hint = _hint(str(path[-1]), known) if message == _UNKNOWN else ""
-            yield Problem(path, f"{message}{hint}")
-
-
-def _hint(name: str, known: list[str]) -> str:
-    near = nearest(name, known)
-    return f": did you mean {near!r}?" if near else f": there are {', '.join(sorted(known))}"
-
-
-def _message(problem: Problem) -> str:
-    where = path_text(problem.path)
-    return f"{where}: {problem.message}" if where else f"the body {problem.message}"

@@ -20,9 +20,15 @@ def enveloped(
     errors: Sequence[str] = (),
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    detail: Sequence[Any] | None = None,
 ) -> web.Response:
-    """Return a JSON response with `data` and the messages in the envelope."""
+    """Return a JSON response with `data` and the messages in the envelope.
+
+    A `detail` is added beside them, in no other response.
+    """
     text = envelope(json.dumps(data), info=info, warnings=warnings, errors=errors)
+    if detail is not None:
+        text = f'{text[:-1]}, "detail": {json.dumps(detail)}}}'
     return response(text, status, headers)
 
 

@@ -9,6 +9,11 @@ from components.configuration.schemas import ConfigurationSchema
 from components.engine.deployments.model import DeploymentStatus
 from components.http.responses.fields import Status, Time
 from components.http.responses.run_schemas import PlannedRunSchema, RunningSchema, RunSchema
+from components.http.responses.token_schemas import (
+    MadeTokenSchema,
+    RevokedTokenSchema,
+    TokensSchema,
+)
 
 
 class BuildSchema(Schema):
@@ -55,7 +60,10 @@ class BuildSchema(Schema):
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment that built it, if it was not this one."},
+        metadata={
+            "description": "The deployment that built it, if it was not this one; or the build "
+            "itself, if the builder has it from somebody else."
+        },
     )
 
 
@@ -106,7 +114,10 @@ class PlannedBuildSchema(Schema):
         data_key="reused-from",
         required=True,
         allow_none=True,
-        metadata={"description": "The deployment whose build would be reused."},
+        metadata={
+            "description": "The deployment whose build would be reused; or the build itself, if "
+            "the builder has it from somebody else."
+        },
     )
     reason = fields.String(required=True)
 
@@ -118,6 +129,20 @@ class PreviewSchema(Schema):
         keys=fields.String(), values=fields.Nested(PlannedBuildSchema), required=True
     )
     runs = fields.Dict(keys=fields.String(), values=fields.Nested(PlannedRunSchema), required=True)
+
+
+class OriginSchema(Schema):
+    """Where a configuration was fetched from, and which version it is."""
+
+    url = fields.String(required=True, metadata={"description": "The `source_url`."})
+    commit = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={"description": "The commit, if the host or the URL names it."},
+    )
+    etag = fields.String(
+        required=True, allow_none=True, metadata={"description": "The host's `ETag`, if any."}
+    )
 
 
 class HistoryEntrySchema(Schema):
@@ -134,6 +159,13 @@ class HistoryEntrySchema(Schema):
     )
     current = fields.Boolean(
         required=True, metadata={"description": "Whether it is the current one."}
+    )
+    origin = fields.Nested(
+        OriginSchema,
+        data_key="fetched-from",
+        required=True,
+        allow_none=True,
+        metadata={"description": "Where it was fetched from; null if a client sent it."},
     )
     value = fields.Raw(data_key="config", required=True)
 
@@ -201,5 +233,8 @@ DeploymentsResponseSchema = _response("Deployments", DeploymentsSchema)
 HistoryResponseSchema = _response("History", HistorySchema)
 RunningResponseSchema = _response("Running", RunningSchema)
 PreviewResponseSchema = _response("Preview", PreviewSchema)
+TokensResponseSchema = _response("Tokens", TokensSchema)
+MadeTokenResponseSchema = _response("MadeToken", MadeTokenSchema)
+RevokedTokenResponseSchema = _response("RevokedToken", RevokedTokenSchema)
 HealthResponseSchema = _response("Health", HealthSchema)
 ReadinessResponseSchema = _response("Readiness", ReadinessSchema)

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohttp import ETag, web
 
-from components.configuration.schemas import ConfigurationSchema
 from components.engine.configurations.documents import Configuration
+from components.engine.configurations.generating import generate_configuration
 from components.engine.configurations.operations import (
     HistoryEntry,
     delete_configuration,
@@ -20,7 +20,7 @@ from components.engine.context import Answer
 from components.engine.threads import run_in_thread
 from components.http.documentation.document import ToolPath, operation
 from components.http.keys import ENGINE
-from components.http.requests.bodies import read_configuration
+from components.http.requests.bodies import CONFIGURATION_BODY, read_configuration
 from components.http.requests.conditions import ETAGS_SCHEMA, condition_of, is_known, not_modified
 from components.http.responses.envelope import envelope, enveloped, response
 from components.http.responses.schemas import (
@@ -30,15 +30,6 @@ from components.http.responses.schemas import (
 )
 
 _ENTRY = HistoryEntrySchema()
-
-_BODY = {
-    "required": True,
-    "content": {
-        media_type: {"schema": ConfigurationSchema}
-        for media_type in ("application/json", "application/yaml")
-    },
-}
-
 
 _CONDITIONS: list[dict[str, Any]] = [
     {
@@ -76,7 +67,7 @@ async def get_config(request: web.Request) -> web.Response:
     found = await get_configuration(request.app[ENGINE], request.match_info["toolname"])
     if is_known(request, found.etag):
         return not_modified(ETag(found.etag))
-    return _configuration_response(Answer(found))
+    return _configuration_response(Answer(found, info=_origin(found)))
 
 
 @operation(
@@ -112,7 +103,7 @@ def _history_json(entries: Iterable[HistoryEntry]) -> str:
     HTTPStatus.UNPROCESSABLE_ENTITY,
     path=ToolPath,
     tags=["configuration"],
-    requestBody=_BODY,
+    requestBody=CONFIGURATION_BODY,
     parameters=_CONDITIONS,
 )
 async def post_config(request: web.Request) -> web.Response:
@@ -144,6 +135,25 @@ async def delete_config(request: web.Request) -> web.Response:
     return _configuration_response(await delete_configuration(request.app[ENGINE], tool, condition))
 
 
+@operation(
+    "generateConfig",
+    "Generate a configuration from what runs, or a sample; nothing is stored",
+    ConfigurationResponseSchema,
+    path=ToolPath,
+    tags=["configuration"],
+)
+async def get_generated(request: web.Request) -> web.Response:
+    """Return a configuration that would give what runs, or a sample of one."""
+    answer = await generate_configuration(request.app[ENGINE], request.match_info["toolname"])
+    return enveloped(answer.value, info=answer.info, warnings=answer.warnings)
+
+
+def _origin(found: Configuration) -> tuple[str, ...]:
+    if found.origin is None:
+        return ()
+    return (f"it was fetched from its source_url: {found.origin.version}",)
+
+
 def _configuration_response(answer: Answer[Configuration]) -> web.Response:
     found = enveloped(answer.value.value, info=answer.info, warnings=answer.warnings)
     found.etag = answer.value.etag
@@ -153,6 +163,7 @@ def _configuration_response(answer: Answer[Configuration]) -> web.Response:
 ROUTES = (
     web.get("/api/v1/tool/{toolname}/config", get_config),
     web.get("/api/v1/tool/{toolname}/config/history", get_history),
+    web.get("/api/v1/tool/{toolname}/config/generate", get_generated),
     web.post("/api/v1/tool/{toolname}/config", post_config),
     web.delete("/api/v1/tool/{toolname}/config", delete_config),
 )

@@ -22,7 +22,7 @@ from components.engine.deployments.operations import (
 from components.engine.loop.refreshing import Refresher
 from components.engine.loop.waiting import wait_for_change
 from components.http.documentation.document import DeploymentPath, ToolPath, operation
-from components.http.keys import DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
+from components.http.keys import CALLER, DEADLINE, ENGINE, REFRESHER, SETTINGS, STOPPING
 from components.http.requests.conditions import is_known, not_modified
 from components.http.requests.deploy_requests import (
     KEY_PARAMETER,
@@ -159,7 +159,8 @@ async def get_deployment(request: web.Request) -> web.StreamResponse:
 )
 async def put_cancel(request: web.Request) -> web.Response:
     """Cancel a deployment and return it."""
-    return deployment_response(await cancel_deployment(*_arguments(request)))
+    permitted = request[CALLER].components
+    return deployment_response(await cancel_deployment(*_arguments(request), permitted))
 
 
 @operation(

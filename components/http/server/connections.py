@@ -220,6 +220,8 @@ class Connection(web.RequestHandler):
         """Log that the input is not HTTP, and return the reason."""
         self._unreadable = True
         first = next(iter(message.strip().splitlines()), "").rstrip(":")
+        # It may be the URL, whose query may have a token.
+        first, _, _ = first.partition("?")
         reason = replace_invisible(first[:_MAX_REASON_LENGTH])
         logger.warning("the input from %s is not HTTP: %s", self.address, reason)
         return reason

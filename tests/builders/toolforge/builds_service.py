@@ -35,6 +35,7 @@ class Build:
     began: datetime
     ends: float | None
     ended: datetime | None = None
+    commit: str = ""
     lines: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -58,7 +59,7 @@ class Build:
             "message": "",
             "parameters": self.parameters,
             "destination_image": image,
-            "resolved_ref": commit_of(self.parameters.get("ref")),
+            "resolved_ref": self.commit,
             **times,
         }
 
@@ -66,8 +67,9 @@ class Build:
 class BuildsService(Misbehaving):
     """The service. A start continues once `resolving` its ref has finished.
 
-    It retains `kept` ended builds of a tool. Every start of another build, even a rejected one,
-    deletes all successful builds but the newest `successes_kept`.
+    `commits` has the commits of refs where a test cares. It retains `kept` ended builds of a tool.
+    Every start of another build, even a rejected one, deletes all successful builds but the newest
+    `successes_kept`.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class BuildsService(Misbehaving):
         self.started: Counter[str] = Counter()
         self.most_running: Counter[str] = Counter()
         self.resolving: Callable[[str], Awaitable[object]] = no_delay
+        self.commits: dict[str | None, str] = {}
         self.healthy = True
         self.broken_log: str | None = None
         self.readers = 0
@@ -156,6 +159,8 @@ class BuildsService(Misbehaving):
         self._number += 1
         self.started[_what(tool, parameters)] += 1
         now = asyncio.get_running_loop().time()
+        ref = parameters.get("ref")
+        commit = self.commits.get(ref) or commit_of(ref)
         build = Build(
             f"{tool}-buildpacks-pipelinerun-{self._number:05}",
             tool,
@@ -163,6 +168,7 @@ class BuildsService(Misbehaving):
             "BUILD_RUNNING",
             datetime.now(UTC),
             None if self.seconds is None or self.endless() else now + self.seconds,
+            commit=commit,
             lines=["[step-clone] cloning"],
         )
         self.builds.append(build)
@@ -170,7 +176,7 @@ class BuildsService(Misbehaving):
         new = {
             "name": build.id,
             "parameters": parameters,
-            "resolved_ref": commit_of(parameters.get("ref")),
+            "resolved_ref": commit,
         }
         return web.json_response({"new_build": new, "messages": {}})
 

@@ -1,9 +1,9 @@
-"""Validates every request and response of the fake service against the interface we use.
+"""Validates every request and response of a fake service against the interface we use.
 
 The interface is `builds-api.yaml` and, if available, the OpenAPI file that the service publishes.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,16 @@ class Document:
     left_out: dict[str, set[int]]
 
     @classmethod
-    def load(cls, file: Path, left_out: dict[str, set[int]]) -> "Document":
+    def load(cls, file: Path, left_out: dict[str, set[int]], service: str = "builds") -> "Document":
         """Read a file, adapted to the address of the fake service."""
-        document = yaml.safe_load(file.read_text())
-        document["servers"] = [{"url": "http://127.0.0.1/builds"}]
+        return cls.of(yaml.safe_load(file.read_text()), left_out, service)
+
+    @classmethod
+    def of(
+        cls, document: dict[str, Any], left_out: dict[str, set[int]], service: str
+    ) -> "Document":
+        """Return what a file has, adapted to the address of the fake service."""
+        document["servers"] = [{"url": f"http://127.0.0.1/{service}"}]
         return cls(OpenAPI.from_dict(document), left_out)
 
 
@@ -53,8 +59,8 @@ def documents() -> Iterator[Document]:
 class Interface:
     """A middleware that collects violations of the interface, one line per exchange."""
 
-    def __init__(self) -> None:
-        self._documents = tuple(documents())
+    def __init__(self, given: Iterable[Document] | None = None) -> None:
+        self._documents = tuple(documents() if given is None else given)
         self.violations: list[str] = []
 
     @web.middleware

@@ -47,7 +47,8 @@ class Misbehaving:
         self.requests.append((request.method, request.path))
         if request.path.startswith(OWN_PATHS):
             return await handler(request)
-        tool = request.match_info.get("toolname")
+        named = request.match_info  # each service names its parameter in its own way
+        tool = named.get("toolname", named.get("tool_name"))
         if tool is not None and request.headers.get("X-Toolforge-Tool") != tool:
             return refusal(401, "this is not your tool")
         if (left := self.away_until - asyncio.get_running_loop().time()) > 0:

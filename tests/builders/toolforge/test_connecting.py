@@ -19,7 +19,7 @@ from yarl import URL
 
 from backends.builders.base import BuilderUnavailable
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.files import ClientFiles
+from backends.toolforge.files import ClientFiles
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.factories import TOOL, build_request
 

@@ -48,6 +48,21 @@ async def test_eight_components_finish_with_four_slots(
     assert len(service.started) == len({b["build-id"] for b in shown["builds"].values()})
 
 
+async def test_fifty_builds_of_a_deployment_are_started_at_once(
+    aiohttp_client: AiohttpClient, serve: Serve
+) -> None:
+    service = BuildsService(slots=50)
+    app = create_app(Settings(), MemoryStore(), await serve(service))
+    client = await aiohttp_client(app, headers=SUBJECT)
+    all_there = asyncio.Barrier(50)
+    service.resolving = lambda ref: all_there.wait()
+    names = [f"part-{n}" for n in range(50)]
+    await data_of(await client.post(CONFIG, json=configuration(*names)))
+    async with asyncio.timeout(20):
+        shown = await data_of(await client.post(DEPLOY), 201)
+    assert len({each["build-id"] for each in shown["builds"].values()} - {None}) == 50
+
+
 class SlowLists(BuildsService):
     """A service whose list takes longer than the deletion at the next start."""
 

@@ -9,7 +9,7 @@ from pytest_aiohttp.plugin import AiohttpRawServer
 
 from backends.builders.base import BuilderUnavailable, BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.errors import NotExecuted, NotFound, error_of, json_object
+from backends.toolforge.errors import NotExecuted, NotFound, error_of, json_object
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.builders.toolforge.conftest import Connect
 from tests.builders.toolforge.misbehaving import Html
@@ -79,12 +79,12 @@ async def test_an_html_page_instead_of_a_log_is_unavailable_and_not_missing(
     ],
 )
 def test_a_404_without_the_services_format_is_not_final(body: bytes) -> None:
-    assert isinstance(error_of(404, "", json_object(body)), NotExecuted)
+    assert isinstance(error_of("the builds service", 404, "", json_object(body)), NotExecuted)
 
 
 @pytest.mark.parametrize("body", [b'{"error": ["no"]}', b'{"messages": {"error": ["no"]}}'])
 def test_a_404_in_the_services_format_is_final_with_its_message(body: bytes) -> None:
-    error = error_of(404, "", json_object(body))
+    error = error_of("the builds service", 404, "", json_object(body))
     assert isinstance(error, NotFound)
     assert str(error) == "no"
 

@@ -9,7 +9,7 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.api import MAX_LOGS, MAX_LOGS_OF_TOOL
+from backends.toolforge.api import MAX_LOGS, MAX_LOGS_OF_TOOL
 from tests.builders.toolforge.builds_service import Build, BuildsService
 from tests.conftest import NOON
 from tests.factories import TOOL, build_request

@@ -9,6 +9,7 @@ from aiohttp.test_utils import TestServer
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, NoFreeSlot
 from backends.builders.toolforge import ToolforgeBuilder
+from backends.toolforge.api import MAX_STARTS, MAX_STARTS_OF_TOOL
 from tests.builders.toolforge.builds_service import REFUSED_REF, BuildsService, commit_of
 from tests.builders.toolforge.misbehaving import Fault, Html
 from tests.factories import TOOL, build_request
@@ -136,3 +137,30 @@ async def test_fifty_starts_run_concurrently(
     async with asyncio.timeout(20):
         await asyncio.gather(*map(builder.start, requests))
     assert len(service.builds) == 50
+
+
+async def test_starts_that_hang_hold_up_only_those_of_their_own_tool(
+    builder: ToolforgeBuilder, service: BuildsService
+) -> None:
+    hanging, go_on = asyncio.Semaphore(0), asyncio.Event()
+
+    async def resolve(ref: str) -> None:
+        if ref == "hangs":
+            hanging.release()
+            await go_on.wait()
+
+    service.resolving = resolve
+    requests = [
+        replace(build_request(f"c{n}", f"k{n}", ref="hangs"), tool="greedy", repeated=False)
+        for n in range(MAX_STARTS)
+    ]
+    starts = [asyncio.create_task(builder.start(each)) for each in requests]
+    for _ in range(MAX_STARTS_OF_TOOL):
+        await hanging.acquire()
+    await builder.start(replace(build_request(), repeated=False))
+    assert hanging.locked(), "no more of them have been sent"
+    for task in starts:
+        task.cancel()
+    await asyncio.wait(starts)
+    go_on.set()
+    await service.all_executed()

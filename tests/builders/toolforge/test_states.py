@@ -7,9 +7,9 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildNotFound, BuildStatus
 from backends.builders.toolforge import ToolforgeBuilder
-from backends.builders.toolforge.api import MAX_LINE_BYTES
 from backends.builders.toolforge.builder import LOST
 from backends.builders.toolforge.payloads import time_of, update_of
+from backends.toolforge.api import MAX_LINE_BYTES
 from tests.builders.toolforge.builds_service import BuildsService
 from tests.factories import TOOL, build_request
 

@@ -9,10 +9,15 @@ import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildStatus, NoFreeSlot
 from backends.stores.base import DocumentState
+from components.engine.cache import BoundedCache
 from components.engine.context import Engine
 from components.engine.deployments.documents import DEPLOYMENT
 from components.engine.deployments.model import DeploymentStatus
-from components.engine.deployments.operations import cancel_deployment, delete_deployment
+from components.engine.deployments.operations import (
+    cancel_deployment,
+    delete_deployment,
+    list_deployments,
+)
 from components.engine.errors import AlreadyFinal, NoDeployment, NotFinal
 from components.engine.loop.refreshing import Refresher
 from components.engine.loop.scheduling import MAX_PAUSE_SECONDS
@@ -186,6 +191,45 @@ async def test_a_build_that_times_out_is_cancelled_and_an_error_with_the_reason(
     shown = (await show_deployment(engine, TOOL, deployment.id)).value
     assert shown.status is DeploymentStatus.ERROR
     assert shown.builds["a"].message == "the build took longer than 30 min: cancelled"
+
+
+@pytest.mark.parametrize("confirms", [True, False], ids=["confirmed", "not confirmed"])
+async def test_a_deployment_that_took_too_long_says_so_also_once_it_is_stored(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock, *, confirms: bool
+) -> None:
+    brief = replace(engine, limits=replace(engine.limits, deployment=timedelta(seconds=20)))
+    builder.refusals["b"] = NoFreeSlot("full")
+    deployment = (await deployed(brief, "a", "b")).value
+    builder.becomes(BuildStatus.RUNNING)
+    for _ in range(3):
+        await show_deployment(brief, TOOL, deployment.id)
+        clock.turn(MAX_PAUSE_SECONDS)
+    ending = (await show_deployment(brief, TOOL, deployment.id)).value
+    assert builder.cancelled["build-1"]
+    assert not ending.timed_out
+    if confirms:
+        builder.becomes(BuildStatus.CANCELLED)
+    else:
+        clock.turn(60)
+    await show_deployment(brief, TOOL, deployment.id)
+    (found,) = (await list_deployments(replace(brief, cache=BoundedCache(1, 1)), TOOL)).value
+    assert found.status is DeploymentStatus.ERROR
+    assert found.timed_out
+
+
+async def test_a_deployment_whose_build_took_too_long_did_not_itself(
+    engine: Engine, builder: ScriptedBuilder, clock: HandClock
+) -> None:
+    brief = replace(engine, limits=replace(engine.limits, build=timedelta(seconds=20)))
+    deployment = (await deployed(brief, "a")).value
+    builder.becomes(BuildStatus.RUNNING)
+    for _ in range(4):
+        await show_deployment(brief, TOOL, deployment.id)
+        clock.turn(MAX_PAUSE_SECONDS)
+    builder.becomes(BuildStatus.CANCELLED)
+    found = (await show_deployment(brief, TOOL, deployment.id)).value
+    assert found.status is DeploymentStatus.ERROR
+    assert not found.timed_out
 
 
 @pytest.mark.looptime

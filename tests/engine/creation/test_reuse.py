@@ -1,15 +1,18 @@
 """A source that was built before is not built again."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from backends.builders.base import BuilderUnavailable, BuildRejected, BuildStatus
+from components.engine.cache import BoundedCache
 from components.engine.context import Answer, Engine
 from components.engine.creation.create import create_deployment
 from components.engine.creation.drafts import DeployRequest
 from components.engine.creation.preview import preview_deployment
 from components.engine.deployments.model import Deployment, DeploymentStatus
+from components.engine.deployments.operations import list_deployments
 from components.engine.errors import UnknownComponents
 from tests.builders.scripted import ScriptedBuilder
 from tests.engine.conftest import deployed, show_deployment
@@ -93,6 +96,16 @@ async def test_a_build_that_did_not_finish_is_not_reused(
 
 async def test_force_build_makes_a_new_build(engine: Engine, finished: Deployment) -> None:
     assert (await again(engine, force_build=True)).value.builds["web"].reused is None
+
+
+async def test_a_stored_deployment_says_that_everything_was_built_anew(
+    engine: Engine, finished: Deployment
+) -> None:
+    await again(engine, force_build=True)
+    uncached = replace(engine, cache=BoundedCache(1, 1))
+    newest, oldest = (await list_deployments(uncached, TOOL)).value
+    assert newest.force_build
+    assert not oldest.force_build
 
 
 async def test_a_missing_image_is_built_again(

@@ -37,7 +37,7 @@ from tests.engine.conftest import show_deployment
 from tests.engine.runs.conftest import finish
 from tests.engine.runs.test_runs import cancel
 from tests.factories import TOOL, component, configuration
-from tests.runners.scripted import ScriptedRunner
+from tests.runners.scripted import ScriptedRunner, UnmarkedRunner
 from tests.stores.counting import CountingStore
 
 T = TypeVar("T")
@@ -52,6 +52,8 @@ ROUNDS = 100
 
 class Rollouts(RuleBasedStateMachine):
     """A tool is deployed by two instances while its components, and the runner, fail."""
+
+    platform_of = ScriptedRunner
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +75,7 @@ class Rollouts(RuleBasedStateMachine):
         async def engine() -> Engine:
             self.builder = ScriptedBuilder()
             self.builder.commits["main"] = "a" * 40
-            self.platform = ScriptedRunner(self.clock)
+            self.platform = self.platform_of(self.clock)
             self.platform.order = Random(seed)
             store = CountingStore(self.clock)
             return Engine(
@@ -233,9 +235,30 @@ class Rollouts(RuleBasedStateMachine):
         assert all(each.is_settled for each in found)
         listing = self.run(platform.list(TOOL))
         finished = [each for each in found if each.status is DeploymentStatus.FINISHED]
-        assert {name: each.wanted for name, each in listing.items()} == (
+        assert {name: each.wanted for name, each in listing.items()} == self.listed(
             deployed(finished[-1]) if finished else {}
         )
+
+    def listed(self, wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+        """Return what runs as the platform lists it."""
+        return wanted
+
+
+class UnmarkedRollouts(Rollouts):
+    """The same on a platform that keeps no marks, where nothing is carried out later than asked."""
+
+    platform_of = UnmarkedRunner
+
+    @rule(name=Rollouts.some, stays=st.booleans())
+    def a_component_is_slow_to_be_changed(self, name: str, *, stays: bool) -> None:
+        (self.platform.stays.add if stays else self.platform.stays.discard)(name)
+
+    @rule()
+    def what_is_late_arrives(self) -> None:
+        """Without a fence, what arrives late may undo what came after it."""
+
+    def listed(self, wanted: dict[str, Wanted]) -> dict[str, Wanted]:
+        return {name: replace(each, revision="") for name, each in wanted.items()}
 
 
 def deployed(deployment: Deployment) -> dict[str, Wanted]:
@@ -248,5 +271,8 @@ def deployed(deployment: Deployment) -> dict[str, Wanted]:
     }
 
 
-Rollouts.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+Rollouts.TestCase.settings = UnmarkedRollouts.TestCase.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None
+)
 TestRollouts = pytest.mark.timeout(300)(Rollouts.TestCase)
+TestUnmarkedRollouts = pytest.mark.timeout(300)(UnmarkedRollouts.TestCase)

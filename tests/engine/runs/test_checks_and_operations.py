@@ -1,8 +1,10 @@
 """What the runner cannot run is refused before anything is built; and what is done by hand."""
 
+from random import Random
+
 import pytest
 
-from backends.runners.base import Checked, Health, Remark, RunSpec
+from backends.runners.base import Checked, Health, Remark, RunnerUnavailable, RunSpec
 from components.configuration.problems import InvalidConfiguration
 from components.engine.configurations.operations import set_configuration
 from components.engine.context import Engine
@@ -116,4 +118,21 @@ async def test_all_that_runs_is_stopped(
 ) -> None:
     await deploy("web", "api")
     assert (await stop_components(engine, TOOL)).value.keys() == {"web", "api"}
+    assert await runner.list(TOOL) == {}
+
+
+async def test_what_cannot_be_stopped_is_told_when_all_others_have_been_stopped(
+    engine: Engine, deploy: Deploy, runner: ScriptedRunner
+) -> None:
+    await deploy("a", "b", "c", "d")
+    runner.order = Random(1)
+
+    async def fails() -> None:
+        raise RunnerUnavailable("connection refused")
+
+    runner.before["remove"] = fails
+    with pytest.raises(RunnerUnavailable, match="connection refused"):
+        await stop_components(engine, TOOL)
+    assert len(runner.removed) == 3
+    await stop_components(engine, TOOL)
     assert await runner.list(TOOL) == {}

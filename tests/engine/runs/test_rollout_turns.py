@@ -1,8 +1,11 @@
 """Run phases of one tool never overlap, and never go back to an older deployment."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from backends.runners.base import Health
 from components.engine.configurations.operations import set_configuration
-from components.engine.context import Engine
+from components.engine.context import Engine, Limits
 from components.engine.creation.create import create_deployment
 from components.engine.deployments.model import Deployment, DeploymentStatus, Stage
 from components.engine.queue.reservation import read_snapshot, release
@@ -86,3 +89,19 @@ async def test_a_rollout_is_under_way_until_its_deployment_is_settled(
     runner.health.clear()
     await stepped(engine, deployment)
     assert rollout_under_way(await read_snapshot(engine, TOOL)) is None
+
+
+async def test_the_time_in_which_a_deployment_waits_for_its_turn_does_not_count(
+    engine: Engine, deploy: Deploy, runner: ScriptedRunner, clock: HandClock
+) -> None:
+    engine = replace(engine, limits=Limits(run=timedelta(hours=3), deployment=timedelta(hours=1)))
+    runner.health["registry.example.org/build-1:1"] = SLOW
+    older = await deploy("web")
+    clock.turn(3000)
+    newer = await deploy("web", force_build=True)
+    clock.turn(500)
+    await stepped(engine, newer, 1)
+    clock.turn(3200)
+    runner.health.clear()
+    await stepped(engine, older)
+    assert (await stepped(engine, newer)).status is DeploymentStatus.FINISHED

@@ -10,7 +10,8 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from components.configuration.validation import validate
 from components.http.app import create_app
-from components.http.identity.access import PUBLIC_PATHS
+from components.http.identity.callers import Permission
+from components.http.identity.needs import NEEDS, PUBLIC_PATHS
 from components.settings import Settings
 from tests.http.conftest import Client
 
@@ -43,12 +44,14 @@ async def test_the_document_has_every_route(document: Any) -> None:
     assert documented <= routes
 
 
-async def test_protected_operations_require_a_subject_and_public_ones_nothing(
+async def test_protected_operations_require_a_subject_or_a_token_and_public_ones_nothing(
     document: Any,
 ) -> None:
     for path, item in document["paths"].items():
-        for operation in item.values():
+        for method, operation in item.items():
             either: list[Any] = [{"subject": []}, {"subject": [], "caller": []}]
+            if NEEDS[method.upper(), path] is not Permission.MANAGE:
+                either.append({"token": []})
             assert operation["security"] == ([] if path in PUBLIC_PATHS else either)
 
 

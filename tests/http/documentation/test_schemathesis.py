@@ -17,7 +17,8 @@ from pytest_aiohttp.plugin import AiohttpServer
 from backends.builders.simulated import SimulatedBuilder
 from backends.stores.memory import MemoryStore
 from components.http.app import create_app
-from components.http.identity.access import PUBLIC_PATHS
+from components.http.identity.identification import TOOL_HEADER
+from components.http.identity.needs import PUBLIC_PATHS
 from components.settings import Settings
 from tests.conftest import ROOT, unmeasured
 from tests.http.conftest import HEADER
@@ -27,11 +28,15 @@ PROGRAM = Path(sys.executable).with_name("schemathesis")
 
 
 async def run_schemathesis(
-    server: AiohttpServer, tmp_path: Path, *options: str
+    server: AiohttpServer,
+    tmp_path: Path,
+    *options: str,
+    phases: str = "examples,coverage,fuzzing,stateful",
+    **settings: bool,
 ) -> list[tuple[str, int]]:
     """Run schemathesis; return the paths and statuses of the responses."""
     app = create_app(
-        Settings(writes_per_minute=0, reads_per_minute=0, max_running=1, max_queued=1),
+        Settings(writes_per_minute=0, reads_per_minute=0, max_running=1, max_queued=1, **settings),  # type: ignore[arg-type]
         MemoryStore(),
         SimulatedBuilder(0.5),
     )
@@ -48,6 +53,7 @@ async def run_schemathesis(
         f"--config-file={CONFIGURED}",
         "run",
         *fixed,
+        f"--phases={phases}",
         *options,
         str(url),
         cwd=tmp_path,
@@ -89,3 +95,24 @@ async def test_other_callers_get_only_errors_about_a_tool(
     }
     assert guarded
     assert guarded <= refusals
+
+
+async def test_all_responses_of_the_second_face_are_documented(
+    aiohttp_server: AiohttpServer, tmp_path: Path
+) -> None:
+    # `latest` is an id too, so that more methods are allowed there than that path has of its own.
+    options = (
+        f"--header={TOOL_HEADER}: mytool",
+        "--include-path-regex=^/v1/",
+        "--exclude-checks=allow_header_conformance",
+    )
+    answers = await run_schemathesis(
+        aiohttp_server,
+        tmp_path,
+        *options,
+        phases="examples,coverage,fuzzing",
+        toolforge_api=True,
+    )
+    statuses = {status for path, status in answers if path.startswith("/v1/")}
+    assert {HTTPStatus.OK, HTTPStatus.UNPROCESSABLE_ENTITY} <= statuses
+    assert HTTPStatus.INTERNAL_SERVER_ERROR not in statuses

@@ -5,11 +5,11 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from components.http.app import create_app
-from components.http.identity.access import PUBLIC_PATHS
+from components.http.identity.needs import PUBLIC_PATHS
 from components.http.identity.subject import Subject
 from components.settings import Settings
 from tests.factories import TOOL
-from tests.http.conftest import CONFIG, HEADER, Client, Serve, errors_of
+from tests.http.conftest import CONFIG, HEADER, SUBJECT, Client, Serve, errors_of
 
 PROTECTED = [
     (route.method, route.resource.canonical)
@@ -33,7 +33,7 @@ def test_every_route_of_a_tool_is_protected() -> None:
 async def test_protected_routes_reject_requests_without_a_subject(
     anonymous: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname=TOOL, deploy_id="latest", component="web")
+    url = path.format(toolname=TOOL, deploy_id="latest", component="web", name="ci")
     response = await anonymous.request(method, url)
     assert response.status == 401
     if method != "HEAD":
@@ -45,12 +45,12 @@ async def test_protected_routes_reject_requests_without_a_subject(
 async def test_protected_routes_reject_another_tool(
     anonymous: Client, method: str, path: str
 ) -> None:
-    url = path.format(toolname="other", deploy_id="latest", component="web")
+    url = path.format(toolname="other", deploy_id="latest", component="web", name="ci")
     response = await anonymous.request(method, url, headers={HEADER: f"CN={TOOL},O=toolforge"})
     assert response.status == 403
 
 
-async def test_new_routes_are_protected_by_default(serve: Serve) -> None:
+async def test_routes_that_the_table_does_not_have_are_closed_to_everybody(serve: Serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         return web.Response()
 
@@ -60,6 +60,9 @@ async def test_new_routes_are_protected_by_default(serve: Serve) -> None:
     client = await serve(headers={}, app=app)
     assert (await client.get(f"/api/v1/tool/{TOOL}/new")).status == 401
     assert (await client.get("/new")).status == 401
+    own = f"/api/v1/tool/{TOOL}/new"
+    (error,) = await errors_of(await client.get(own, headers=SUBJECT), 403)
+    assert error == "nobody may do this: the service does not say who may"
 
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs/", "/healthz", "/readyz"])
@@ -69,7 +72,9 @@ async def test_public_paths_need_no_subject(anonymous: Client, path: str) -> Non
 
 async def test_an_unauthenticated_response_has_a_challenge(anonymous: Client) -> None:
     response = await anonymous.get(CONFIG)
-    assert response.headers["WWW-Authenticate"] == 'ClientCertificate realm="components-api"'
+    assert response.headers["WWW-Authenticate"] == (
+        'ClientCertificate realm="components-api", Bearer realm="components-api"'
+    )
 
 
 async def test_a_hexadecimal_name_is_reported(anonymous: Client) -> None:

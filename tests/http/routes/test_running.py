@@ -55,6 +55,17 @@ async def test_a_deployment_shows_the_runs_of_its_components(deployed: Client) -
     assert runs["site"]["url"] == f"http://{TOOL}.simulated.invalid/"
 
 
+async def test_a_configuration_is_generated_from_what_runs(deployed: Client) -> None:
+    answer = await deployed.get(f"{CONFIG}/generate")
+    assert len(await warnings(answer)) == 1
+    components = (await data_of(answer))["components"]
+    assert {name: each["build"] for name, each in components.items()} == {
+        name: each["build"] for name, each in CONFIGURATION["components"].items()
+    }
+    assert components["nightly"]["run"] == CONFIGURATION["components"]["nightly"]["run"]
+    assert await data_of(await deployed.get(CONFIG)) == CONFIGURATION
+
+
 async def test_a_new_deployment_shows_runs_that_wait_for_the_builds(runs: Client) -> None:
     await data_of(await runs.post(CONFIG, json=CONFIGURATION))
     created = await data_of(await runs.post(DEPLOY), 201)

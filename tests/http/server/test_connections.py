@@ -15,6 +15,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from components.http.app import create_app
+from components.http.identity.callers import Needs, Permission
+from components.http.identity.needs import NEEDS
+from components.http.keys import ROUTE_NEEDS
 from components.settings import Settings
 from tests.http.conftest import CONFIG, DEPLOY, HEADER, SUBJECT, Listen
 from tests.http.server.tls_files import Files
@@ -101,7 +104,10 @@ async def test_the_idle_timeout_does_not_apply_to_a_request_in_progress(listen: 
         await go_on.wait()
         return web.Response(text="done")
 
-    app.router.add_get("/api/v1/tool/{toolname}/slow", slow)
+    path = "/api/v1/tool/{toolname}/slow"
+    app.router.add_get(path, slow)
+    needs: Needs = {**NEEDS, ("GET", path): Permission.READ}
+    app[ROUTE_NEEDS] = needs
     _, url = await listen(Settings(port=0, idle_timeout=0.1, max_connections=1), app)
     request_ = b"GET /api/v1/tool/mytool/slow HTTP/1.1\r\nHost: localhost\r\n"
     subject = f"{HEADER}: {SUBJECT[HEADER]}\r\n\r\n".encode()

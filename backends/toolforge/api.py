@@ -1,4 +1,4 @@
-"""The builds service's HTTP API: one request, one response, and the errors of `errors`.
+"""The HTTP API of a service: one request, one response, and the errors of `errors`.
 
 Each purpose has its own connection pool, so that neither log readers nor slow starts block other
 calls.
@@ -6,17 +6,18 @@ calls.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 import aiohttp
-from yarl import URL
+from environs import EnvError
 
-from backends.builders.toolforge.errors import (
+from backends.toolforge.errors import (
     ApiError,
     NoResponse,
     NotExecuted,
@@ -24,13 +25,19 @@ from backends.builders.toolforge.errors import (
     http_errors,
     json_object,
 )
-from backends.builders.toolforge.files import ClientFiles, RenewedContext
+from backends.toolforge.files import RenewedContext
+from backends.toolforge.settings import Gateway
 
 CALL_SECONDS = 5.0
 """The timeout of one attempt of a call, and of connecting."""
 
-MAX_CONNECTIONS = 100
-"""The limit of concurrent starts, and that of other calls."""
+MAX_STARTS = 200
+MAX_STARTS_OF_TOOL = 50
+"""The limits of concurrent starts: in total, and for one tool. A start takes as long as a git host
+may, and the others of its tool must not hold up those of other tools."""
+
+MAX_CALLS = 100
+"""The limit of other concurrent calls."""
 
 MAX_LOGS = 200
 MAX_LOGS_OF_TOOL = 20
@@ -42,22 +49,30 @@ IDLE_SECONDS = 1800.0
 """How long a followed log may be silent: as long as a build may take."""
 
 
-class BuildsApi:
-    """The service at `url`. Call `open` first, `close` last.
+class ServiceApi:
+    """The service behind `gateway`, by its `name` in messages. Call `open` first, `close` last.
 
     `start_seconds` is the timeout of a start.
     """
 
-    def __init__(self, url: URL, files: ClientFiles, start_seconds: float) -> None:
-        self.url = url
-        self._context = RenewedContext(files)
+    def __init__(self, name: str, gateway: Gateway, start_seconds: float) -> None:
+        self.name = name
+        self._gateway = gateway
+        self._context = RenewedContext(gateway.files)
         self._start_seconds = start_seconds
         self._pools: _Pools | None = None
         self._readers: Counter[str] = Counter()
+        self._starts: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def open(self) -> None:
-        """Read the files and create the pools. Raises `OSError` and `ValueError` for a bad file."""
-        self._context.open()
+        """Read the files and create the pools. Raises `EnvError` for a bad setting or file."""
+        self._gateway.check()
+        try:
+            self._context.open()
+        except (OSError, ValueError) as error:
+            named = getattr(error, "filename", None) or "COMPONENTS_TOOLFORGE_CERT, _KEY or _CA"
+            reason = getattr(error, "strerror", None) or error
+            raise EnvError(f"{named} cannot be used: {reason}") from None
         self._pools = _Pools()
 
     async def close(self) -> None:
@@ -65,42 +80,61 @@ class BuildsApi:
         if self._pools is not None:
             await self._pools.close()
 
-    async def call(self, method: str, tool: str, *path: str) -> dict[str, Any]:
+    async def call(
+        self, method: str, tool: str, *path: str, params: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Return the JSON object of the response to one request of a tool. Raises `ApiError`.
 
         Without a tool, the path is one of the service's own.
         """
         timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-        return await self._call(self._open_pools.calls, method, tool, *path, timeout=timeout)
+        pool = self._open_pools.calls
+        return await self._call(pool, method, tool, *path, params=params, timeout=timeout)
 
-    async def start(self, tool: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    async def start(
+        self, method: str, tool: str, *path: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the JSON object of the response to a start. Raises `ApiError`."""
         timeout = aiohttp.ClientTimeout(total=self._start_seconds, connect=CALL_SECONDS)
         pool = self._open_pools.starts
-        return await self._call(pool, "POST", tool, "builds", json=parameters, timeout=timeout)
+        async with self._turn(tool):
+            return await self._call(pool, method, tool, *path, json=body, timeout=timeout)
 
-    async def lines(
-        self, tool: str, *path: str, follow: bool
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        """Stream the JSON objects that the service sends, one per line. Raises `ApiError`.
+    async def lines(self, tool: str, *path: str, follow: bool) -> AsyncGenerator[bytes, None]:
+        """Stream the lines that the service sends, without empty ones. Raises `ApiError`.
 
         The connection is closed as soon as the generator is.
         """
         timeout = aiohttp.ClientTimeout(sock_connect=CALL_SECONDS, sock_read=IDLE_SECONDS)
         options: Any = {"params": {"follow": "true" if follow else "false"}, "timeout": timeout}
-        with self._reader(tool), http_errors():
+        with self._reader(tool), http_errors(self.name):
             async with self._request(
                 self._open_pools.logs, "GET", tool, *path, **options
             ) as response:
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
                     async with asyncio.timeout(CALL_SECONDS):
-                        raise _error(response, await _read_body(response.content))
+                        raise self._error(response, await _read_body(response.content))
                 if response.content_type == "text/html":
-                    raise NoResponse("the response is not from the builds service")
+                    raise NoResponse(f"the response is not from {self.name}")
                 async with aclosing(_split_lines(response.content)) as lines:
                     async for line in lines:
                         if line.strip():
-                            yield json_object(line) or {"line": line.decode("utf-8", "replace")}
+                            yield line
+
+    @asynccontextmanager
+    async def _turn(self, tool: str) -> AsyncIterator[None]:
+        """Wait until fewer starts of a tool are in progress, as long as for a connection."""
+        turns = self._starts.setdefault(tool, asyncio.Semaphore(MAX_STARTS_OF_TOOL))
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await turns.acquire()
+        except TimeoutError:
+            words = f"{MAX_STARTS_OF_TOOL} starts of this tool are already in progress"
+            raise NotExecuted(words) from None
+        try:
+            yield
+        finally:
+            turns.release()
 
     @contextmanager
     def _reader(self, tool: str) -> Iterator[None]:
@@ -119,15 +153,19 @@ class BuildsApi:
     async def _call(
         self, pool: aiohttp.ClientSession, method: str, tool: str, *path: str, **options: Any
     ) -> dict[str, Any]:
-        with http_errors():
+        with http_errors(self.name):
             async with self._request(pool, method, tool, *path, **options) as response:
                 content = await _read_body(response.content)
         if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-            raise _error(response, content)
+            raise self._error(response, content)
         answer = json_object(content)
         if answer is None:
-            raise NoResponse("the response is not from the builds service")
+            raise NoResponse(f"the response is not from {self.name}")
         return answer
+
+    def _error(self, response: aiohttp.ClientResponse, content: bytes) -> ApiError:
+        retry_after = response.headers.get("Retry-After", "")
+        return error_of(self.name, response.status, retry_after, json_object(content))
 
     @property
     def _open_pools(self) -> "_Pools":
@@ -141,7 +179,7 @@ class BuildsApi:
         parts = ("v1", "tool", tool, *path) if tool else ("v1", *path)
         return pool.request(
             method,
-            self.url.joinpath(
+            self._gateway.url.joinpath(
                 *(quote(each, safe="", errors="replace") for each in parts), encoded=True
             ),
             headers={"X-Toolforge-Tool": tool} if tool else {},
@@ -158,9 +196,9 @@ class _Pools:
 
     # A start on an idle connection that the server closes would have an unknown outcome.
     starts: aiohttp.ClientSession = field(
-        default_factory=lambda: _session(limit=MAX_CONNECTIONS, force_close=True)
+        default_factory=lambda: _session(limit=MAX_STARTS, force_close=True)
     )
-    calls: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_CONNECTIONS))
+    calls: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_CALLS))
     logs: aiohttp.ClientSession = field(default_factory=lambda: _session(limit=MAX_LOGS))
 
     async def close(self) -> None:
@@ -199,8 +237,3 @@ async def _split_lines(content: aiohttp.StreamReader) -> AsyncGenerator[bytes, N
             rest = b""
     if rest:
         yield rest
-
-
-def _error(response: aiohttp.ClientResponse, content: bytes) -> ApiError:
-    retry_after = response.headers.get("Retry-After", "")
-    return error_of(response.status, retry_after, json_object(content))

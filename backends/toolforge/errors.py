@@ -1,8 +1,8 @@
-"""The errors of calls to the builds service, in one place.
+"""The errors of calls to a service, in one place; messages name the service.
 
 ApiError
 ├── Rejected           400, 422: the service will never do it; the service's message
-├── NotFound           404: the tool or the build does not exist
+├── NotFound           404: the tool, or what is asked for, does not exist
 ├── Busy               409: not possible now; the service's message
 ├── Unauthorized       401, 403: the service does not accept this client's certificate
 └── NoResponse         no connection, timeout, or a response not from the service itself
@@ -32,7 +32,7 @@ class Rejected(ApiError):
 
 
 class NotFound(ApiError):
-    """The build or the tool does not exist."""
+    """The tool, or what is asked for, does not exist."""
 
 
 class Busy(ApiError):
@@ -61,15 +61,15 @@ _DENIED = (401, 403)
 
 
 @contextmanager
-def http_errors() -> Iterator[None]:
+def http_errors(service: str) -> Iterator[None]:
     """Raise `NoResponse` for errors of the HTTP client, TLS, or a malformed response."""
     try:
         yield
     except (aiohttp.ClientError, OSError, ValueError) as error:  # TimeoutError is an OSError
-        raise _no_response(error) from None
+        raise _no_response(service, error) from None
 
 
-def _no_response(error: Exception) -> NoResponse:
+def _no_response(service: str, error: Exception) -> NoResponse:
     """Return the error for a missing response, with the reason but without an address."""
     kind: type[NoResponse] = NoResponse
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
@@ -84,10 +84,12 @@ def _no_response(error: Exception) -> NoResponse:
         reason = "its response is not valid HTTP"
     else:
         reason = str(error) or type(error).__name__
-    return kind(f"the builds service does not respond: {reason}")
+    return kind(f"{service} does not respond: {reason}")
 
 
-def error_of(status: int, retry_after: str, answer: Mapping[str, Any] | None) -> ApiError:
+def error_of(
+    service: str, status: int, retry_after: str, answer: Mapping[str, Any] | None
+) -> ApiError:
     """Return the error for a response whose `status` is not a success.
 
     A rejected request (4xx) was not executed, even if a proxy rejected it. Of 5xx, that only
@@ -96,14 +98,14 @@ def error_of(status: int, retry_after: str, answer: Mapping[str, Any] | None) ->
     """
     words = error_messages(answer or {})
     if status in _DENIED:
-        return Unauthorized("the builds service does not accept this service's certificate")
+        return Unauthorized(f"{service} does not accept this service's certificate")
     if words and status in _FINAL_ERRORS:
         return _FINAL_ERRORS[status](words)
     not_done = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR or (
         words and status == HTTPStatus.SERVICE_UNAVAILABLE
     )
     return (NotExecuted if not_done else NoResponse)(
-        f"the builds service responded with {status}" + (f": {words}" if words else ""),
+        f"{service} responded with {status}" + (f": {words}" if words else ""),
         float(retry_after) if retry_after.isdecimal() else None,
     )
 

@@ -55,7 +55,5 @@ class RenewedContext:
             if contents != self._contents:
                 self._context, self._contents = self.files.context(), contents
         except (OSError, ValueError) as error:
-            logger.warning(
-                "the renewed certificate for the builds service cannot be loaded: %s", error
-            )
+            logger.warning("the renewed certificate for Toolforge cannot be loaded: %s", error)
         return self._context
