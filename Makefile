@@ -10,6 +10,7 @@ IMAGE ?= components-api:0.1.0
 CLUSTER_ARGS ?=
 CHAOS_ARGS ?= --minutes 10
 SOAK_ARGS ?= --minutes 60
+BENCH_ARGS ?=
 PYTEST_ARGS ?= -n 3 --dist worksteal
 
 # `make test COVERAGE=` measures none, and is quicker.
@@ -21,7 +22,7 @@ ASSETS := [ -n "$$KUBEBUILDER_ASSETS" ] || [ "$$COMPONENTS_TEST_CLUSTER" = 1 ] |
   KUBEBUILDER_ASSETS=$$($(BIN)/python -m tests.cluster.assets) || exit 1; export KUBEBUILDER_ASSETS
 
 .DEFAULT_GOAL := help
-.PHONY: help install toolforge-cli run demo test cluster-assets test-cluster chaos soak coverage lint format openapi chart image pictures lock clean
+.PHONY: help install toolforge-cli run demo test cluster-assets test-cluster chaos soak bench bench-check coverage lint format openapi chart image pictures lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,12 @@ chaos: install ## Inject faults while 50 tools deploy, on the same API server (C
 
 soak: install ## Deploy for an hour, and check that memory does not grow (SOAK_ARGS)
 	$(BIN)/python -m tests.chaos.soak $(SOAK_ARGS)
+
+bench: install ## Measure the service against the limits of this machine (BENCH_ARGS)
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
+bench-check: install ## Check that what does not depend on the machine has not become worse
+	@$(BIN)/python -m bench.check
 
 coverage: ## Report the combined coverage of `make test` and a later `make test-cluster`
 	$(BIN)/coverage report
