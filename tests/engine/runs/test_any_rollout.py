@@ -273,8 +273,10 @@ def deployed(deployment: Deployment) -> dict[str, Wanted]:
     }
 
 
-Rollouts.TestCase.settings = UnmarkedRollouts.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None
+Rollouts.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+# What differs is only what a runner without marks is told.
+UnmarkedRollouts.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=40, deadline=None
 )
 TestRollouts = pytest.mark.timeout(300)(Rollouts.TestCase)
 TestUnmarkedRollouts = pytest.mark.timeout(300)(UnmarkedRollouts.TestCase)

@@ -18,8 +18,9 @@ async def watched(request: pytest.FixtureRequest, serve: Serve) -> tuple[Client,
     # The request timeout is shorter than the deletion waits for clients that watch.
     one = await serve(request_timeout=1.0)
     other = one if request.param == "the same instance" else await serve(request_timeout=1.0)
-    await one.post(CONFIG, json=configuration("web"))
-    data = await data_of(await one.post(DEPLOY), 201)
+    patient = await serve()
+    await patient.post(CONFIG, json=configuration("web"))
+    data = await data_of(await patient.post(DEPLOY), 201)
     return one, other, f"{DEPLOY}/{data['deploy-id']}"
 
 
