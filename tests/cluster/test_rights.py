@@ -1,9 +1,13 @@
 """The permissions of the chart: all that the service needs, and nothing else."""
 
+import asyncio
+from contextlib import suppress
+
 import pytest
 from kubernetes_asyncio import client
 
 from backends.stores.base import Store, Unavailable
+from helm.check import rendered
 from tests.cluster.apiserver import SERVICE, TOOL_USERS
 from tests.cluster.conftest import PREFIX, RBAC, OpenStore
 from tests.cluster.objects import apply
@@ -57,7 +61,20 @@ async def may(admin: client.ApiClient, verb: str, group: str, resource: str) -> 
     return bool(answer.status.allowed)
 
 
-@pytest.mark.usefixtures("service_rights")
+@pytest.fixture
+async def only_rights(service_rights: None, admin: client.ApiClient) -> None:
+    """The chart's rights without a runner: those that other tests have bound are taken away."""
+    usual = [each["metadata"]["name"] for each in rendered({}, "ClusterRoleBinding")]
+    for each in rendered({"settings": {"runner": "kubernetes"}}, "ClusterRoleBinding"):
+        if (name := each["metadata"]["name"]) not in usual:
+            with suppress(client.ApiException):  # it is not there
+                await client.RbacAuthorizationV1Api(admin).delete_cluster_role_binding(name)
+    async with asyncio.timeout(30):
+        while await may(admin, "patch", "apps", "deployments"):  # noqa: ASYNC110
+            await asyncio.sleep(0.1)  # there is no event to wait for
+
+
+@pytest.mark.usefixtures("only_rights")
 async def test_the_service_has_five_verbs_on_secrets_and_nothing_else(
     admin: client.ApiClient,
 ) -> None:
