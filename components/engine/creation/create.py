@@ -1,11 +1,9 @@
 """Creating deployments: deploy, retry and rollback."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from backends.stores.base import AlreadyExists, Document, NotFound, OverQuota, Rejected, StoreError
 from components.engine.configurations.fetching import configuration_to_deploy
@@ -18,6 +16,7 @@ from components.engine.creation.drafts import (
     draft_of_retry,
     draft_of_rollback,
 )
+from components.engine.creation.idempotency import idempotency_key
 from components.engine.deployments.documents import (
     DEPLOYMENT,
     deployment_data,
@@ -76,7 +75,7 @@ async def create_deployment(
         tool,
         drafting,
         options,
-        _idempotency_key(key, "deploy", options),
+        idempotency_key(key, "deploy", options),
     )
 
 
@@ -96,7 +95,7 @@ async def retry_deployment(
         tool,
         lambda engine, snapshot: draft_of_retry(engine, snapshot, deploy_id),
         options,
-        _idempotency_key(key, f"retry {deploy_id}", options),
+        idempotency_key(key, f"retry {deploy_id}", options),
     )
 
 
@@ -117,7 +116,7 @@ async def roll_back(
         tool,
         lambda engine, snapshot: draft_of_rollback(engine, snapshot, deploy_id),
         options,
-        _idempotency_key(key, f"rollback {deploy_id}", options),
+        idempotency_key(key, f"rollback {deploy_id}", options),
     )
 
 
@@ -289,17 +288,3 @@ async def _prune(engine: Engine, newest: Document) -> tuple[str, ...]:
 def _repeated(engine: Engine, document: Document) -> Answer[Deployment]:
     message = "this request was made before: this is the deployment that it created"
     return Answer(deployment_of(engine, document), engine.notices, info=(message,))
-
-
-def _idempotency_key(
-    key: str | None, operation: str, options: DeployRequest
-) -> IdempotencyKey | None:
-    if key is None:
-        return None
-    # Without defaults: an option that a later version adds must not make it another request.
-    defaults = asdict(DEFAULTS)
-    asked: dict[str, Any] = {
-        "what": operation,
-        **{name: value for name, value in asdict(options).items() if value != defaults[name]},
-    }
-    return IdempotencyKey.of(key, json.dumps(asked, sort_keys=True))
